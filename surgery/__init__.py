@@ -1,0 +1,60 @@
+"""Open, look at, tap, cut, graft and freeze pretrained Keras networks, and prove afterwards what was done.
+
+    import surgery as sg
+
+    graph = sg.open("tinyvgg", weights="pretrained")
+    graph = sg.cut(graph, outputs="block3_pool")
+    graph = sg.graft(graph, [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5, name="digits")])
+    model = sg.build(sg.freeze(graph, "..block3_pool"))
+
+Importing surgery loads neither Keras nor TensorFlow; a verb loads them when it needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surgery.doors import build, open, save
+    from surgery.edits import crossing, cut, graft, inline, select, split, tap
+    from surgery.errors import SurgeryError
+    from surgery.freezing import freeze, frozen, thaw
+    from surgery.graph import Call, Graph, Ref, Spec
+    from surgery.pictures import digits
+    from surgery.pyramids import pyramid
+    from surgery.show import show
+    from surgery.verifying import verify
+    from surgery.wiring import unet_decoder
+
+_HOMES = {
+    "surgery.doors": ("build", "open", "save"),
+    "surgery.edits": ("crossing", "cut", "graft", "inline", "select", "split", "tap"),
+    "surgery.errors": ("SurgeryError",),
+    "surgery.freezing": ("freeze", "frozen", "thaw"),
+    "surgery.graph": ("Call", "Graph", "Ref", "Spec"),
+    "surgery.pictures": ("digits",),
+    "surgery.pyramids": ("pyramid",),
+    "surgery.show": ("show",),
+    "surgery.verifying": ("verify",),
+    "surgery.wiring": ("unet_decoder",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Call", "Graph", "Ref", "Spec", "SurgeryError", "build", "crossing", "cut", "digits", "freeze", "frozen", "graft",
+    "inline", "open", "pyramid", "save", "select", "show", "split", "tap", "thaw", "unet_decoder", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'surgery' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

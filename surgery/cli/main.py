@@ -1,0 +1,46 @@
+"""The `surgery` command: its group, its one way to report an error, and what it keeps quiet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+import surgery
+from surgery.cli.graft import graft
+from surgery.cli.inspect import inspect
+from surgery.cli.recipes import recipes
+from surgery.cli.zoo import zoo
+from surgery.errors import SurgeryError
+
+
+class Quiet(click.Group):
+    """A group whose commands end with one clear message instead of a traceback. Exit 1: SurgeryError, 2: usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SurgeryError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:  # `surgery inspect vgg16 | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=Quiet, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(surgery.__version__, prog_name="surgery")
+def main() -> None:
+    """Open, look at, cut, graft and freeze pretrained Keras networks.
+
+    \b
+    surgery inspect vgg16 "block5_*"
+    surgery graft transfer --fit -o digits.keras
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+for command in (inspect, graft, recipes, zoo):
+    main.add_command(command)

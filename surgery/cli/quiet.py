@@ -1,0 +1,47 @@
+"""Keeps TensorFlow's start-up chatter and Keras' prints away: results alone go to stdout, ours alone to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Runs the block, which may use Keras, without the noise; what it prints goes to stderr."""
+    _import_keras()
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _import_keras() -> None:
+    """Imports Keras with file descriptor 2, to which native libraries write, set aside."""
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_stderr_aside():
+        import keras
+
+        keras.backend.backend()
+    for name in ("tensorflow", "absl", "jax"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _native_stderr_aside() -> Iterator[None]:
+    try:
+        terminal = os.dup(2)
+    except OSError:  # no stderr at all
+        yield
+        return
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

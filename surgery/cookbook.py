@@ -1,0 +1,190 @@
+"""Recipes: plain Python files with a `recipe()` and, if they can be trained, a `fit()`. Found by path or by shipped
+name."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import inspect
+import sys
+import traceback
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from surgery.errors import SurgeryError, nearest, printable
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A loaded recipe.
+
+    Args:
+        path: its file.
+        module: the file, imported.
+    """
+
+    path: Path
+    module: ModuleType
+
+    @property
+    def title(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.module) or self.path.stem).splitlines()[0]
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The parameters of `recipe()` and `fit()`, by name; a name that both have is one parameter."""
+        functions = [self.module.recipe, *([self.module.fit] if self.can_fit else [])]
+        found: dict[str, inspect.Parameter] = {}
+        for function in functions:
+            skip_model = function is not functions[0]
+            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[skip_model:]:
+                found.setdefault(parameter.name, parameter)
+        return found
+
+    @property
+    def can_fit(self) -> bool:
+        return callable(getattr(self.module, "fit", None))
+
+    def wire(self, settings: Mapping[str, Any]) -> Any:
+        """Runs `recipe()` with those of the settings that it takes."""
+        return self._run(self.module.recipe, settings)
+
+    def fit(self, model: Any, settings: Mapping[str, Any]) -> Any:
+        """Runs `fit(model)` with those of the settings that it takes."""
+        return self._run(self.module.fit, settings, model)
+
+    def _run(self, function: Callable[..., Any], settings: Mapping[str, Any], *args: Any) -> Any:
+        taken = inspect.signature(function).parameters
+        try:
+            return function(*args, **{key: value for key, value in settings.items() if key in taken})
+        except SurgeryError as error:
+            raise SurgeryError(f"{self._place(error)}\n  {error}") from error
+        except Exception as error:
+            raise SurgeryError(
+                f"{self._place(error)}\n  {type(error).__name__}: {printable(str(error).strip())[:600]}"
+            ) from error
+
+    def _place(self, error: BaseException) -> str:
+        """Returns `my_recipe.py, line 14, in recipe: <the line>` for the deepest frame in the recipe's own file."""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(self.path)]
+        if not frames:
+            return self.path.name
+        return f"{self.path.name}, line {frames[-1].lineno}, in {frames[-1].name}: {frames[-1].line}"
+
+
+def shipped() -> dict[str, Path]:
+    """Returns the recipes that come with the package, name -> file, without running them."""
+    spec = importlib.util.find_spec("surgery.recipes")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    folders.append(Path(__file__).resolve().parents[1] / "recipes")  # a checkout that is not installed
+    files = [file for folder in reversed(folders) if folder.is_dir() for file in sorted(folder.glob("[a-z]*.py"))]
+    return {file.stem: file for file in files}
+
+
+def summary(path: Path) -> str:
+    """Returns the first line of a recipe's docstring, without running it."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def find(name: str) -> Path:
+    """Returns the file of a recipe: a path, or the name of a shipped one."""
+    path = Path(name)
+    if path.is_file():
+        return path.resolve()
+    if name in shipped():
+        return shipped()[name]
+    near = nearest(path.stem, shipped())
+    raise SurgeryError(
+        f"no recipe {printable(name)!r}: there is no such file, and no shipped recipe of that name.{near}"
+    )
+
+
+def load(name: str) -> Recipe:
+    """Imports a recipe by path or by shipped name. Recipes are the user's own code, and run as such.
+
+    Raises:
+        SurgeryError: no such recipe, it does not import, or it has no `recipe()`.
+    """
+    path = find(name)
+    spec = importlib.util.spec_from_file_location(f"surgery_recipe_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise SurgeryError(f"{printable(path.name)!r} is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+        place = f"{path.name}, line {line}" if line else path.name
+        raise SurgeryError(f"{place}: {type(error).__name__}: {printable(error)}") from error
+    if not callable(getattr(module, "recipe", None)):
+        raise SurgeryError(
+            f"{path.name} has no recipe(): define def recipe(...) that returns a Graph or a keras.Model."
+        )
+    return Recipe(path, module)
+
+
+def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
+    """Turns `key=value` texts into settings, each of the type that its default or annotation says.
+
+    Raises:
+        SurgeryError: an unknown key (the message names the nearest), or a value of another type.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SurgeryError(f"--set takes key=value, not {text!r}.")
+        if key not in recipe.parameters:
+            known = ", ".join(recipe.parameters) or "none"
+            raise SurgeryError(
+                f"{recipe.path.stem} has no parameter {key!r}.{nearest(key, recipe.parameters)} Its parameters: "
+                f"{known}."
+            )
+        found[key] = _value(recipe.parameters[key], value)
+    return found
+
+
+def kind_of(parameter: inspect.Parameter) -> Any:
+    """Returns the type of a parameter: its annotation, else the type of its default."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return str if parameter.default in (None, parameter.empty) else type(parameter.default)
+
+
+def _value(parameter: inspect.Parameter, text: str) -> Any:
+    kind = kind_of(parameter)
+    kinds = list(typing.get_args(kind) or (kind,))
+    if text.lower() == "none" and (type(None) in kinds or parameter.default is None or kinds == [str]):
+        return None
+    for one in sorted((one for one in kinds if one is not type(None)), key=lambda one: one is str):
+        try:
+            return _parsed(one, text)
+        except (ValueError, SyntaxError):
+            continue
+    name = getattr(kind, "__name__", str(kind))
+    raise SurgeryError(
+        f"--set {parameter.name}={text}: {parameter.name} is of type {name} (default {parameter.default!r})."
+    )
+
+
+def _parsed(kind: Any, text: str) -> Any:
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in words:
+            raise ValueError(text)
+        return words[text.lower()]
+    if kind in (int, float, str):
+        return kind(text)
+    value = ast.literal_eval(text)
+    if isinstance(kind, type) and not isinstance(value, kind):
+        if isinstance(value, (list, tuple)) and kind in (list, tuple):
+            return kind(value)
+        raise ValueError(text)
+    return value

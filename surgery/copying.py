@@ -1,0 +1,132 @@
+"""Live layers for ops: the layer itself where it can be shared, a copy with equal weights where it cannot.
+
+A Keras layer has one name and one set of flags, so an op that is built under another name, or with other flags than
+its layer has, gets a layer of its own; the donor keeps its own as it was. Copies are remembered by their op: building a
+graph twice gives the same layers twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from surgery.errors import SurgeryError, first_line
+from surgery.graph import Call, Op
+from surgery.ops import Standin, StoredOp
+
+
+class Copies:
+    """The live layers of one build.
+
+    Args:
+        fresh: whether every op with variables is copied, also where it could be shared.
+    """
+
+    def __init__(self, fresh: bool = False):
+        self._fresh = fresh
+        self._made: dict[Op, Standin] = {}
+        self._pending: list[tuple[Any, Standin, Any]] = []
+
+    def layer_for(self, call: Call) -> Any:
+        """Returns the layer to apply for a call: one for all calls of an op."""
+        op: Any = call.op
+        if op not in self._made:
+            self._made[op] = self._standin(op, call.layer, dict(call.flags))
+        return self._made[op].layer
+
+    def _standin(self, op: Any, name: str, flags: dict[str, bool]) -> Standin:
+        if not op.standins:
+            op.standins.append(Standin(_deserialized(op, name), name, {}))
+            op.standins[0].flags = _apply(op.standins[0].layer, flags)
+        if not self._fresh or not has_variables(op.standins[0].layer):
+            for standin in reversed(op.standins):
+                if standin.name == name and _agrees(standin, flags, stored=isinstance(op, StoredOp)):
+                    return standin
+        source = op.standins[0].layer
+        layer = _renewed(source, name)
+        standin = Standin(layer, name, {})
+        if isinstance(op, StoredOp) and op.standins[0].flags:  # its flags are those of another graph
+            _apply(layer, _stored_flags(op))
+        standin.flags = _apply(layer, flags)
+        self._pending.append((op, standin, source))
+        return standin
+
+    def finish(self) -> None:
+        """Gives the copies, now built, the weights of their sources, and remembers them."""
+        for op, standin, source in self._pending:
+            _give_weights(standin.layer, source)
+            if not self._fresh:
+                op.standins.append(standin)
+
+
+def has_variables(layer: Any) -> bool:
+    """Whether an operation holds state: weights, or the seed of a dropout."""
+    return bool(getattr(layer, "variables", ()))
+
+
+def leaf_at(layer: Any, path: str) -> Any:
+    """Returns the layer at a path inside a model: `""` is the layer itself, `encoder/conv1` lies two models deep."""
+    for name in filter(None, path.split("/")):
+        layer = layer.get_layer(name)
+    return layer
+
+
+def _agrees(standin: Standin, flags: Mapping[str, bool], stored: bool) -> bool:
+    if stored and set(standin.flags) != set(flags):
+        return False
+    return all(leaf_at(standin.layer, path).trainable == flag for path, flag in flags.items())
+
+
+def _apply(layer: Any, flags: Mapping[str, bool]) -> dict[str, bool]:
+    for path, flag in flags.items():
+        leaf_at(layer, path).trainable = flag
+    return dict(flags)
+
+
+def _stored_flags(op: StoredOp) -> dict[str, bool]:
+    if op.inner is None:
+        return {"": bool(op.config.get("trainable", True))}
+    below = ((call.layer, _stored_flags(call.op)) for call in op.inner if isinstance(call.op, StoredOp))
+    return {f"{name}/{path}".rstrip("/"): flag for name, flags in below for path, flag in flags.items()}
+
+
+def _deserialized(op: StoredOp, name: str) -> Any:
+    """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
+    stored = {**op.stored, "config": {**op.config, "name": name}}
+    try:
+        return keras.saving.deserialize_keras_object(stored, safe_mode=True)
+    except Exception as error:
+        raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error
+
+
+def _renewed(layer: Any, name: str) -> Any:
+    """Makes a new layer of the same class and configuration. The object was live, so its own code is trusted."""
+    scope = {type(part).__name__: type(part) for part in [layer, *_layers_below(layer)]}
+    try:
+        stored: Any = keras.saving.serialize_keras_object(layer)
+        stored["config"] = {**stored["config"], "name": name}
+        with keras.saving.custom_object_scope({name: cls for name, cls in scope.items() if not _is_keras(cls)}):
+            return keras.saving.deserialize_keras_object(stored, safe_mode=False)
+    except Exception as error:
+        raise SurgeryError(
+            f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
+            "A layer that is copied needs get_config() and from_config()."
+        ) from error
+
+
+def _layers_below(layer: Any) -> list[Any]:
+    return [part for child in getattr(layer, "layers", ()) for part in [child, *_layers_below(child)]]
+
+
+def _is_keras(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "keras"
+
+
+def _give_weights(layer: Any, source: Any) -> None:
+    mine, theirs = getattr(layer, "variables", []), getattr(source, "variables", [])
+    if [tuple(variable.shape) for variable in mine] != [tuple(variable.shape) for variable in theirs]:
+        raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
+    for variable, value in zip(mine, theirs, strict=True):
+        variable.assign(value)

@@ -1,0 +1,153 @@
+"""The doors: `open` (name, file or live model -> Graph), `build` (Graph -> keras.Model), `save`.
+
+Opening reads no weight. A named network with fresh weights, and everything that only looks, needs no Keras.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from surgery import files, zoo
+from surgery.errors import SurgeryError
+from surgery.graph import Graph
+
+_watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
+
+
+def open(source: Any, weights: str | os.PathLike[str] | None = None, **options: Any) -> Graph:
+    """Opens a network as a new `Graph`; the source is unchanged.
+
+    Args:
+        source: the name of a network (`surgery zoo` lists them), the path of a model file, a live `keras.Model`, or a
+            `Graph`, which is returned as it is.
+        weights: for a named network: `None` draws fresh ones, `"pretrained"` takes the published ones (ImageNet for
+            `keras.applications`, where `"imagenet"` says the same; shipped for `tinyvgg`), a path takes those of a
+            weights file. A file or a live model brings its own.
+        options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`.
+
+    Returns:
+        The graph. Its ops are shared by every model built from it: training one trains all.
+
+    Raises:
+        SurgeryError: nothing of that name, a file that is no model, or a model that is no graph (subclassed).
+
+    Example:
+
+    >>> graph = sg.open("tinyvgg", weights="pretrained")
+    >>> graph["block4_pool"].output
+    Spec(shape=(None, 2, 2, 40), dtype='float32')
+    """
+    graph = _opened(source, weights, options)
+    watched = _watch.get()
+    if watched is not None:
+        watched.append(graph)
+    return graph
+
+
+def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
+    if isinstance(source, str) and not is_path(source):
+        return zoo.open_network(source, weights, **options)
+    if weights is not None or options:
+        given = ", ".join([*(["weights"] if weights is not None else []), *options])
+        raise SurgeryError(f"{given}: only for a named network; a file, a live model or a graph brings its own.")
+    if isinstance(source, Graph):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return files.open_file(source)
+    from surgery.tracing import trace
+
+    return trace(source)
+
+
+def is_path(source: str) -> bool:
+    """Whether a text means a file rather than a named network."""
+    return source.lower() not in zoo.NETWORKS and (
+        Path(source).exists() or os.sep in source or Path(source).suffix in files.SUFFIXES
+    )
+
+
+@contextlib.contextmanager
+def watch() -> Iterator[list[Graph]]:
+    """Lists the graphs that `open` returns inside the block: the donors of a recipe."""
+    opened: list[Graph] = []
+    token = _watch.set(opened)
+    try:
+        yield opened
+    finally:
+        _watch.reset(token)
+
+
+def build(graph: Graph, copy: bool = False) -> Any:
+    """Builds a new, uncompiled `keras.Model` from a graph.
+
+    Args:
+        graph: the graph; a `keras.Model` is opened first.
+        copy: live layers are shared by default, as Keras shares them: training the new model trains the donor. `True`
+            makes layers of their own, with equal weights.
+
+    Returns:
+        `keras.Model`. A layer that the graph renames, or whose flags it changes (`freeze`, `thaw`), is always a copy,
+        so that the donor keeps its name and flags.
+
+    Raises:
+        SurgeryError: a call does not fit what it is given, or a stored layer cannot be made.
+
+    Example:
+
+    >>> model = sg.build(sg.cut(sg.open("tinyvgg"), outputs="block4_pool"))
+    >>> model.output_shape
+    (None, 2, 2, 40)
+    """
+    from surgery.building import assemble
+
+    return assemble(as_graph(graph), copy=copy)
+
+
+def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
+    """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
+
+    The file is written beside its place and moved there when it is whole, so a kill at any moment leaves the old file
+    or the new one.
+
+    Args:
+        x: `Graph` or `keras.Model`.
+        path: ends in `.keras`; an existing file is replaced.
+        prove: whether the file is opened again and all weights are compared first.
+
+    Raises:
+        SurgeryError: the path cannot be written, or what was written is not the same model.
+    """
+    return files.save_model(build(x) if isinstance(x, Graph) else x, path, prove)
+
+
+def as_graph(x: Any) -> Graph:
+    """Returns the graph of a graph or of a live model."""
+    if isinstance(x, Graph):
+        return x
+    if isinstance(x, (str, os.PathLike)):
+        raise SurgeryError(f"a Graph or a keras.Model was expected, not {x!r}: open it first, sg.open({str(x)!r}).")
+    from surgery.tracing import trace
+
+    return trace(x)
+
+
+P = ParamSpec("P")
+Net = TypeVar("Net")
+
+
+def edit(verb: Callable[Concatenate[Graph, P], Graph]) -> Callable[Concatenate[Net, P], Net]:
+    """Makes a verb on graphs take a `keras.Model` too: what comes back is the same kind as what went in."""
+
+    @functools.wraps(verb)
+    def on_either(x: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+        if isinstance(x, Graph):
+            return verb(x, *args, **kwargs)
+        return build(verb(as_graph(x), *args, **kwargs))
+
+    return on_either  # type: ignore

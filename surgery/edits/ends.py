@@ -1,0 +1,215 @@
+"""New ends for a network: `tap` inner tensors, `cut` it anywhere, `split` it in two.
+
+Each is new outputs or inputs + prune. The tensors may lie inside nested models, which are dissolved as far as needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from surgery.doors import as_graph, build, edit
+from surgery.edits.nesting import reached
+from surgery.errors import SurgeryError, doing
+from surgery.graph import Call, Graph, Ref
+from surgery.primitives import ordered, prune, substitute
+from surgery.structure import leaves, packed, rebuilt
+from surgery.where import Where, tensors
+
+Net = TypeVar("Net")
+
+
+@edit
+def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = None) -> Graph:
+    """Returns a new graph whose outputs are the matched tensors; calls that they do not need are dropped.
+
+    One model, one forward pass, for any number of taps.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        where: which tensors; or `{name: where}` with one tensor each.
+        expect: how many tensors must match.
+
+    Returns:
+        A network of the same kind whose output is a dict, by address or by the names given.
+
+    Example:
+
+    >>> sg.tap(sg.open("tinyvgg"), "block3_pool, block5_pool").outputs
+    {'block3_pool': block3_pool, 'block5_pool': block5_pool}
+    """
+    with doing(f"tapping {graph.name!r}"):
+        if isinstance(where, Mapping):
+            names = list(where)
+            refs = [tensors(graph, one, expect=1)[0] for one in where.values()]
+        else:
+            refs = tensors(graph, where, expect)
+            names = list(map(str, refs))
+        graph, refs = reached(graph, refs)
+        return prune(dataclasses.replace(graph, outputs=dict(zip(names, refs, strict=True))))
+
+
+@edit
+def cut(graph: Graph, inputs: Any = None, outputs: Any = None) -> Graph:
+    """Returns a new graph with new ends; what lies outside them is dropped.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        inputs: tensors that become inputs: a selector, or a list or dict of selectors for one tensor each. An input
+            takes the address of the tensor it stands for (in a dict: its key). Inputs of the network that do not lie
+            before the cut stay.
+        outputs: tensors that become the outputs: likewise; several tensors become a list.
+
+    Raises:
+        SurgeryError: a tensor beside the given ones still crosses the cut (a skip edge); the message names each one,
+            with its shape, and the `inputs=` that closes the cut.
+
+    Example:
+
+    >>> sg.cut(sg.open("tinyvgg"), inputs="block4_pool", outputs="fc2").inputs
+    block4_pool
+    """
+    with doing(f"cutting {graph.name!r}"):
+        if inputs is None and outputs is None:
+            raise SurgeryError("a cut needs inputs=, outputs= or both.")
+        graph, (entry, exit) = resolved(graph, [inputs, outputs])
+        if exit is not None:
+            graph = prune(dataclasses.replace(graph, outputs=exit))
+        return graph if entry is None else _entered(graph, entry)
+
+
+def split(x: Net, at: Any) -> tuple[Net, Net]:
+    """Returns two new networks, `(front, back)`, such that `back(front(x))` is what the whole computes.
+
+    Args:
+        x: `Graph` or `keras.Model`.
+        at: where: a selector for one or several tensors, or a list or dict of selectors. Several tensors make a list.
+
+    Raises:
+        SurgeryError: a tensor beside the given ones crosses the cut; the message names each.
+    """
+    graph = as_graph(x)
+    with doing(f"splitting {graph.name!r}"):
+        graph, (middle,) = resolved(graph, [at])
+        front = prune(dataclasses.replace(graph, outputs=middle))
+        back = _entered(graph, middle)
+        if isinstance(middle, dict) or len(leaves(back.inputs)) != len(leaves(middle)):
+            extra = [
+                str(ref) for ref in leaves(back.inputs) if ref.call not in {_input_name(r) for r in leaves(middle)}
+            ]
+            if extra:
+                raise SurgeryError(f"the back also needs {', '.join(extra)}, an input of the network beside the cut.")
+    return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
+
+
+def crossing(x: Any, at: Where) -> list[Ref]:
+    """Returns every tensor that crosses a cut at the given tensors, themselves included, in order.
+
+    The front of the cut is all that the given tensors depend on. `cut(x, inputs=...)` with the tensors returned is
+    closed.
+
+    Args:
+        x: `Graph` or `keras.Model`.
+        at: which tensors.
+    """
+    graph = as_graph(x)
+    with doing(f"looking for what crosses {at!r} in {graph.name!r}"):
+        graph, refs = reached(graph, tensors(graph, at))
+        return _crossing(prune(graph), refs)
+
+
+# ---- how ----
+
+
+def resolved(graph: Graph, ends: list[Any]) -> tuple[Graph, list[Any]]:
+    """Turns structures of selectors into structures of tensors, all in one graph in which they can be reached."""
+    structures = [None if end is None else _tensors_of(graph, end) for end in ends]
+    graph, refs = reached(
+        graph, [ref for structure in structures if structure is not None for ref in leaves(structure)]
+    )
+    found = []
+    for structure in structures:
+        count = 0 if structure is None else len(leaves(structure))
+        found.append(None if structure is None else packed(structure, refs[:count]))
+        refs = refs[count:]
+    return graph, found
+
+
+def _tensors_of(graph: Graph, where: Any) -> Any:
+    if isinstance(where, Mapping):
+        return {name: tensors(graph, one, expect=1)[0] for name, one in where.items()}
+    if isinstance(where, list):
+        return [tensors(graph, one, expect=1)[0] for one in where]
+    refs = tensors(graph, where)
+    return refs[0] if len(refs) == 1 else refs
+
+
+def _entered(graph: Graph, entry: Any) -> Graph:
+    """Returns the graph with the tensors of `entry` as inputs."""
+    refs = leaves(entry)
+    _refuse_open_cut(graph, refs)
+    names = entry if isinstance(entry, dict) else {_input_name(ref): ref for ref in refs}
+    stubs = {ref: Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()}
+    front = _before(graph, [ref.call for ref in refs])
+    kept = [call for call in graph if call.name not in front]
+    clash = sorted({stub.name for stub in stubs.values()} & {call.name for call in kept})
+    if clash:
+        raise SurgeryError(
+            f"an input cannot be called {clash[0]!r}: a call of that name is left. Name it: inputs={{name: where}}."
+        )
+    swap = {ref: Ref(stub.name) for ref, stub in stubs.items()}
+    moved = substitute(dataclasses.replace(graph, calls=(*stubs.values(), *kept)), swap)
+    staying = [ref for ref in leaves(graph.inputs) if ref.call not in front]
+    entries = rebuilt(swap.__getitem__, entry)
+    if staying:
+        entries = (
+            {**entries, **{ref.call: ref for ref in staying}}
+            if isinstance(entries, dict)
+            else leaves(entries) + staying
+        )
+    return ordered(dataclasses.replace(moved, inputs=entries))
+
+
+def _input_name(ref: Ref) -> str:
+    return ref.call.replace("@", "_") if ref.index == 0 else f"{ref.call.replace('@', '_')}_{ref.index}"
+
+
+def _input_arguments(graph: Graph, ref: Ref) -> Mapping[str, Any]:
+    return graph[ref].kwargs if graph[ref].op is None else {}
+
+
+def _before(graph: Graph, names: list[str]) -> set[str]:
+    before = set(names)
+    for call in reversed(graph.calls):
+        if call.name in before:
+            before.update(ref.call for ref in call.parents)
+    return before
+
+
+def _crossing(graph: Graph, refs: list[Ref]) -> list[Ref]:
+    front = _before(graph, [ref.call for ref in refs])
+    needed = {ref for call in graph if call.name not in front for ref in call.parents} | set(leaves(graph.outputs))
+    return [ref for call in graph if call.name in front for ref in call.refs if ref in needed]
+
+
+def _refuse_open_cut(graph: Graph, refs: list[Ref]) -> None:
+    crossing = _crossing(graph, refs)
+    missed = [ref for ref in crossing if ref not in refs]
+    if missed:
+        lines = "\n".join(f"  {ref}  {graph.spec(ref)}  {_need(graph, ref, refs)}" for ref in missed)
+        count = f"{len(missed)} more tensor{'s' if len(missed) > 1 else ''}"
+        closing = ", ".join(map(str, crossing))
+        raise SurgeryError(
+            f"entering at {', '.join(map(str, refs))} leaves {count} crossing the cut:\n{lines}\nThe cut is closed by "
+            f"inputs={closing!r}."
+        )
+    idle = [str(ref) for ref in refs if ref not in crossing]
+    if idle:
+        raise SurgeryError(f"nothing beyond the cut needs {', '.join(idle)}: leave it out of inputs=.")
+
+
+def _need(graph: Graph, ref: Ref, refs: list[Ref]) -> str:
+    front = _before(graph, [one.call for one in refs])
+    users = [name for name in graph.consumers.get(ref, ()) if name not in front]
+    return f"needed by {', '.join(users[:3])}" if users else "an output of the network"

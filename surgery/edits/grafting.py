@@ -1,0 +1,74 @@
+"""`graft`: a head, a branch or a decoder onto one or several tensors of a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.doors import edit
+from surgery.edits.ends import resolved
+from surgery.edits.parts import attach, part_graph
+from surgery.errors import SurgeryError, doing, listing
+from surgery.graph import Graph
+from surgery.primitives import ordered, prune
+from surgery.structure import leaves, rebuilt
+
+
+@edit
+def graft(graph: Graph, part: Any, at: Any = None, keep: bool = False) -> Graph:
+    """Returns a new graph with a part grafted on; what its outputs no longer need is dropped.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        part: a layer, a list of layers, a function of tensors, a model or a `Graph`. It is called with the tensor, or
+            with the list or dict of tensors when `at` names several.
+        at: the tensors: a selector, or a list or dict of selectors for one tensor each. By default the network's
+            output.
+        keep: whether the old outputs stay outputs, before the new ones.
+
+    Returns:
+        A network of the same kind. Weights that were there are shared, those of the part are new.
+
+    Raises:
+        SurgeryError: the part does not take the tensor, returns none, or has a layer whose name is taken.
+
+    Example:
+
+    >>> graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs="block3_pool")
+    >>> graph = sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(5, name="digits")])
+    >>> graph.outputs
+    digits
+    """
+    place = "its output" if at is None else repr(at)
+    with doing(f"grafting onto {graph.name!r} at {place}"):
+        graph, feeds = _feeds(graph, at)
+        specs = rebuilt(graph.spec, feeds)
+        old = graph.outputs
+        trunk = prune(dataclasses.replace(graph, outputs=[*leaves(old), *leaves(feeds)] if keep else feeds))
+        with doing(f"calling the part on {listing(f'{ref} {graph.spec(ref)}' for ref in leaves(feeds))}"):
+            piece = part_graph(part, specs)
+        grown, new = attach(trunk, piece, leaves(feeds))
+        return ordered(dataclasses.replace(grown, outputs=_both(old, new) if keep else new))
+
+
+def _feeds(graph: Graph, at: Any) -> tuple[Graph, Any]:
+    if at is not None:
+        graph, (feeds,) = resolved(graph, [at])
+        return graph, feeds
+    if len(leaves(graph.outputs)) > 1:
+        raise SurgeryError(
+            f"the network has {len(leaves(graph.outputs))} outputs: {listing(map(str, leaves(graph.outputs)))}. Say "
+            f"at=."
+        )
+    return graph, leaves(graph.outputs)[0]
+
+
+def _both(old: Any, new: Any) -> Any:
+    """Returns the old outputs and the new ones in one structure: a dict when the old ones are one, else a list."""
+    if isinstance(old, dict):
+        fresh = new if isinstance(new, dict) else {str(ref): ref for ref in leaves(new)}
+        clash = sorted(set(old) & set(fresh))
+        if clash:
+            raise SurgeryError(f"there are two outputs named {clash[0]!r}.")
+        return {**old, **fresh}
+    return [*leaves(old), *leaves(new)]

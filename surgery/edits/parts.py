@@ -1,0 +1,128 @@
+"""The part that a user grafts: ordinary Keras, called once on symbolic inputs and traced like any model.
+
+A part is a layer, a list of layers, a function of tensors, a `keras.Model` (which stays a nested model) or a `Graph`
+(whose calls become calls of the graph it joins).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+from surgery.edits.nesting import next_call
+from surgery.errors import SurgeryError, first_line, listing
+from surgery.graph import Call, Graph, Op, Ref, Spec
+from surgery.primitives import extend
+from surgery.structure import leaves, rebuilt
+
+
+def part_graph(part: Any, specs: Any) -> Graph:
+    """Returns the graph of a part for inputs of the given specs (a nested structure)."""
+    if isinstance(part, Graph):
+        _refuse_other_inputs(part, leaves(specs))
+        return part
+    import keras
+
+    from surgery.tracing import trace
+
+    inputs = rebuilt(lambda spec: keras.Input(batch_shape=spec.shape, dtype=spec.dtype), specs)
+    outputs = _applied(part, inputs, leaves(specs))
+    odd = [leaf for leaf in leaves(outputs) if not isinstance(leaf, keras.KerasTensor)]
+    if odd or not leaves(outputs):
+        found = "nothing" if all(leaf is None for leaf in odd) else f"a {type(odd[0]).__name__}"
+        raise SurgeryError(
+            f"the part {_name(part)} returned {found}, where a tensor (or a list or dict of tensors) is wanted."
+        )
+    try:
+        return trace(keras.Model(inputs, outputs, name="part"))
+    except ValueError as error:
+        raise SurgeryError(f"the part {_name(part)} does not depend on its input alone: {first_line(error)}") from error
+
+
+def _applied(part: Any, inputs: Any, specs: list[Spec]) -> Any:
+    steps: list[Callable[[Any], Any]] = list(part) if isinstance(part, (list, tuple)) else [part]
+    tensor = inputs
+    for step in steps:
+        if not callable(step) or isinstance(step, type):
+            hint = f" Did you mean {step.__name__}()?" if isinstance(step, type) else ""
+            raise SurgeryError(
+                f"a part is a layer, a list of layers, a function of tensors, a model or a Graph, not {step!r}.{hint}"
+            )
+        try:
+            tensor = step(tensor)
+        except SurgeryError:
+            raise
+        except Exception as error:
+            given = ", ".join(str(getattr(leaf, "shape", leaf)) for leaf in leaves(tensor))
+            raise SurgeryError(
+                f"{_name(step)} does not take {given or ', '.join(map(str, specs))}: {first_line(error)}"
+            ) from error
+    return tensor
+
+
+def _name(part: Any) -> str:
+    name = getattr(part, "name", None) or getattr(part, "__name__", None)
+    return f"{name!r} ({type(part).__name__})" if name else f"of type {type(part).__name__}"
+
+
+def _refuse_other_inputs(part: Graph, specs: list[Spec]) -> None:
+    wanted = [part.spec(ref) for ref in leaves(part.inputs)]
+    if len(wanted) != len(specs) or not all(map(fits, specs, wanted)):
+        raise SurgeryError(f"{part.name!r} wants {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.")
+
+
+def fits(given: Spec, wanted: Spec) -> bool:
+    """Whether a tensor can be passed where another is wanted: same rank, and equal sizes where both are known."""
+    return len(given.shape) == len(wanted.shape) and all(
+        a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
+    )
+
+
+def attach(graph: Graph, part: Graph, feeds: list[Ref]) -> tuple[Graph, Any]:
+    """Returns the graph with the calls of a part added, fed by `feeds`, and the part's outputs in it."""
+    names = _names(graph, part)
+    swap = dict(zip(leaves(part.inputs), feeds, strict=True))
+
+    def look(leaf: Any) -> Any:
+        return swap.get(leaf) or Ref(names[leaf.call], leaf.index) if isinstance(leaf, Ref) else leaf
+
+    calls = (
+        dataclasses.replace(
+            call, name=names[call.name], args=rebuilt(look, call.args), kwargs=rebuilt(look, dict(call.kwargs))
+        )
+        for call in part
+        if call.op is not None
+    )
+    return extend(graph, calls), rebuilt(look, part.outputs)
+
+
+def _names(graph: Graph, part: Graph) -> dict[str, str]:
+    """Returns a new name for each call of the part: its own, unless Keras gave it and it is taken."""
+    layers: dict[Op, str] = {call.op: call.layer for call in graph if call.op is not None}
+    of_layer = {call.layer for call in graph}
+    taken, names = {call.name for call in graph}, {}
+    for call in part:
+        if call.op is not None:
+            if call.op not in layers:
+                layers[call.op] = _free(call, of_layer, graph)
+                of_layer.add(layers[call.op])
+            names[call.name] = next_call(layers[call.op], taken)
+            taken.add(names[call.name])
+    return names
+
+
+def _free(call: Call, taken: set[str], graph: Graph) -> str:
+    if call.layer not in taken:
+        return call.layer
+    stem = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", call.class_name)).lower()
+    if not re.fullmatch(rf"{re.escape(stem)}(_\d+)?", call.layer):
+        raise SurgeryError(
+            f"the part has a layer named {call.layer!r}, and so has {graph.name!r}. Give it another name: "
+            f"name='new_{call.layer}'."
+        )
+    count = 1
+    while f"{stem}_{count}" in taken:
+        count += 1
+    return f"{stem}_{count}"

@@ -1,0 +1,48 @@
+"""`select`: which calls a selector means."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.doors import as_graph
+from surgery.graph import Call, Ref
+from surgery.structure import rebuilt
+from surgery.where import Where, selected
+
+
+def select(x: Any, where: Where, expect: int | None = None) -> list[Call]:
+    """Returns the calls that match, in order; the network is unchanged.
+
+    Args:
+        x: `Graph` or `keras.Model`.
+        where: a selector (see `surgery.where`), a layer class, a layer, a `Ref`, a predicate of a `Call`, or a tuple
+            of them.
+        expect: how many calls must match.
+
+    Returns:
+        The calls. Those inside nested models carry their full address, `vgg16/block3_pool`.
+
+    Raises:
+        SurgeryError: nothing matches (the message names the nearest addresses), or another number than `expect`.
+
+    Example:
+
+    >>> [call.name for call in sg.select(sg.open("vgg16"), "block5_*")]
+    ['block5_conv1', 'block5_conv2', 'block5_conv3', 'block5_pool']
+    """
+    graph = as_graph(x)
+    return [_addressed(call, address) for address, call in selected(graph, where, expect).items()]
+
+
+def _addressed(call: Call, address: str) -> Call:
+    prefix = address.removesuffix(call.name)
+    if not prefix:
+        return call
+
+    def swap(leaf: Any) -> Any:
+        return Ref(prefix + leaf.call, leaf.index) if isinstance(leaf, Ref) else leaf
+
+    return dataclasses.replace(
+        call, name=address, args=rebuilt(swap, call.args), kwargs=rebuilt(swap, dict(call.kwargs))
+    )

@@ -1,0 +1,53 @@
+"""The one public error, and the words that every message needs: nearest names and printable text.
+
+Inner code states the fact; the verb adds what it was doing, with `doing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator
+
+
+class SurgeryError(ValueError):
+    """Says what was asked, what was found, and the nearest repair."""
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Adds the context of a verb to an error raised inside: `while <what>: ...`."""
+    try:
+        yield
+    except SurgeryError as error:
+        raise SurgeryError(f"while {what}: {error}") from error.__cause__
+
+
+def nearest(name: str, known: Iterable[str], count: int = 2) -> str:
+    """Returns ` Did you mean 'a' or 'b'?`, or nothing when no known name is near."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join(repr(by_lower[candidate]) for candidate in close)}?"
+
+
+def listing(names: Iterable[str], limit: int = 8) -> str:
+    """Returns `a, b, c and 5 more`: long lists are cut, and say by how much."""
+    names = list(names)
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
+
+
+def printable(text: object) -> str:
+    """Returns text in which control characters are escaped: names from files must not reach a terminal raw."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in str(text)
+    )
+
+
+def first_line(error: BaseException, width: int = 300) -> str:
+    """Returns the first line of an error's text that says something, cut at `width` characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return printable(lines[0])[:width] if lines else type(error).__name__

@@ -1,0 +1,277 @@
+"""The one idea: a model is a `Graph`, an immutable tuple of calls that can be run in order.
+
+A call is ONE application of an operation, so a shared layer is two calls of one op, and `x + y` is a call like any
+other. Every edit is Graph -> Graph, and is made of the few primitives in `primitives.py`. Nothing here imports Keras,
+and nothing here holds a weight.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from surgery.errors import SurgeryError, nearest, printable
+from surgery.structure import leaves
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The address of one tensor: the `index`-th output of the call named `call`."""
+
+    call: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.call if self.index == 0 else f"{self.call}#{self.index}"
+
+    __repr__ = __str__
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spec:
+    """What flows along an edge: `shape` with `None` for the sizes that vary, and `dtype`."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return str(self.shape) if self.dtype == "float32" else f"{self.shape} {self.dtype}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Weight:
+    """The description of one variable of an op, without its values."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return functools.reduce(lambda product, side: product * side, self.shape, 1)
+
+    @property
+    def bytes(self) -> int:
+        """Number of bytes."""
+        bits = re.search(r"\d+$", self.dtype)
+        return self.size * (int(bits[0]) // 8 if bits and int(bits[0]) >= 8 else 1)
+
+
+class Op(Protocol):
+    """What a call applies. Live or stored, an op answers these questions; two ops are equal when they are one layer."""
+
+    @property
+    def class_name(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    @property
+    def weights(self) -> tuple[Weight, ...]: ...
+    @property
+    def trainable(self) -> bool: ...
+    @property
+    def inner(self) -> Graph | None:
+        """The graph inside, when the op is itself a model."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One application of `op`.
+
+    Args:
+        name: the address, unique in its graph: the layer's name, and from its second call on `name@1`, `name@2`.
+        op: the operation, or `None` for an input of the graph.
+        args: positional arguments, with a `Ref` in the place of every tensor.
+        kwargs: keyword arguments, likewise. For an input: further arguments of `keras.Input` (`sparse`, `optional`).
+        output: nested structure of `Spec`.
+        flags: marks of `freeze` and `thaw` that `build` applies: the path of a leaf layer below this call (`""` for the
+            layer itself) -> trainable.
+    """
+
+    name: str
+    op: Op | None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    output: Any = Spec(())
+    flags: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+
+    @property
+    def layer(self) -> str:
+        """The name of the layer that is called: the address without `@1`."""
+        return re.sub(r"@\d+$", "", self.name)
+
+    @property
+    def class_name(self) -> str:
+        return "InputLayer" if self.op is None else self.op.class_name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {} if self.op is None else self.op.config
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        return () if self.op is None else self.op.weights
+
+    @property
+    def params(self) -> int:
+        """Number of parameters of the op that is called."""
+        return sum(weight.size for weight in self.weights)
+
+    @property
+    def specs(self) -> list[Spec]:
+        """The specs of the outputs, flat."""
+        return leaves(self.output)
+
+    @property
+    def refs(self) -> list[Ref]:
+        """The addresses of the outputs, flat."""
+        return [Ref(self.name, index) for index in range(len(self.specs))]
+
+    @property
+    def parents(self) -> list[Ref]:
+        """The tensors that the call takes, in order."""
+        return [leaf for leaf in leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Ref)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves something here, marks of `freeze` and `thaw` included."""
+        if self.op is None:
+            return False
+        if "" in self.flags:
+            return self.flags[""]
+        return any(self.flags.values()) or self.op.trainable if self.flags else self.op.trainable
+
+    def __str__(self) -> str:
+        shapes = ", ".join(map(str, self.specs))
+        return f"{printable(self.name)} {self.class_name} {shapes}"
+
+    def __repr__(self) -> str:
+        return f"<Call {self}>"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """An immutable model: calls in an order in which they can be run, and nested structures of `Ref` at both ends.
+
+    It reads like a value: `len(graph)`, `graph["block1_conv1"]`, iteration over calls, `print(graph)` for one line,
+    `==` for the same structure (names, classes, configurations and wiring; weights are not compared).
+    """
+
+    name: str
+    calls: tuple[Call, ...]
+    inputs: Any
+    outputs: Any
+
+    @functools.cached_property
+    def _position(self) -> dict[str, int]:
+        return {call.name: position for position, call in enumerate(self.calls)}
+
+    @functools.cached_property
+    def consumers(self) -> dict[Ref, list[str]]:
+        """The calls that take each tensor, in order."""
+        users: dict[Ref, list[str]] = {}
+        for call in self.calls:
+            for ref in dict.fromkeys(call.parents):
+                users.setdefault(ref, []).append(call.name)
+        return users
+
+    def __getitem__(self, address: str | Ref) -> Call:
+        name = address.call if isinstance(address, Ref) else address
+        if name not in self._position:
+            raise SurgeryError(f"no call {name!r} in {self.name!r}.{nearest(name, self._position)}")
+        return self.calls[self._position[name]]
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._position
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self.calls)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and outline(self) == outline(other)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    @property
+    def params(self) -> int:
+        """Number of parameters; a layer that is called twice counts once."""
+        return sum(weight.size for weight in self.weights)
+
+    @property
+    def weights(self) -> list[Weight]:
+        """The variables of all layers; those of a shared layer once."""
+        return [weight for call in one_call_per_op(self.calls) for weight in call.weights]
+
+    def spec(self, ref: Ref) -> Spec:
+        """Returns shape and dtype of one tensor."""
+        specs = self[ref].specs
+        if not 0 <= ref.index < len(specs):
+            raise SurgeryError(f"{ref.call!r} in {self.name!r} has {len(specs)} outputs; there is no {ref}.")
+        return specs[ref.index]
+
+    def __str__(self) -> str:
+        ends = " + ".join(str(self.spec(ref)) for ref in leaves(self.inputs))
+        size = sum(weight.bytes for weight in self.weights)
+        dtypes = sorted({weight.dtype for weight in self.weights})
+        return f"{printable(self.name)} · input {ends} · {len(self):,} calls · {self.params:,} parameters" + (
+            f" · {megabytes(size)} as {', '.join(dtypes)}" if size else ""
+        )
+
+    def __repr__(self) -> str:
+        return f"<Graph {printable(self.name)}: {len(self):,} calls, {self.params:,} parameters>"
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
+    """Returns the calls without the further calls of shared layers, and without inputs."""
+    first: dict[Any, Call] = {}
+    for call in calls:
+        if call.op is not None:
+            first.setdefault(call.op, call)
+    return list(first.values())
+
+
+def megabytes(size: int) -> str:
+    """Returns bytes as people read them: `528 MB`, `0.4 MB` (1 MB = 2^20 bytes, as Keras' summary counts)."""
+    value = size / 2**20
+    return f"{value:,.0f} MB" if value >= 10 else f"{value:,.1f} MB" if value >= 0.1 else f"{size / 2**10:,.1f} KB"
+
+
+def outline(graph: Graph) -> Any:
+    """Returns the structure of a graph as plain comparable values."""
+    calls = [
+        (
+            call.name,
+            call.class_name,
+            plain(call.config),
+            plain(call.args),
+            plain(dict(call.kwargs)),
+            plain(call.output),
+            dict(call.flags),
+        )
+        for call in graph
+    ]
+    return calls, plain(graph.inputs), plain(graph.outputs)
+
+
+def plain(value: Any) -> Any:
+    """Returns a configuration or an argument as plain values: what a trip through a file would make of it."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return repr(value)

@@ -1,0 +1,112 @@
+"""What a call applies: a live Keras operation, or the stored description of one.
+
+Both answer the questions of `graph.Op` without computing anything, and both know the live layers that stand for them:
+a stored op becomes live when it is first built, and stays the same layer for every later build, as a live one does.
+No Keras import: a `LiveOp` only asks the object that it was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from surgery.graph import Graph, Weight
+
+
+@dataclasses.dataclass(eq=False)
+class Standin:
+    """A live layer that stands for an op in built models, under one name and with one set of flags."""
+
+    layer: Any
+    name: str
+    flags: dict[str, bool]
+
+
+class LiveOp:
+    """A Keras operation. Two of them are equal when they hold the same layer.
+
+    Args:
+        layer: `keras.Operation`, usually a layer.
+        open_inner: returns the graph inside when the layer is itself a model.
+    """
+
+    def __init__(self, layer: Any, open_inner: Callable[[], Graph] | None = None):
+        self.layer = layer
+        self.standins = [Standin(layer, layer.name, {})]
+        self._open_inner = open_inner
+        self._inner: Graph | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LiveOp) and other.layer is self.layer
+
+    def __hash__(self) -> int:
+        return id(self.layer)
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def class_name(self) -> str:
+        return type(self.layer).__name__
+
+    @property
+    def config(self) -> dict[str, Any]:
+        try:
+            return self.layer.get_config()
+        except NotImplementedError:  # a custom layer without get_config can be looked at, if not copied
+            return {"name": self.layer.name}
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        return tuple(
+            Weight(variable.path, tuple(variable.shape), str(variable.dtype), bool(variable.trainable))
+            for variable in getattr(self.layer, "weights", ())
+        )
+
+    @property
+    def trainable(self) -> bool:
+        return any(weight.trainable for weight in self.weights) and bool(self.layer.trainable)
+
+    @property
+    def inner(self) -> Graph | None:
+        if self._inner is None and self._open_inner is not None:
+            self._inner = self._open_inner()
+        return self._inner
+
+    @inner.setter
+    def inner(self, graph: Graph | None) -> None:
+        self._inner = graph
+
+
+class StoredOp:
+    """The description of an operation from a card or a file. Two of them are equal only when they are one object.
+
+    Args:
+        stored: what `keras.saving.serialize_keras_object` made of the operation (`module`, `class_name`, `config`).
+        weights: its variables, without values.
+        inner: the graph inside when the operation is itself a model.
+    """
+
+    def __init__(self, stored: dict[str, Any], weights: tuple[Weight, ...] = (), inner: Graph | None = None):
+        self.stored = stored
+        self.weights = weights
+        self.inner = inner
+        self.standins: list[Standin] = []
+
+    @property
+    def class_name(self) -> str:
+        return self.stored["class_name"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.stored.get("config", {})
+
+    @property
+    def name(self) -> str:
+        return self.config["name"]
+
+    @property
+    def trainable(self) -> bool:
+        return any(weight.trainable for weight in self.weights)

@@ -1,0 +1,127 @@
+"""The primitives that carry every edit: Graph -> Graph, each linear in the number of edges, none of them recursive.
+
+tap = new outputs + prune; cut = new ends + prune; graft = extend + new outputs; insert = extend + substitute; inline =
+rename + substitute; join = rename + extend + substitute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from surgery.errors import SurgeryError, listing
+from surgery.graph import Call, Graph, Op, Ref
+from surgery.structure import leaves, rebuilt
+
+
+def substitute(graph: Graph, new: Mapping[Ref, Ref], but: Iterable[str] = ()) -> Graph:
+    """Returns the graph with every use of a tensor in `new` redirected, except inside the calls named in `but`."""
+    but = frozenset(but)
+
+    def swap(leaf: Any) -> Any:
+        return new.get(leaf, leaf) if isinstance(leaf, Ref) else leaf
+
+    def redirected(call: Call) -> Call:
+        if call.name in but or not any(ref in new for ref in call.parents):
+            return call
+        return dataclasses.replace(call, args=rebuilt(swap, call.args), kwargs=rebuilt(swap, dict(call.kwargs)))
+
+    return dataclasses.replace(graph, calls=tuple(map(redirected, graph.calls)), outputs=rebuilt(swap, graph.outputs))
+
+
+def extend(graph: Graph, calls: Iterable[Call]) -> Graph:
+    """Returns the graph with `calls` added; names that are taken are refused."""
+    calls = tuple(calls)
+    clash = [call.name for call in calls if call.name in graph]
+    if clash:
+        raise SurgeryError(f"{graph.name!r} already has calls named {listing(clash)}.")
+    return dataclasses.replace(graph, calls=graph.calls + calls)
+
+
+def prune(graph: Graph) -> Graph:
+    """Returns the graph without the calls that no output needs. Inputs stay."""
+    live = {ref.call for ref in leaves(graph.outputs) + leaves(graph.inputs)}
+    for call in reversed(graph.calls):
+        if call.name in live:
+            live.update(parent.call for parent in call.parents)
+    return dataclasses.replace(graph, calls=tuple(call for call in graph.calls if call.name in live))
+
+
+def rename(graph: Graph, new: Callable[[str], str]) -> Graph:
+    """Returns the graph with every address passed through `new`."""
+
+    def swap(leaf: Any) -> Any:
+        return Ref(new(leaf.call), leaf.index) if isinstance(leaf, Ref) else leaf
+
+    calls = tuple(
+        dataclasses.replace(
+            call, name=new(call.name), args=rebuilt(swap, call.args), kwargs=rebuilt(swap, dict(call.kwargs))
+        )
+        for call in graph.calls
+    )
+    return dataclasses.replace(
+        graph, calls=calls, inputs=rebuilt(swap, graph.inputs), outputs=rebuilt(swap, graph.outputs)
+    )
+
+
+def ordered(graph: Graph) -> Graph:
+    """Returns the graph with its calls in runnable order: depth first from the outputs, arguments left to right.
+
+    The order depends on the wiring alone, so the same network has the same order wherever it was opened from. Inputs
+    that nothing uses come first. A cycle is refused, with the calls on it. Without recursion: depth is no limit.
+    """
+    done: dict[str, Call] = {ref.call: graph[ref] for ref in leaves(graph.inputs) if ref not in graph.consumers}
+    path: dict[str, Iterator[Ref]] = {}
+    for end in leaves(graph.outputs):
+        if end.call not in done:
+            path[end.call] = iter(graph[end].parents)
+        while path:
+            name = next(reversed(path))
+            parent = next((ref.call for ref in path[name] if ref.call not in done), None)
+            if parent is None:
+                done[name] = graph[name]
+                del path[name]
+            elif parent in path:
+                names = list(path)
+                cycle = [*names[names.index(parent) :], parent]
+                raise SurgeryError(f"{graph.name!r} would have a cycle: {' <- '.join(cycle)}.")
+            else:
+                path[parent] = iter(graph[parent].parents)
+    return dataclasses.replace(graph, calls=tuple(done.values()))
+
+
+def check(graph: Graph) -> Graph:
+    """Returns the graph itself when it is well-formed, and refuses it otherwise.
+
+    1. Calls have names, each once. 2. Every tensor that a call takes is made by an earlier call that has such an
+    output. 3. All calls of one layer (`x`, `x@1`) apply one op. 4. Inputs are calls without op, and all of them are
+    ends. 5. There is an output.
+    """
+    made: set[Ref] = set()
+    layers: dict[str, Op | None] = {}
+    for call in graph.calls:
+        if Ref(call.name) in made or not call.name:
+            raise SurgeryError(f"{graph.name!r} has two calls named {call.name!r}.")
+        for ref in call.parents:
+            if ref not in made:
+                fault = "comes later" if ref.call in graph else "does not exist"
+                raise SurgeryError(f"{call.name!r} in {graph.name!r} takes {ref}, which {fault}.")
+        if layers.setdefault(call.layer, call.op) != call.op:
+            raise SurgeryError(f"{graph.name!r} has two different layers named {call.layer!r}.")
+        made.update(call.refs)
+    _check_ends(graph, made)
+    return graph
+
+
+def _check_ends(graph: Graph, made: set[Ref]) -> None:
+    entries, ends = leaves(graph.inputs), leaves(graph.outputs)
+    if not ends:
+        raise SurgeryError(f"{graph.name!r} has no output.")
+    for ref in [*entries, *ends]:
+        if not isinstance(ref, Ref) or ref not in made:
+            raise SurgeryError(f"an end of {graph.name!r} is {ref}, which no call makes.")
+    marked = {call.name for call in graph.calls if call.op is None}
+    if {ref.call for ref in entries} != marked:
+        odd = sorted({ref.call for ref in entries} ^ marked)
+        raise SurgeryError(f"inputs of {graph.name!r} and its calls without op differ: {listing(odd)}.")

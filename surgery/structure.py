@@ -1,0 +1,52 @@
+"""Nested structures of list, tuple and dict, as Keras passes tensors around.
+
+The same leaves in the same order as `keras.tree` (the keys of a dict are visited sorted), without importing Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def leaves(structure: Any) -> list[Any]:
+    """Returns the leaves of a nested structure, in order."""
+    return list(_walk(structure))
+
+
+def _walk(structure: Any) -> Iterator[Any]:
+    if isinstance(structure, dict):
+        for key in sorted_keys(structure):
+            yield from _walk(structure[key])
+    elif isinstance(structure, (list, tuple)):
+        for item in structure:
+            yield from _walk(item)
+    else:
+        yield structure
+
+
+def rebuilt(fn: Callable[[Any], Any], structure: Any) -> Any:
+    """Returns the same structure with `fn` applied to every leaf, in the order of `leaves`."""
+    if isinstance(structure, dict):
+        new = {key: rebuilt(fn, structure[key]) for key in sorted_keys(structure)}
+        return {key: new[key] for key in structure}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return type(structure)(*(rebuilt(fn, item) for item in structure))
+    if isinstance(structure, (list, tuple)):
+        kind = tuple if isinstance(structure, tuple) else list
+        return kind(rebuilt(fn, item) for item in structure)
+    return fn(structure)
+
+
+def packed(structure: Any, flat: list[Any]) -> Any:
+    """Returns `structure` with its leaves taken from the list `flat`, in order."""
+    rest = iter(flat)
+    return rebuilt(lambda _: next(rest), structure)
+
+
+def sorted_keys(mapping: dict[Any, Any]) -> list[Any]:
+    """Returns the keys in the order in which Keras flattens a dict."""
+    try:
+        return sorted(mapping)
+    except TypeError:
+        return sorted(mapping, key=lambda key: (type(key).__name__, str(key)))

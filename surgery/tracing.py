@@ -1,0 +1,155 @@
+"""The door from a live Keras model to a `Graph`. With `building.py`, the only file that knows how Keras keeps graphs.
+
+On Keras' public names only: `clone_model` runs the model symbolically with a `Probe` in the place of every operation,
+so that the operation itself records nothing and the donor stays as it is. No weight is read and none is copied.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import keras
+
+from surgery.depth import room_for
+from surgery.errors import SurgeryError
+from surgery.graph import Call, Graph, Ref, Spec
+from surgery.ops import LiveOp
+from surgery.primitives import check, ordered, rename
+from surgery.structure import leaves, rebuilt
+
+
+class Probe(keras.Operation):
+    """Stands in for `op` during a symbolic run and logs each call of it."""
+
+    op: Any
+    log: list[tuple[Any, Any, Any, Any]]
+
+    def __init__(self, name: str):
+        super().__init__(name=name)
+
+    @classmethod
+    def of(cls, op: Any, log: list[tuple[Any, Any, Any, Any]]) -> Probe:
+        probe = cls(op.name)  # the log is no constructor argument: Keras would walk through it, each time, as a config
+        probe.op, probe.log = op, log
+        return probe
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().__call__(*args, **kwargs)
+        self.log.append((self.op, args, kwargs, output))
+        return output
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return self.op.compute_output_spec(*args, **kwargs)
+
+
+@functools.cache
+def functional_class() -> type:
+    """Returns the class of models that are graphs; Keras has no public name for it."""
+    tensor = keras.Input((1,))
+    return type(keras.Model(tensor, keras.layers.Identity()(tensor)))
+
+
+def is_graph(layer: Any) -> bool:
+    """Whether a layer is a model whose graph can be opened."""
+    if isinstance(layer, keras.Sequential):
+        return bool(layer.built and layer.layers and not _overrides_call(layer, keras.Sequential))
+    return isinstance(layer, functional_class()) and not _overrides_call(layer, functional_class())
+
+
+def _overrides_call(model: Any, base: type) -> bool:
+    return type(model).call is not base.call  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def trace(model: Any) -> Graph:
+    """Opens a live Sequential or Functional model as a new `Graph`; the model is unchanged.
+
+    Args:
+        model: a built `keras.Model` that was made by wiring tensors, or a built `keras.Sequential`.
+
+    Raises:
+        SurgeryError: the model is subclassed, or a Sequential that has not been built.
+    """
+    _refuse_what_has_no_graph(model)
+    sequential = isinstance(model, keras.Sequential)
+    ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
+    log: list[tuple[Any, Any, Any, Any]] = []
+    with room_for(len(model.layers) if sequential else len(model.operations)):
+        plain_model = keras.Model(*ends, name=model.name)  # neither compiled nor of the user's own class
+        ghost = keras.models.clone_model(plain_model, clone_function=lambda op: Probe.of(op, log))
+    return _graph(model.name, ghost.input, ghost.output, log, _inputs(plain_model))
+
+
+def _refuse_what_has_no_graph(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise SurgeryError(f"a keras.Model, a path or a name was expected, not {type(model).__name__}.")
+    if isinstance(model, keras.Sequential) and not model.built:
+        raise SurgeryError(
+            f"the Sequential {model.name!r} has not been built, so its tensors have no shapes. "
+            "Start it with keras.Input(shape), or call model.build((None, ...)) first."
+        )
+    if not is_graph(model):
+        raise SurgeryError(
+            f"{model.name!r} is a {type(model).__name__} with its own call(): Python code, not a graph of layers. "
+            "Wire it once to open it: x = keras.Input(shape); keras.Model(x, model.call(x))."
+        )
+
+
+def _inputs(model: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the name of each input and what `clone_model` drops of it: whether it is optional, sparse or ragged."""
+    layers = {id(layer.output): layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
+    configs = [layers[id(tensor)].get_config() for tensor in model.inputs]
+    return [
+        (config["name"], {key: True for key in ("optional", "sparse", "ragged") if config.get(key)})
+        for config in configs
+    ]
+
+
+def spec_of(tensor: Any) -> Spec:
+    """Returns shape and dtype of a symbolic tensor."""
+    return Spec(tuple(tensor.shape), str(tensor.dtype))
+
+
+def _graph(
+    name: str,
+    inputs: Any,
+    outputs: Any,
+    log: list[tuple[Any, Any, Any, Any]],
+    entries: list[tuple[str, dict[str, Any]]],
+) -> Graph:
+    """Wires the log of a symbolic run, in which tensors are known by identity."""
+    places: dict[int, Ref] = {}
+    calls: list[Call] = []
+    ops: dict[int, LiveOp] = {}
+
+    def look(leaf: Any) -> Any:
+        return places[id(leaf)] if isinstance(leaf, keras.KerasTensor) else leaf
+
+    def add(call: Call, output: Any) -> None:
+        places.update((id(tensor), Ref(call.name, index)) for index, tensor in enumerate(leaves(output)))
+        calls.append(call)
+
+    for tensor, (entry, further) in zip(leaves(inputs), entries, strict=True):
+        add(Call(entry, None, (), further, spec_of(tensor)), tensor)
+    for number, (op, args, kwargs, output) in enumerate(log):
+        op = ops.setdefault(id(op), _live(op))
+        output_specs = rebuilt(lambda leaf: spec_of(leaf) if isinstance(leaf, keras.KerasTensor) else leaf, output)
+        call = Call(f"call {number}", op, rebuilt(look, args), rebuilt(look, kwargs), output_specs)
+        add(call, output)
+    graph = Graph(name, tuple(calls), rebuilt(look, inputs), rebuilt(look, outputs))
+    return check(_named(ordered(graph)))
+
+
+def _live(op: Any) -> LiveOp:
+    return LiveOp(op, functools.partial(trace, op) if is_graph(op) else None)
+
+
+def _named(graph: Graph) -> Graph:
+    """Names the calls after their layers: `x`, and from the second call on `x@1`, in the order of the graph."""
+    seen: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for call in graph:
+        layer = call.name if call.op is None else call.op.name
+        count = seen[layer] = seen.get(layer, -1) + 1
+        names[call.name] = layer if count == 0 else f"{layer}@{count}"
+    return rename(graph, names.__getitem__)

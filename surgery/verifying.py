@@ -1,0 +1,229 @@
+"""`verify`: proof of what an operation kept, by comparing weights to the bit and tensors on random inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.doors import as_graph
+from surgery.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.graph import Call, Graph, Ref, one_call_per_op, plain
+from surgery.primitives import prune
+from surgery.structure import leaves, rebuilt
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a network has in common with its donor.
+
+    Args:
+        donor: name of the donor.
+        kept: calls of the donor that are there under the same address with the same configuration.
+        new: calls that the donor does not have.
+        dropped: calls of the donor that are gone.
+        frozen: calls with weights none of which trains.
+        changed: kept calls whose weights differ from the donor's, in any bit.
+        differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
+            tensors that depend on kept calls alone.
+    """
+
+    donor: str
+    kept: list[Call]
+    new: list[Call]
+    dropped: list[Call]
+    frozen: list[Call]
+    changed: list[Call]
+    differences: dict[str, float]
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all kept tensors; 0 when they compute the same, NaN when one is not a number."""
+        values = list(self.differences.values())
+        return float("nan") if any(value != value for value in values) else max(values, default=0.0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether something was kept, with equal weights, and all that was compared is equal."""
+        return bool(self.kept) and not self.changed and self.largest == 0
+
+    def __str__(self) -> str:
+        from surgery.show.report import verification_text
+
+        return verification_text(self)
+
+
+def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verification:
+    """Compares a network with its donor: what is kept, new, dropped and frozen, and that the kept part computes the
+    same.
+
+    A network that was cut in the middle is fed the donor's own tensors at the cut.
+
+    Args:
+        x: `Graph` or `keras.Model`.
+        donor: `Graph` or `keras.Model` that it was made from.
+        inputs: arrays for the donor, in the structure of its inputs; by default random ones, drawn with `seed`.
+        seed: of the random inputs.
+
+    Returns:
+        A `Verification`; `print` it. `verification.exact` says yes or no.
+
+    Example:
+
+    >>> sg.verify(sg.cut(donor, outputs="block4_pool"), donor).exact
+    True
+    """
+    ours, theirs = as_graph(x), as_graph(donor)
+    with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
+        kept = [call for call in ours if call.op is not None and _same(call, theirs)]
+        names = {call.name for call in kept}
+        return Verification(
+            donor=theirs.name,
+            kept=kept,
+            new=[call for call in ours if call.op is not None and call.name not in names],
+            dropped=[call for call in theirs if call.op is not None and call.name not in names],
+            frozen=[call for call in ours if call.weights and not call.trainable],
+            changed=[call for call in one_call_per_op(kept) if not _equal_weights(call, theirs[call.name])],
+            differences=_differences(ours, theirs, names, inputs, seed),
+        )
+
+
+def _same(call: Call, donor: Graph) -> bool:
+    if call.name not in donor or donor[call.name].op is None:
+        return False
+    theirs = donor[call.name]
+    return theirs.op == call.op or (
+        theirs.class_name == call.class_name and _without_flags(call) == _without_flags(theirs)
+    )
+
+
+def _without_flags(call: Call) -> Any:
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(item) for key, item in value.items() if key not in ("trainable", "name")}
+        return [bare(item) for item in value] if isinstance(value, list) else value
+
+    return bare(plain(call.config))
+
+
+def _equal_weights(ours: Call, theirs: Call) -> bool:
+    import numpy as np
+
+    mine, other = _values(ours), _values(theirs)
+    if mine is other:
+        return True
+    return len(mine) == len(other) and all(
+        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        for a, b in zip(map(np.asarray, mine), map(np.asarray, other), strict=True)
+    )
+
+
+def _values(call: Call) -> list[Any]:
+    from surgery.copying import Copies
+
+    copies = Copies()
+    layer = copies.layer_for(call)
+    copies.finish()
+    return layer.get_weights() if hasattr(layer, "get_weights") else []
+
+
+def _differences(ours: Graph, theirs: Graph, kept: set[str], inputs: Any, seed: int) -> dict[str, float]:
+    """Runs the kept region of both on the same inputs, eagerly, and compares tensor by tensor."""
+    import numpy as np
+
+    comparable = _comparable(ours, theirs, kept)
+    if not comparable:
+        return {}
+    entries = [ref.call for ref in leaves(ours.inputs) if ref.call in theirs and theirs[ref.call].op is not None]
+    taps = dict.fromkeys([*comparable, *(Ref(name) for name in entries)])
+    values = dict(zip(map(str, taps), _run(theirs, list(taps), inputs, seed), strict=True))
+    fed = {entry: values[entry] for entry in entries}
+    found = zip(comparable, _run(ours, comparable, inputs, seed, fed), strict=True)
+    with np.errstate(invalid="ignore"):
+        return {str(ref): _largest(value, values[str(ref)]) for ref, value in found}
+
+
+def _largest(a: Any, b: Any) -> float:
+    import numpy as np
+
+    if a.shape != b.shape:
+        return float("nan")
+    if a.dtype.kind not in "fiubc" or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return 0.0 if np.array_equal(a, b, equal_nan=a.dtype.kind == "f") else float("nan")
+    return float(np.max(np.abs(a.astype("float64") - b.astype("float64"))))
+
+
+def _comparable(ours: Graph, theirs: Graph, kept: set[str]) -> list[Ref]:
+    """Returns the kept tensors that depend, on our side, on kept calls alone, wired as in the donor."""
+    sound: set[str] = set()
+    for call in ours:
+        if call.op is None:
+            known = call.name in theirs
+        else:
+            known = call.name in kept and call.parents == theirs[call.name].parents
+        if known and all(ref.call in sound for ref in call.parents):
+            sound.add(call.name)
+    return [ref for call in ours if call.op is not None and call.name in sound for ref in call.refs]
+
+
+def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, Any] | None = None) -> list[Any]:
+    import numpy as np
+
+    from surgery.building import assemble
+
+    tapped = prune(dataclasses.replace(graph, outputs=refs))
+    model = assemble(tapped)
+    arrays = _arrays(graph, inputs, seed)
+    given = rebuilt(lambda ref: (fed or {}).get(ref.call, arrays.get(ref.call)), graph.inputs)
+    try:
+        outputs = model(given, training=False)
+    except Exception as error:
+        raise SurgeryError(
+            f"{graph.name!r} does not run on random inputs ({first_line(error)}). Pass arrays that it takes: inputs=."
+        ) from error
+    return [np.asarray(value) if not hasattr(value, "numpy") else value.numpy() for value in leaves(outputs)]
+
+
+def _arrays(graph: Graph, inputs: Any, seed: int) -> dict[str, Any]:
+    """Returns an array for each input by address: the given ones, or random ones."""
+    import numpy as np
+
+    refs = leaves(graph.inputs)
+    if inputs is not None:
+        given = leaves(inputs)
+        return dict(zip((ref.call for ref in refs), given, strict=False))
+    random = np.random.default_rng(seed)
+    return {ref.call: _random(graph, ref, random) for ref in refs}
+
+
+def _random(graph: Graph, ref: Ref, random: Any) -> Any:
+    """Draws two samples: normal floats, integers below every vocabulary they are looked up in, or a word."""
+    spec = graph.spec(ref)
+    guess = 64 if len(spec.shape) >= 4 else 12
+    sides = [guess if side is None else side for side in spec.shape]
+    shape = tuple([spec.shape[0] or 2, *sides[1:]] if sides else [])
+    if "int" in spec.dtype:
+        users = [graph[name].config.get("input_dim") for name in graph.consumers.get(ref, ())]
+        return random.integers(
+            0, min([size for size in users if isinstance(size, int)], default=2), shape, dtype=spec.dtype
+        )
+    if spec.dtype == "bool":
+        return random.random(shape) < 0.5
+    if spec.dtype == "string":
+        import keras
+
+        return keras.ops.full(shape, "word", dtype="string")
+    return random.standard_normal(shape).astype("float32" if spec.dtype == "bfloat16" else spec.dtype)
+
+
+def kept_as_where(verification: Verification, graph: Graph) -> str:
+    """Returns the kept calls as a selector where one says it, `..block5_pool`, else the first of them."""
+    names = [printable(call.name) for call in verification.kept]
+    if names:
+        last = verification.kept[-1].name
+        before = {last}
+        for call in reversed(graph.calls):
+            if call.name in before:
+                before.update(ref.call for ref in call.parents)
+        if {call.name for call in verification.kept} == {name for name in before if graph[name].op is not None}:
+            return f"..{printable(last)}"
+    return listing(names, 4)

@@ -1,0 +1,47 @@
+"""Makes one card: `python -m surgery.zoo.cardmaker NAME OPTIONS` writes the JSON of a network to stdout and ends.
+
+The network is made inside a `keras.StatelessScope`, where variables have shapes and no values, and the process ends
+before they would get any: NASNetLarge takes seconds and no gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+
+def main(name: str, options: str) -> NoReturn:
+    import keras
+
+    from surgery.encoding import encode
+    from surgery.errors import first_line
+    from surgery.tracing import trace
+    from surgery.zoo.networks import make
+
+    keras.StatelessScope().__enter__()
+    try:
+        model = make(name, json.loads(options))
+        text = json.dumps(encode(trace(model), _described))
+    except (ValueError, TypeError) as error:
+        _end(first_line(error), 1)
+    _end(text, 0)
+
+
+def _described(op: Any) -> dict[str, Any]:
+    import keras
+
+    stored: Any = keras.saving.serialize_keras_object(op.layer)
+    stored.pop("build_config", None)  # layers are built when they are called
+    return stored
+
+
+def _end(text: str, code: int) -> NoReturn:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    os._exit(code)  # without leaving the scope, which would compute every initial weight
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,79 @@
+"""Cards: the graphs of named networks, kept as JSON in the user's cache directory, so that looking needs no Keras.
+
+A card is made once per network, options and Keras version, by a process of its own: names that Keras numbers
+(`conv2d_17`) then do not depend on what ran before, and no weight is ever computed. A card that is corrupt is made
+again; a cache that cannot be written is done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from surgery.encoding import decode
+from surgery.errors import SurgeryError
+from surgery.graph import Graph
+
+FORMAT = 1  # of the cards; a new number makes old ones unread
+
+
+@functools.cache
+def keras_version() -> str:
+    """Returns the version of the installed Keras, without importing it."""
+    try:
+        return importlib.metadata.version("keras")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def cache_directory() -> Path:
+    """Returns where cards are kept: `SURGERY_CACHE`, or the user's cache directory."""
+    if "SURGERY_CACHE" in os.environ:
+        return Path(os.environ["SURGERY_CACHE"])
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("surgery"))
+
+
+def card(name: str, options: dict[str, Any]) -> Graph:
+    """Returns the graph of a named network, from the cache when it is there."""
+    try:
+        text = json.dumps(options, sort_keys=True)
+    except TypeError as error:
+        raise SurgeryError(f"options of {name!r} must be plain values: {error}.") from error
+    key = hashlib.sha256(text.encode()).hexdigest()[:12] if options else "default"
+    path = cache_directory() / "cards" / f"{name}-{key}-keras-{keras_version()}-{FORMAT}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return decode(json.loads(path.read_bytes()))
+    made = _made(name, text)
+    with contextlib.suppress(OSError):
+        _write(path, made)
+    return decode(json.loads(made))
+
+
+def _made(name: str, options: str) -> bytes:
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "surgery.zoo.cardmaker", name, options]
+    run = subprocess.run(command, env=env, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    if run.returncode == 0:
+        return run.stdout
+    said = run.stdout.decode(errors="replace").strip() or run.stderr.decode(errors="replace").strip()[-300:]
+    raise SurgeryError(f"{name!r} cannot be made: {said or f'its process ended with {run.returncode}'}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)

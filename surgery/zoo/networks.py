@@ -1,0 +1,106 @@
+"""Opens a named network: fresh from its card, or live with published weights or those of a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from surgery.errors import SurgeryError, first_line
+from surgery.graph import Graph
+from surgery.primitives import rename
+from surgery.zoo.cards import card
+from surgery.zoo.catalogue import find
+
+
+def open_network(name: str, weights: str | os.PathLike[str] | None = None, **options: Any) -> Graph:
+    """Opens a named network as a new `Graph`.
+
+    Args:
+        name: lower-case name, as `surgery zoo` lists them.
+        weights: `None` for fresh ones, drawn when a layer is first built; `"pretrained"` (or `"imagenet"` for
+            `keras.applications`) for the published ones; or the path of a weights file.
+        options: further arguments of the network, such as `include_top=False` or `input_shape=(96, 96, 3)`.
+
+    Raises:
+        SurgeryError: no such network, no such option, or weights that cannot be had.
+    """
+    network = find(name)
+    if weights is None:
+        return card(network.name, options)
+    if network.keras_name is None and str(weights) == "imagenet":
+        raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
+    from surgery.tracing import trace
+
+    graph = trace(_with_weights(network.name, network.keras_name, str(weights), options))
+    return _with_names_of(graph, card(network.name, options))
+
+
+def make(name: str, options: dict[str, Any], weights: str | None = None) -> Any:
+    """Makes the live Keras model of a named network."""
+    import keras
+
+    from surgery.zoo import tinyvgg
+
+    network = find(name)
+    if network.keras_name is None:
+        return tinyvgg.tinyvgg(**options)
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return getattr(keras.applications, network.keras_name)(weights=weights, **options)
+
+
+def _with_weights(name: str, keras_name: str | None, weights: str, options: dict[str, Any]) -> Any:
+    if weights not in ("pretrained", "imagenet"):
+        return _from_file(name, weights, options)
+    if keras_name is None:
+        from surgery.zoo import tinyvgg
+
+        return tinyvgg.pretrained(**options)
+    try:
+        return make(name, options, "imagenet")
+    except Exception as error:  # the downloader raises what the network raises
+        url = re.search(r"https?://\S+/([\w.\-]+)", str(error))
+        if url is None:
+            raise SurgeryError(f"{name!r} cannot be opened: {first_line(error)}") from error
+        home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+        raise SurgeryError(
+            f"the ImageNet weights of {name!r} could not be downloaded ({_reason(error)}).\n"
+            f"  The file is {url[1]}; put it into {home} and try again,\n"
+            "  or open with weights=PATH (a weights file of yours) or weights=None (fresh weights)."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    return first_line(error).rpartition(": ")[2].removeprefix("None -- ") or type(error).__name__
+
+
+def _from_file(name: str, path: str, options: dict[str, Any]) -> Any:
+    if not Path(path).is_file():
+        raise SurgeryError(
+            f"no weights file {path!r} for {name!r}. "
+            "weights= takes a path, 'pretrained', 'imagenet' (for keras.applications) or None (fresh weights)."
+        )
+    model = make(name, options)
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise SurgeryError(f"the weights in {path!r} do not fit {name!r}: {first_line(error)}") from error
+    return model
+
+
+def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:
+    """Returns the graph of a model that was just made, and that nobody else holds, under the names of its card.
+
+    Keras numbers unnamed layers through the life of a process; addresses must not depend on what ran before.
+    """
+    names: dict[str, str] = {}
+    for live, stored in zip(graph, card_graph, strict=True):
+        names[live.name] = stored.name
+        op: Any = live.op
+        if op is None or stored.op is None:
+            continue
+        if op.inner is not None and stored.op.inner is not None:
+            op.inner = _with_names_of(op.inner, stored.op.inner)
+        op.layer.name = op.standins[0].name = stored.op.name
+    return rename(graph, names.__getitem__)

@@ -1,0 +1,68 @@
+"""tinyvgg: a VGG with the layer names of VGG16 and 118,301 parameters, pretrained on handwritten digits 0-4.
+
+So that every example runs offline, on truly pretrained weights, in seconds. Layout: Simonyan & Zisserman 2014,
+arXiv:1409.1556, table 1, configuration D, with fewer filters. Pictures are (batch, 32, 32, 3) with values from 0 to 1.
+`scripts/pretrain_tinyvgg.py` makes the weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from surgery.errors import SurgeryError
+
+WEIGHTS = Path(__file__).with_name("tinyvgg.keras")
+_BLOCKS = ((8, 2), (16, 2), (32, 3), (40, 3), (40, 3))  # filters, convolutions
+
+
+def tinyvgg(
+    include_top: bool = True,
+    input_shape: tuple[int | None, ...] = (32, 32, 3),
+    classes: int = 5,
+    classifier_activation: str | None = "softmax",
+    name: str = "tinyvgg",
+) -> keras.Model:
+    """Makes tinyvgg with fresh weights.
+
+    Args:
+        include_top: whether the three Dense layers on top are included.
+        input_shape: `(height, width, channels)`.
+        classes: number of classes of the top.
+        classifier_activation: activation of the last layer.
+        name: name of the model.
+    """
+    layers = keras.layers
+    picture = x = keras.Input(tuple(input_shape), name="input_layer")
+    for block, (filters, count) in enumerate(_BLOCKS, 1):
+        for number in range(1, count + 1):
+            conv = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"block{block}_conv{number}")
+            x = conv(x)
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    if include_top:
+        x = layers.Flatten(name="flatten")(x)
+        x = layers.Dense(64, activation="relu", name="fc1")(x)
+        x = layers.Dense(64, activation="relu", name="fc2")(x)
+        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+    return keras.Model(picture, x, name=name)
+
+
+def pretrained(**options: Any) -> keras.Model:
+    """Makes tinyvgg with its shipped weights.
+
+    Raises:
+        SurgeryError: the options change the shape of a layer that has weights.
+    """
+    model = tinyvgg(**options)
+    donor: Any = keras.models.load_model(WEIGHTS, compile=False)
+    for layer in model.layers:
+        weights = donor.get_layer(layer.name).get_weights()
+        if [value.shape for value in weights] != [tuple(variable.shape) for variable in layer.weights]:
+            raise SurgeryError(
+                f"the pretrained weights of tinyvgg do not fit {layer.name!r} with these options: they are for "
+                "pictures (32, 32, 3) and 5 classes. include_top=False takes other sizes; graft() makes a new head."
+            )
+        layer.set_weights(weights)
+    return model
