@@ -20,7 +20,7 @@ def recipe(backbone: str = "tinyvgg", at: str = "block3_pool", classes: int = 5,
     return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(classes, name="digits")])
 
 
-def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 60):
+def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200):
     """Returns accuracies on all pictures of the digits 5-9 that were not among the `shots` labelled ones of each
     class."""
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)

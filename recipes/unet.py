@@ -1,7 +1,7 @@
 """U-Net on any backbone. Ronneberger, Fischer & Brox 2015, arXiv:1505.04597.
 
-The encoder is any network with image input; its skips are found by output stride, never by a table of names. `fit` teaches it
-to find the pixels of a digit on a noisy background, beside the best fixed threshold on brightness.
+The encoder is any network with image input; its skips are found by output stride, never by a table of names. `fit`
+teaches it to find the pixels of a digit on a noisy background, beside the best fixed threshold on brightness.
 """
 
 import keras
@@ -15,16 +15,17 @@ def recipe(
     classes: int = 2,
     weights: str | None = "pretrained",
     depth: int = 32,
+    filters: tuple = (128, 64, 32, 16, 16),
     freeze: bool = False,
 ):
     graph = sg.open(backbone, weights=weights)
     picture = str(graph.inputs)
     levels = {stride: tap for stride, tap in sg.pyramid(graph).items() if stride <= depth}
     graph = sg.freeze(graph, f"..{levels[max(levels)]}") if freeze else graph
-    return sg.graft(graph, sg.unet_decoder(classes, strides=list(levels)), at=[picture, *levels.values()])
+    return sg.graft(graph, sg.unet_decoder(classes, list(levels), filters), at=[picture, *levels.values()])
 
 
-def fit(model: keras.Model, epochs: int = 12, noise: float = 0.7, seed: int = 0):
+def fit(model: keras.Model, epochs: int = 8, noise: float = 0.7, seed: int = 0):
     """Returns the intersection over union of the digit's pixels on pictures that were held out, and the threshold's."""
     keras.utils.set_random_seed(seed)
     images_bhwc, masks_bhw = digits_in_noise(model.input_shape[1] or 32, noise, seed)
@@ -49,7 +50,7 @@ def digits_in_noise(size: int, noise: float, seed: int, count: int = 800):
     digits_bhwc = digits_bhwc[random.choice(len(digits_bhwc), count, replace=False)]
     coarse_bhwc = random.uniform(0, noise, (count, max(size // 8, 1), max(size // 8, 1), 1)).astype("float32")
     blobs_bhwc = np.asarray(keras.ops.image.resize(coarse_bhwc, (size, size), interpolation="bilinear"))
-    grain_bhwc = random.normal(0, noise / 4, digits_bhwc.shape[:3] + (1,)).astype("float32")
+    grain_bhwc = random.normal(0, noise / 4, (*digits_bhwc.shape[:3], 1)).astype("float32")
     return digits_bhwc * 0.6 + blobs_bhwc + grain_bhwc, (digits_bhwc[..., 0] > 0.5).astype("int64")
 
 

@@ -6,50 +6,11 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph, Ref, one_call_per_op, plain
 from surgery.primitives import prune
 from surgery.structure import leaves, rebuilt
-
-
-@dataclasses.dataclass(frozen=True)
-class Verification:
-    """What a network has in common with its donor.
-
-    Args:
-        donor: name of the donor.
-        kept: calls of the donor that are there under the same address with the same configuration.
-        new: calls that the donor does not have.
-        dropped: calls of the donor that are gone.
-        frozen: calls with weights none of which trains.
-        changed: kept calls whose weights differ from the donor's, in any bit.
-        differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
-            tensors that depend on kept calls alone.
-    """
-
-    donor: str
-    kept: list[Call]
-    new: list[Call]
-    dropped: list[Call]
-    frozen: list[Call]
-    changed: list[Call]
-    differences: dict[str, float]
-
-    @property
-    def largest(self) -> float:
-        """The largest difference of all kept tensors; 0 when they compute the same, NaN when one is not a number."""
-        values = list(self.differences.values())
-        return float("nan") if any(value != value for value in values) else max(values, default=0.0)
-
-    @property
-    def exact(self) -> bool:
-        """Whether something was kept, with equal weights, and all that was compared is equal."""
-        return bool(self.kept) and not self.changed and self.largest == 0
-
-    def __str__(self) -> str:
-        from surgery.show.report import verification_text
-
-        return verification_text(self)
+from surgery.verification import Verification
 
 
 def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verification:
@@ -77,7 +38,7 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
         kept = [call for call in ours if call.op is not None and _same(call, theirs)]
         names = {call.name for call in kept}
         return Verification(
-            donor=theirs.name,
+            donor=theirs,
             kept=kept,
             new=[call for call in ours if call.op is not None and call.name not in names],
             dropped=[call for call in theirs if call.op is not None and call.name not in names],
@@ -91,9 +52,10 @@ def _same(call: Call, donor: Graph) -> bool:
     if call.name not in donor or donor[call.name].op is None:
         return False
     theirs = donor[call.name]
-    return theirs.op == call.op or (
-        theirs.class_name == call.class_name and _without_flags(call) == _without_flags(theirs)
-    )
+    if theirs.op == call.op:
+        return True
+    alike = theirs.class_name == call.class_name and _without_flags(call) == _without_flags(theirs)
+    return alike and (bool(call.weights) or call.parents == theirs.parents)  # a new Flatten of the same name is new
 
 
 def _without_flags(call: Call) -> Any:
@@ -200,7 +162,7 @@ def _random(graph: Graph, ref: Ref, random: Any) -> Any:
     spec = graph.spec(ref)
     guess = 64 if len(spec.shape) >= 4 else 12
     sides = [guess if side is None else side for side in spec.shape]
-    shape = tuple([spec.shape[0] or 2, *sides[1:]] if sides else [])
+    shape = tuple(sides) if spec.shape[:1] != (None,) else (2, *sides[1:])
     if "int" in spec.dtype:
         users = [graph[name].config.get("input_dim") for name in graph.consumers.get(ref, ())]
         return random.integers(
@@ -213,17 +175,3 @@ def _random(graph: Graph, ref: Ref, random: Any) -> Any:
 
         return keras.ops.full(shape, "word", dtype="string")
     return random.standard_normal(shape).astype("float32" if spec.dtype == "bfloat16" else spec.dtype)
-
-
-def kept_as_where(verification: Verification, graph: Graph) -> str:
-    """Returns the kept calls as a selector where one says it, `..block5_pool`, else the first of them."""
-    names = [printable(call.name) for call in verification.kept]
-    if names:
-        last = verification.kept[-1].name
-        before = {last}
-        for call in reversed(graph.calls):
-            if call.name in before:
-                before.update(ref.call for ref in call.parents)
-        if {call.name for call in verification.kept} == {name for name in before if graph[name].op is not None}:
-            return f"..{printable(last)}"
-    return listing(names, 4)

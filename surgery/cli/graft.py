@@ -93,8 +93,7 @@ def _graph(loaded: cookbook.Recipe, as_graph: Any, made: Any) -> Graph:
 
 
 def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
-    from surgery.show.report import verification_text
-    from surgery.verifying import kept_as_where, verify
+    from surgery.verifying import verify
 
     if name:
         click.echo(f"{name}:")
@@ -102,7 +101,7 @@ def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
     for donor in donors:
         with quiet():
             found = verify(graph, donor)
-        click.echo(f"{verification_text(found, kept_as_where(found, donor))}\n")
+        click.echo(f"{found}\n")
         if found.changed or found.largest != 0:
             click.echo(f"warning: the part kept from {donor.name} does not compute the same", err=True)
 

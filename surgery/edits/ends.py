@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from surgery.doors import as_graph, build, edit
 from surgery.edits.nesting import reached
-from surgery.errors import SurgeryError, doing
+from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph, Ref
 from surgery.primitives import ordered, prune, substitute
 from surgery.structure import leaves, packed, rebuilt
@@ -94,12 +94,12 @@ def split(x: Net, at: Any) -> tuple[Net, Net]:
         graph, (middle,) = resolved(graph, [at])
         front = prune(dataclasses.replace(graph, outputs=middle))
         back = _entered(graph, middle)
-        if isinstance(middle, dict) or len(leaves(back.inputs)) != len(leaves(middle)):
-            extra = [
-                str(ref) for ref in leaves(back.inputs) if ref.call not in {_input_name(r) for r in leaves(middle)}
-            ]
-            if extra:
-                raise SurgeryError(f"the back also needs {', '.join(extra)}, an input of the network beside the cut.")
+        extra = leaves(back.inputs)[len(leaves(middle)) :]
+        if extra:
+            raise SurgeryError(
+                f"the back also needs {listing(map(str, extra))}, an input beside the cut. "
+                "Use cut(outputs=...) for the front and cut(inputs=...) for the back."
+            )
     return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
 
 
@@ -146,33 +146,37 @@ def _tensors_of(graph: Graph, where: Any) -> Any:
 
 
 def _entered(graph: Graph, entry: Any) -> Graph:
-    """Returns the graph with the tensors of `entry` as inputs."""
+    """Returns the graph with the tensors of `entry` as inputs, and those inputs that do not lie before the cut."""
     refs = leaves(entry)
     _refuse_open_cut(graph, refs)
-    names = entry if isinstance(entry, dict) else {_input_name(ref): ref for ref in refs}
-    stubs = {ref: Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()}
     front = _before(graph, [ref.call for ref in refs])
     kept = [call for call in graph if call.name not in front]
-    clash = sorted({stub.name for stub in stubs.values()} & {call.name for call in kept})
+    layers = {call.layer for call in kept}
+    names = entry if isinstance(entry, dict) else _input_names(refs, layers)
+    clash = sorted(layers & set(names))
     if clash:
-        raise SurgeryError(
-            f"an input cannot be called {clash[0]!r}: a call of that name is left. Name it: inputs={{name: where}}."
-        )
-    swap = {ref: Ref(stub.name) for ref, stub in stubs.items()}
-    moved = substitute(dataclasses.replace(graph, calls=(*stubs.values(), *kept)), swap)
+        raise SurgeryError(f"an input cannot be called {clash[0]!r}: a layer of that name is left.")
+    stubs = [Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()]
+    swap = {ref: Ref(name) for name, ref in names.items()}
+    moved = substitute(dataclasses.replace(graph, calls=(*stubs, *kept)), swap)
     staying = [ref for ref in leaves(graph.inputs) if ref.call not in front]
     entries = rebuilt(swap.__getitem__, entry)
-    if staying:
-        entries = (
-            {**entries, **{ref.call: ref for ref in staying}}
-            if isinstance(entries, dict)
-            else leaves(entries) + staying
-        )
+    if isinstance(entries, dict):
+        entries.update({ref.call: ref for ref in staying})
+    elif staying:
+        entries = leaves(entries) + staying
     return ordered(dataclasses.replace(moved, inputs=entries))
 
 
-def _input_name(ref: Ref) -> str:
-    return ref.call.replace("@", "_") if ref.index == 0 else f"{ref.call.replace('@', '_')}_{ref.index}"
+def _input_names(refs: list[Ref], taken: set[str]) -> dict[str, Ref]:
+    """Names each new input after its tensor; where a layer that is left has the name, `_input` follows it."""
+    names: dict[str, Ref] = {}
+    for ref in refs:
+        name = ref.call.replace("@", "_") + (f"_{ref.index}" if ref.index else "")
+        while name in taken or name in names:
+            name += "_input"
+        names[name] = ref
+    return names
 
 
 def _input_arguments(graph: Graph, ref: Ref) -> Mapping[str, Any]:

@@ -1,0 +1,90 @@
+"""What an operation did, in a few aligned lines: kept, new, dropped and frozen calls, and whether they are equal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from tabulate import tabulate
+
+from surgery.errors import listing, printable
+from surgery.graph import Call, Graph, one_call_per_op
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a network has in common with its donor.
+
+    Args:
+        donor: the graph that it was compared with.
+        kept: calls of the donor that are there under the same address with the same configuration.
+        new: calls that the donor does not have.
+        dropped: calls of the donor that are gone.
+        frozen: calls with weights none of which trains.
+        changed: kept calls whose weights differ from the donor's, in any bit.
+        differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
+            tensors that depend on kept calls alone.
+    """
+
+    donor: Graph
+    kept: list[Call]
+    new: list[Call]
+    dropped: list[Call]
+    frozen: list[Call]
+    changed: list[Call]
+    differences: dict[str, float]
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all kept tensors; 0 when they compute the same, NaN when one is not a number."""
+        values = list(self.differences.values())
+        return float("nan") if any(value != value for value in values) else max(values, default=0.0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether something was kept, with equal weights, and all that was compared is equal."""
+        return bool(self.kept) and not self.changed and self.largest == 0
+
+    def __str__(self) -> str:
+        name = printable(self.donor.name)
+        differ = f"weights of {listing(_names(self.changed), 4)} differ"
+        equal = differ if self.changed else "weights equal to the bit"
+        rows = [
+            ("kept", self.kept, f"{name}: {self._kept_as_where()}; {equal}"),
+            ("new", self.new, ""),
+            ("dropped", self.dropped, listing(_names(self.dropped), 4)),
+            ("frozen", self.frozen, ""),
+        ]
+        lines = [_row(label, calls, note if calls else "") for label, calls, note in rows]
+        table = tabulate(lines, tablefmt="plain", colalign=("left", "right", "right", "left"), disable_numparse=True)
+        return "\n".join([*(f" {line}".rstrip() for line in table.splitlines()), "", self._compared()])
+
+    def _compared(self) -> str:
+        name = printable(self.donor.name)
+        if not self.differences:
+            return f"no kept tensor depends on kept calls alone: nothing to compare with {name}"
+        return (
+            f"{len(self.differences):,} kept tensors compared with {name} on random input: "
+            f"largest difference {self.largest:g}"
+        )
+
+    def _kept_as_where(self) -> str:
+        """Returns the kept calls as a selector where one says it, `..block5_pool`, else the first of them."""
+        names = {call.name for call in self.kept}
+        last = next((call.name for call in reversed(self.donor.calls) if call.name in names), None)
+        before = {last}
+        for call in reversed(self.donor.calls):
+            if call.name in before:
+                before.update(ref.call for ref in call.parents)
+        if names == {call.name for call in self.donor if call.name in before and call.op is not None}:
+            return f"..{printable(last)}"
+        return listing(_names(self.kept), 4)
+
+
+def _row(label: str, calls: list[Call], note: str) -> list[str]:
+    params = sum(call.params for call in one_call_per_op(calls))
+    return [label, f"{len(calls):,} call{'s' if len(calls) != 1 else ' '}", f"{params:,} parameters", note]
+
+
+def _names(calls: Iterable[Call]) -> list[str]:
+    return [printable(call.name) for call in calls]
