@@ -20,9 +20,11 @@ def recipe(backbone: str = "tinyvgg", at: str = "block3_pool", classes: int = 5,
     return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(classes, name="digits")])
 
 
-def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200):
-    """Returns accuracies on all pictures of the digits 5-9 that were not among the `shots` labelled ones of each
-    class."""
+def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, augment: bool = False):
+    """Returns accuracies on all pictures of the digits 5-9 that were not among the `shots` labelled ones of each class.
+
+    With `augment`, both see the few pictures slightly rotated and shifted anew in each epoch.
+    """
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]
     transfer, scratch = [], []
@@ -34,16 +36,16 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200):
         pupil.set_weights(fresh.get_weights())
         for layer in [layer for layer in model.layers if not layer.trainable]:
             pupil.get_layer(layer.name).set_weights(layer.get_weights())
-        transfer.append(accuracy(pupil, images_bhwc, labels, few, epochs))
-        scratch.append(accuracy(sg.thaw(fresh), images_bhwc, labels, few, epochs))
+        transfer.append(accuracy(pupil, images_bhwc, labels, few, epochs, augment))
+        scratch.append(accuracy(sg.thaw(fresh), images_bhwc, labels, few, epochs, augment))
         if seed == 0:
-            model.set_weights(pupil.get_weights())  # what is written is the first of the trained networks
+            first = pupil.get_weights()  # what is written is the first of the trained networks
+    model.set_weights(first)
     return {
-        "accuracy": float(np.mean(transfer)),
-        "accuracy spread": float(np.std(transfer)),
-        "from scratch": float(np.mean(scratch)),
-        "from scratch spread": float(np.std(scratch)),
-        "pictures": f"{shots} a class to learn from, {len(labels) - shots * len(DIGITS)} to test on, {seeds} seeds",
+        "accuracy": f"{np.mean(transfer):.3f} +- {np.std(transfer):.3f}",
+        "from scratch": f"{np.mean(scratch):.3f} +- {np.std(scratch):.3f}",
+        "won": f"{sum(ours > theirs for ours, theirs in zip(transfer, scratch, strict=True))} of {seeds} seeds",
+        "pictures": f"{shots} a class to learn from, {len(labels) - shots * len(DIGITS)} to test on",
     }
 
 
@@ -54,18 +56,15 @@ def labelled(labels, shots: int, seed: int):
     return np.concatenate(picks)
 
 
-def accuracy(model: keras.Model, images_bhwc, labels, few, epochs: int) -> float:
-    """Trains on the few pictures, slightly rotated and shifted anew in each epoch, and tests on all the others."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss)
-    augment = keras.Sequential(
-        [
-            keras.layers.RandomRotation(0.04, fill_mode="constant", seed=0),
-            keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant", seed=0),
-        ]
-    )
-    many = np.concatenate([np.asarray(augment(images_bhwc[few], training=True)) for _ in range(epochs)])
-    model.fit(many, np.tile(labels[few], epochs), batch_size=len(few), shuffle=False, verbose=0)
+def accuracy(model: keras.Model, images_bhwc, labels, few, epochs: int, augment: bool) -> float:
+    """Trains on the few pictures and tests on all the others."""
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    few_bhwc = [images_bhwc[few]] * epochs
+    if augment:
+        rotate = keras.layers.RandomRotation(0.04, fill_mode="constant", seed=0)
+        shift = keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant", seed=0)
+        few_bhwc = [np.asarray(shift(rotate(bhwc, training=True), training=True)) for bhwc in few_bhwc]
+    model.fit(np.concatenate(few_bhwc), np.tile(labels[few], epochs), batch_size=len(few), shuffle=False, verbose=0)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     guesses = model.predict(images_bhwc[rest], batch_size=256, verbose=0).argmax(axis=-1)
     return float(np.mean(guesses == labels[rest]))

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from surgery.edits import crossing, cut, graft, inline, select, split, tap
     from surgery.errors import SurgeryError
     from surgery.freezing import freeze, frozen, thaw
-    from surgery.graph import Call, Graph, Ref, Spec
+    from surgery.graph import Call, Graph
     from surgery.pictures import digits
     from surgery.pyramids import pyramid
-    from surgery.show import show
+    from surgery.showing import show
+    from surgery.specs import Ref, Spec
     from surgery.verifying import verify
     from surgery.wiring import unet_decoder
 
@@ -32,10 +33,11 @@ _HOMES = {
     "surgery.edits": ("crossing", "cut", "graft", "inline", "select", "split", "tap"),
     "surgery.errors": ("SurgeryError",),
     "surgery.freezing": ("freeze", "frozen", "thaw"),
-    "surgery.graph": ("Call", "Graph", "Ref", "Spec"),
+    "surgery.graph": ("Call", "Graph"),
+    "surgery.specs": ("Ref", "Spec"),
     "surgery.pictures": ("digits",),
     "surgery.pyramids": ("pyramid",),
-    "surgery.show": ("show",),
+    "surgery.showing": ("show",),
     "surgery.verifying": ("verify",),
     "surgery.wiring": ("unet_decoder",),
 }

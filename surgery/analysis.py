@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from surgery.graph import Call, Graph, Ref, Spec
+from surgery.graph import Call, Graph
+from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
 Stride = tuple[Fraction, ...] | None  # input pixels per output pixel on each spatial axis; None: no spatial axes

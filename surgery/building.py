@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
@@ -10,9 +9,11 @@ import keras
 from surgery.copying import Copies
 from surgery.depth import room_for
 from surgery.errors import SurgeryError, doing, first_line
-from surgery.graph import Call, Graph, Ref
+from surgery.graph import Call, Graph
 from surgery.primitives import check
+from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
+from surgery.tracing import model_of
 
 
 def assemble(graph: Graph, copy: bool = False) -> keras.Model:
@@ -30,7 +31,8 @@ def assemble(graph: Graph, copy: bool = False) -> keras.Model:
         copies = Copies(fresh=copy)
         with room_for(len(graph)):
             tensors = _run(graph, copies)
-            model = _model(graph, tensors)
+            inputs, outputs = (rebuilt(tensors.__getitem__, ends) for ends in (graph.inputs, graph.outputs))
+            model = model_of(inputs, outputs, graph.name)
         copies.finish()
     return model
 
@@ -66,10 +68,3 @@ def _applied(layer: Any, call: Call, args: Any, kwargs: Any) -> Any:
         raise SurgeryError(
             f"{call.name!r} ({call.class_name}) does not take {given or 'what it is given'}: {first_line(error)}"
         ) from error
-
-
-def _model(graph: Graph, tensors: dict[Ref, Any]) -> keras.Model:
-    inputs, outputs = (rebuilt(tensors.__getitem__, ends) for ends in (graph.inputs, graph.outputs))
-    with warnings.catch_warnings():  # keys of a dict that are not the inputs' names: as in the donor
-        warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
-        return keras.Model(inputs, outputs, name=graph.name)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from surgery.errors import SurgeryError
-from surgery.graph import Call, Graph, Op, Ref, Spec, Weight
+from surgery.graph import Call, Graph, Op
 from surgery.ops import StoredOp
 from surgery.primitives import check
+from surgery.specs import Ref, Spec, Weight
 
 
 def encode(graph: Graph, describe: Callable[[Op], dict[str, Any]]) -> dict[str, Any]:

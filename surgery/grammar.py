@@ -109,27 +109,20 @@ def _exactly(token: str) -> Selector:
     return Atom(token, lambda address, _: address == name, int(index[1:]) if index else None)
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
-    pieces = (
-        {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece, re.escape(piece))
-        for piece in re.split(r"(\*\*|\*|\?)", pattern)
-    )
-    return re.compile("".join(pieces))
+def _glob(pattern: str) -> str:
+    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(signs.get(piece, re.escape(piece)) for piece in re.split(r"(\*\*|\*|\?)", pattern))
 
 
 def _address_test(pattern: str) -> Callable[[str, Scope], bool]:
-    glob = _glob(pattern)
-
-    def matches(address: str, _: Scope) -> bool:
-        layer = re.sub(r"@\d+(?=/|$)", "", address)
-        first = f"{address}@0" if re.sub(r"@\d+$", "", address) == address else address
-        return any(glob.fullmatch(candidate) for candidate in (address, layer, first))
-
-    return matches
+    """A name stands for all calls of its layer, `x@0` for the first: in addresses it has no number."""
+    steps = (_glob(step.removesuffix("@0")) + ("" if "@" in step else r"(?:@\d+)?") for step in pattern.split("/"))
+    glob = re.compile("/".join(steps))
+    return lambda address, _: bool(glob.fullmatch(address))
 
 
 def _class_test(pattern: str) -> Callable[[str, Scope], bool]:
-    glob = _glob(pattern)
+    glob = re.compile(_glob(pattern))
     return lambda address, scope: bool(glob.fullmatch(scope.calls[address].class_name))
 
 

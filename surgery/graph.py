@@ -14,52 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
+from surgery.specs import Ref, Spec, Weight, megabytes
 from surgery.structure import leaves
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """The address of one tensor: the `index`-th output of the call named `call`."""
-
-    call: str
-    index: int = 0
-
-    def __str__(self) -> str:
-        return self.call if self.index == 0 else f"{self.call}#{self.index}"
-
-    __repr__ = __str__
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Spec:
-    """What flows along an edge: `shape` with `None` for the sizes that vary, and `dtype`."""
-
-    shape: tuple[int | None, ...]
-    dtype: str = "float32"
-
-    def __str__(self) -> str:
-        return str(self.shape) if self.dtype == "float32" else f"{self.shape} {self.dtype}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Weight:
-    """The description of one variable of an op, without its values."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    trainable: bool = True
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return functools.reduce(lambda product, side: product * side, self.shape, 1)
-
-    @property
-    def bytes(self) -> int:
-        """Number of bytes."""
-        bits = re.search(r"\d+$", self.dtype)
-        return self.size * (int(bits[0]) // 8 if bits and int(bits[0]) >= 8 else 1)
 
 
 class Op(Protocol):
@@ -74,7 +30,15 @@ class Op(Protocol):
     @property
     def weights(self) -> tuple[Weight, ...]: ...
     @property
-    def trainable(self) -> bool: ...
+    def trainable(self) -> bool:
+        """Whether training moves a weight."""
+        ...
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the layer's own flag keeps its weights from training."""
+        ...
+
     @property
     def inner(self) -> Graph | None:
         """The graph inside, when the op is itself a model."""
@@ -99,7 +63,7 @@ class Call:
     op: Op | None
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    output: Any = Spec(())
+    output: Any = None
     flags: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
     @property
@@ -144,9 +108,20 @@ class Call:
         """Whether training moves something here, marks of `freeze` and `thaw` included."""
         if self.op is None:
             return False
-        if "" in self.flags:
-            return self.flags[""]
-        return any(self.flags.values()) or self.op.trainable if self.flags else self.op.trainable
+        if self.op.inner is None:
+            return self.flags.get("", self.op.trainable)
+        below = (dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.op.inner)
+        return any(call.trainable for call in below)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it has weights, all of which are kept from training by a flag, marks included."""
+        if self.op is None or not self.op.weights:
+            return False
+        if self.op.inner is None:
+            return not self.flags[""] if "" in self.flags else self.op.frozen
+        below = (dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.op.inner)
+        return all(call.frozen for call in below if call.weights)
 
     def __str__(self) -> str:
         shapes = ", ".join(map(str, self.specs))
@@ -231,6 +206,13 @@ class Graph:
         return f"<Graph {printable(self.name)}: {len(self):,} calls, {self.params:,} parameters>"
 
 
+def flags_below(flags: Mapping[str, bool], layer: str) -> dict[str, bool]:
+    """Returns the marks of a nested call that concern one layer inside, by their paths below it."""
+    return {
+        path[len(layer) + 1 :]: flag for path, flag in flags.items() if path == layer or path.startswith(f"{layer}/")
+    }
+
+
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
@@ -241,12 +223,6 @@ def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
         if call.op is not None:
             first.setdefault(call.op, call)
     return list(first.values())
-
-
-def megabytes(size: int) -> str:
-    """Returns bytes as people read them: `528 MB`, `0.4 MB` (1 MB = 2^20 bytes, as Keras' summary counts)."""
-    value = size / 2**20
-    return f"{value:,.0f} MB" if value >= 10 else f"{value:,.1f} MB" if value >= 0.1 else f"{size / 2**10:,.1f} KB"
 
 
 def outline(graph: Graph) -> Any:

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from surgery.graph import Graph, Weight
+from surgery.graph import Graph
+from surgery.specs import Weight
 
 
 @dataclasses.dataclass(eq=False)
@@ -67,7 +68,11 @@ class LiveOp:
 
     @property
     def trainable(self) -> bool:
-        return any(weight.trainable for weight in self.weights) and bool(self.layer.trainable)
+        return bool(self.layer.trainable) and any(weight.trainable for weight in self.weights)
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self.weights) and not self.layer.trainable
 
     @property
     def inner(self) -> Graph | None:
@@ -110,3 +115,7 @@ class StoredOp:
     @property
     def trainable(self) -> bool:
         return any(weight.trainable for weight in self.weights)
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self.weights) and not self.config.get("trainable", True)

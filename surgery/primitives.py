@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.errors import SurgeryError, listing
-from surgery.graph import Call, Graph, Op, Ref
+from surgery.graph import Call, Graph, Op
+from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 
 

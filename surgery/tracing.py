@@ -6,16 +6,20 @@ so that the operation itself records nothing and the donor stays as it is. No we
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from surgery.depth import room_for
 from surgery.errors import SurgeryError
-from surgery.graph import Call, Graph, Ref, Spec
+from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
 from surgery.primitives import check, ordered, rename
+from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
 
 
@@ -75,9 +79,24 @@ def trace(model: Any) -> Graph:
     ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
     log: list[tuple[Any, Any, Any, Any]] = []
     with room_for(len(model.layers) if sequential else len(model.operations)):
-        plain_model = keras.Model(*ends, name=model.name)  # neither compiled nor of the user's own class
-        ghost = keras.models.clone_model(plain_model, clone_function=lambda op: Probe.of(op, log))
+        plain_model = model_of(*ends, model.name)  # neither compiled nor of the user's own class
+        with keys_as_they_are():
+            ghost = keras.models.clone_model(plain_model, clone_function=lambda op: Probe.of(op, log))
     return _graph(model.name, ghost.input, ghost.output, log, _inputs(plain_model))
+
+
+def model_of(inputs: Any, outputs: Any, name: str) -> Any:
+    """Returns the Keras model between symbolic tensors."""
+    with keys_as_they_are():
+        return keras.Model(inputs, outputs, name=name)
+
+
+@contextlib.contextmanager
+def keys_as_they_are() -> Iterator[None]:
+    """Keeps Keras from warning of dict keys that are not the names of the inputs: they are as in the donor."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
+        yield
 
 
 def _refuse_what_has_no_graph(model: Any) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
-from surgery.graph import Call, Graph, Ref, one_call_per_op, plain
+from surgery.graph import Call, Graph, one_call_per_op, plain
 from surgery.primitives import prune
+from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 from surgery.verification import Verification
 
@@ -42,7 +43,7 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
             kept=kept,
             new=[call for call in ours if call.op is not None and call.name not in names],
             dropped=[call for call in theirs if call.op is not None and call.name not in names],
-            frozen=[call for call in ours if call.weights and not call.trainable],
+            frozen=[call for call in ours if call.frozen],
             changed=[call for call in one_call_per_op(kept) if not _equal_weights(call, theirs[call.name])],
             differences=_differences(ours, theirs, names, inputs, seed),
         )

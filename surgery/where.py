@@ -16,8 +16,9 @@ from typing import Any
 
 from surgery.errors import SurgeryError, listing
 from surgery.grammar import GRAMMAR, parse
-from surgery.graph import Call, Graph, Ref
+from surgery.graph import Call, Graph
 from surgery.selectors import Atom, Combined, Scope, Selector
+from surgery.specs import Ref
 
 Where = Any  # str | Ref | Call | layer class | layer | predicate of a Call | tuple of these (any of)
 

@@ -16,7 +16,6 @@ from surgery.zoo import NETWORKS, cards
 
 EIGHT = (
     "convnexttiny",
-    "densenet121",
     "efficientnetv2b0",
     "inceptionv3",
     "mobilenetv2",
@@ -24,9 +23,8 @@ EIGHT = (
     "nasnetmobile",
     "resnet50",
     "vgg16",
-    "xception",
 )
-PIXELS = {"inceptionv3": 75, "xception": 71}
+PIXELS = {"inceptionv3": 75}
 
 
 def network(name):

@@ -13,7 +13,8 @@ from tabulate import tabulate
 from surgery import cookbook
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError
-from surgery.graph import Graph, megabytes
+from surgery.graph import Graph
+from surgery.specs import megabytes
 
 
 @click.command(add_help_option=False)

@@ -10,8 +10,8 @@ import click
 from surgery.cli.quiet import quiet
 from surgery.doors import is_path
 from surgery.doors import open as open_network
-from surgery.show import FORMATS, text_of
-from surgery.show.showing import terminal_width
+from surgery.showing import FORMATS, text_of
+from surgery.showing.show import terminal_width
 
 
 @click.command()

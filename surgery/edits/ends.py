@@ -6,14 +6,16 @@ Each is new outputs or inputs + prune. The tensors may lie inside nested models,
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from surgery.doors import as_graph, build, edit
 from surgery.edits.nesting import reached
 from surgery.errors import SurgeryError, doing, listing
-from surgery.graph import Call, Graph, Ref
+from surgery.graph import Call, Graph
 from surgery.primitives import ordered, prune, substitute
+from surgery.specs import Ref
 from surgery.structure import leaves, packed, rebuilt
 from surgery.where import Where, tensors
 
@@ -141,7 +143,8 @@ def _tensors_of(graph: Graph, where: Any) -> Any:
         return {name: tensors(graph, one, expect=1)[0] for name, one in where.items()}
     if isinstance(where, list):
         return [tensors(graph, one, expect=1)[0] for one in where]
-    refs = tensors(graph, where)
+    one_name = isinstance(where, str) and re.fullmatch(r"[\w\-@/.#]+", where) and ".." not in where
+    refs = tensors(graph, where, expect=1 if one_name else None)
     return refs[0] if len(refs) == 1 else refs
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from surgery.doors import edit
 from surgery.errors import SurgeryError, doing, listing
-from surgery.graph import Call, Graph, Op, Ref
+from surgery.graph import Call, Graph, Op, flags_below
 from surgery.primitives import substitute
+from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 from surgery.where import Where, selected
 
@@ -37,10 +38,12 @@ def inline(graph: Graph, where: Where = "**", expect: int | None = None) -> Grap
             raise SurgeryError(
                 f"no nested model matches; those of {graph.name!r}: {listing(_nested(graph)) or 'none'}."
             )
-        waiting = sorted({name.split("/")[0] for name in nested}) if where != "**" else _nested(graph)
+        waiting = [name for name in _nested(graph) if any(one.split("/")[0] == name for one in nested)]
         while waiting:
-            graph, places = dissolve(graph, waiting.pop())
-            waiting.extend({ref.call for ref in places.values() if _inner(graph[ref]) is not None} - set(waiting))
+            graph, places = dissolve(graph, waiting.pop(0))
+            waiting.extend(
+                ref.call for ref in places.values() if _inner(graph[ref]) is not None and ref.call not in waiting
+            )
         return graph
 
 
@@ -92,7 +95,7 @@ def dissolve(graph: Graph, name: str) -> tuple[Graph, dict[str, Ref]]:
             name=names[call.name],
             args=rebuilt(look, call.args),
             kwargs=_with_training(call, rebuilt(look, dict(call.kwargs)), outer),
-            flags={**call.flags, **_flags_below(flags, call.layer)},
+            flags={**call.flags, **flags_below(flags, call.layer)},
         )
         for call in inner
         if call.op is not None
@@ -149,11 +152,3 @@ def _with_training(call: Call, kwargs: dict[str, Any], outer: Call) -> dict[str,
     layer = getattr(call.op, "layer", None)
     knows = layer is not None and "training" in inspect.signature(layer.call).parameters
     return {**kwargs, "training": outer.kwargs["training"]} if knows else kwargs
-
-
-def _flags_below(flags: dict[str, bool], layer: str) -> dict[str, bool]:
-    return {
-        path[len(layer) :].lstrip("/"): flag
-        for path, flag in flags.items()
-        if path == layer or path.startswith(f"{layer}/")
-    }

@@ -13,8 +13,9 @@ from typing import Any
 
 from surgery.edits.nesting import next_call
 from surgery.errors import SurgeryError, first_line, listing
-from surgery.graph import Call, Graph, Op, Ref, Spec
+from surgery.graph import Call, Graph, Op
 from surgery.primitives import extend
+from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
 
 
@@ -25,7 +26,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
         return part
     import keras
 
-    from surgery.tracing import trace
+    from surgery.tracing import model_of, trace
 
     inputs = rebuilt(lambda spec: keras.Input(batch_shape=spec.shape, dtype=spec.dtype), specs)
     outputs = _applied(part, inputs, leaves(specs))
@@ -36,7 +37,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
             f"the part {_name(part)} returned {found}, where a tensor (or a list or dict of tensors) is wanted."
         )
     try:
-        return trace(keras.Model(inputs, outputs, name="part"))
+        return trace(model_of(inputs, outputs, "part"))
     except ValueError as error:
         raise SurgeryError(f"the part {_name(part)} does not depend on its input alone: {first_line(error)}") from error
 

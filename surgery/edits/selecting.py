@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import as_graph
-from surgery.graph import Call, Ref
+from surgery.graph import Call
+from surgery.specs import Ref
 from surgery.structure import rebuilt
 from surgery.where import Where, selected
 

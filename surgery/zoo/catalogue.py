@@ -34,7 +34,7 @@ class Network:
 
 
 _ALL = (
-    Network("tinyvgg", None, 32, 23, 118_301, "after Simonyan & Zisserman 2014, arXiv:1409.1556"),
+    Network("tinyvgg", None, 32, 23, 128_981, "after Simonyan & Zisserman 2014, arXiv:1409.1556"),
     Network("convnextbase", "ConvNeXtBase", 224, 297, 88_591_464, "Liu et al. 2022, arXiv:2201.03545"),
     Network("convnextlarge", "ConvNeXtLarge", 224, 297, 197_767_336, "Liu et al. 2022, arXiv:2201.03545"),
     Network("convnextsmall", "ConvNeXtSmall", 224, 297, 50_223_688, "Liu et al. 2022, arXiv:2201.03545"),

@@ -58,7 +58,7 @@ def _row(address: str, call: Call, strides: dict[str, analysis.Stride]) -> dict[
 
 
 def _trainable(call: Call) -> bool | None:
-    return call.trainable if any(weight.trainable for weight in call.weights) or call.params else None
+    return True if call.trainable else False if call.frozen else None
 
 
 def _printed(row: dict[str, Any]) -> list[str]:
@@ -76,24 +76,53 @@ def _printed(row: dict[str, Any]) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]], width: int | None) -> str:
-    cells = [_printed(row) for row in rows]
-    if width is not None:
-        _fit(cells, width)
-    aligned = tuple("right" if header in _NUMBERS else "left" for header in _HEADERS)
-    text = tabulate(cells, _HEADERS, tablefmt="plain", colalign=aligned if cells else None, disable_numparse=True)
+    lines = [list(_HEADERS), *(_printed(row) for row in rows)]
+    columns = list(range(len(_HEADERS))) if width is None else _fitted(lines, width)
+    cells = [[line[column] for column in columns] for line in lines]
+    aligned = ["right" if _HEADERS[column] in _NUMBERS else "left" for column in columns]
+    text = tabulate(cells[1:], cells[0], tablefmt="plain", colalign=aligned if rows else None, disable_numparse=True)
     return "\n".join(f" {line}".rstrip() for line in text.splitlines())
 
 
-def _fit(cells: list[list[str]], width: int) -> None:
-    """Shortens the cells of the widest texts, `from`, `output` and `call`, until a line fits."""
-    widths = [max(len(header), *(len(row[column]) for row in cells)) for column, header in enumerate(_HEADERS)]
-    over = sum(widths) + 2 * len(widths) - 1 - width
-    for column, least in ((6, 12), (2, 20), (0, 16)):
-        room = max(least, widths[column] - max(over, 0))
-        over -= max(widths[column] - room, 0)
-        for row in cells:
-            if len(row[column]) > room:
-                row[column] = row[column][: room - 1] + "…"
+def _fitted(lines: list[list[str]], width: int) -> list[int]:
+    """Shortens texts and leaves columns out, the least telling first, until a line fits; returns what stays."""
+    columns = list(range(len(_HEADERS)))
+    for header, least in _GIVE_WAY:
+        over = _total(lines, columns) - width
+        column = _HEADERS.index(header)
+        if over > 0 and least:
+            _shorten(lines, column, max(least, _width(lines, column) - over))
+        elif over > 0:
+            columns.remove(column)
+    return columns
+
+
+# how columns give way on a narrow terminal: to how many characters, or 0 for altogether
+_GIVE_WAY = (
+    ("from", 14),
+    ("call", 24),
+    ("class", 16),
+    ("from", 0),
+    ("trainable", 0),
+    ("class", 12),
+    ("call", 16),
+    ("stride", 0),
+    ("output", 18),
+)
+
+
+def _width(lines: list[list[str]], column: int) -> int:
+    return max(len(lines[0][column]) + 2, *(len(line[column]) for line in lines))
+
+
+def _total(lines: list[list[str]], columns: list[int]) -> int:
+    return sum(_width(lines, column) + 2 for column in columns)
+
+
+def _shorten(lines: list[list[str]], column: int, room: int) -> None:
+    for line in lines:
+        if len(line[column]) > room:
+            line[column] = line[column][: room - 1] + "…"
 
 
 def _totals(graph: Graph, chosen: dict[str, Call]) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import Any, TextIO
 
 from surgery.doors import as_graph
-from surgery.show.table import text_of
+from surgery.showing.table import text_of
 from surgery.where import Where
 
 

@@ -1,0 +1,58 @@
+"""The nouns below a call: the address of a tensor, what flows along an edge, and the description of a variable."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The address of one tensor: the `index`-th output of the call named `call`."""
+
+    call: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.call if self.index == 0 else f"{self.call}#{self.index}"
+
+    __repr__ = __str__
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spec:
+    """What flows along an edge: `shape` with `None` for the sizes that vary, and `dtype`."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return str(self.shape) if self.dtype == "float32" else f"{self.shape} {self.dtype}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Weight:
+    """The description of one variable of an op, without its values."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return functools.reduce(lambda product, side: product * side, self.shape, 1)
+
+    @property
+    def bytes(self) -> int:
+        """Number of bytes."""
+        bits = re.search(r"\d+$", self.dtype)
+        return self.size * (int(bits[0]) // 8 if bits and int(bits[0]) >= 8 else 1)
+
+
+def megabytes(size: int) -> str:
+    """Returns bytes as people read them: `528 MB`, `0.4 MB` (1 MB = 2^20 bytes, as Keras' summary counts)."""
+    value = size / 2**20
+    return f"{value:,.0f} MB" if value >= 10 else f"{value:,.1f} MB" if value >= 0.1 else f"{size / 2**10:,.1f} KB"

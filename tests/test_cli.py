@@ -1,0 +1,238 @@
+"""The command line as a user meets it: processes of their own for what imports, the click runner for the rest."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import click
+import keras
+import pytest
+from click.testing import CliRunner
+
+import surgery as sg
+from surgery.cli import main
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def process(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "surgery", *arguments], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text, name="mine.py"):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        return str(tmp_path / name)
+
+    return write
+
+
+HEAD = '''
+    """A head on tinyvgg."""
+    import keras
+    import surgery as sg
+
+    def recipe(
+        classes: int = 3, at="block2_pool", names: tuple = (1,), fine: bool = False, rate=0.5, other: int | None = None
+    ):
+        graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs=at)
+        return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(classes, name="head")])
+'''
+
+
+def test_inspect_prints_the_table_of_the_manual():
+    shown = run("inspect", "vgg16", "block5_*")
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines() == [
+        "vgg16 · input (None, 224, 224, 3) · 23 calls · 138,357,544 parameters · 528 MB as float32",
+        "",
+        " call          class         output                 stride     params  trainable    from",
+        " block5_conv1  Conv2D        (None, 14, 14, 512)        16  2,359,808  yes          block4_pool",
+        " block5_conv2  Conv2D        (None, 14, 14, 512)        16  2,359,808  yes          block5_conv1",
+        " block5_conv3  Conv2D        (None, 14, 14, 512)        16  2,359,808  yes          block5_conv2",
+        " block5_pool   MaxPooling2D  (None, 7, 7, 512)          32          0  -            block5_conv3",
+        "",
+        "4 of 23 calls · 7,079,424 of 138,357,544 parameters",
+    ]
+
+
+def test_inspect_formats_agree():
+    data = json.loads(run("inspect", "tinyvgg", "--format", "json").stdout)
+    assert len(data["calls"]) == 23 and data["total"]["params"] == 128_981
+    assert data["calls"][1] == {
+        "call": "block1_conv1",
+        "class": "Conv2D",
+        "output": [[None, 32, 32, 8]],
+        "dtype": ["float32"],
+        "stride": "1",
+        "params": 224,
+        "trainable": True,
+        "from": ["input_layer"],
+    }
+    csv = run("inspect", "tinyvgg", "--format", "csv").stdout.splitlines()
+    markdown = run("inspect", "tinyvgg", "--format", "markdown").stdout.splitlines()
+    assert len(csv) == 1 + 23 and len(markdown) == 2 + 23
+    assert csv[2] == 'block1_conv1,Conv2D,"(None, 32, 32, 8)",1,224,yes,input_layer'
+
+
+def test_inspect_of_a_cached_network_loads_no_keras_and_is_silent():
+    run("inspect", "vgg16")
+    code = (
+        "import sys; from surgery.cli import main; main(['inspect', 'vgg16'], standalone_mode=False); "
+        "print({'keras', 'tensorflow', 'h5py', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    )
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert seen.stderr == "set()\n"
+
+
+def test_a_file_is_inspected_without_a_word_of_tensorflow(tmp_path, tinyvgg):
+    path = sg.save(tinyvgg, tmp_path / "model.keras")
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "surgery", "inspect", str(path)]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert seen.stderr == ""
+    assert seen.stdout.startswith("tinyvgg · input (None, 32, 32, 3)")
+
+
+def test_a_graft_says_what_it_did_and_writes_what_stock_keras_opens(recipe, tmp_path):
+    path = recipe(HEAD)
+    out = str(tmp_path / "out.keras")
+    done = process("graft", path, "--set", "classes=7", "-o", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in (
+        "A head on tinyvgg.",
+        " kept      6 calls",
+        "tinyvgg: ..block2_pool",
+        "largest difference 0",
+        "wrote ",
+    ):
+        assert part in done.stdout
+    assert keras.models.load_model(out).output_shape == (None, 7)
+    again = run("graft", path, "-o", out)
+    assert again.exit_code == 1 and "--force" in again.stderr
+    assert run("graft", path, "-o", out, "--force").exit_code == 0
+    assert keras.models.load_model(out).output_shape == (None, 3)
+
+
+def test_a_dry_run_writes_nothing(recipe, tmp_path):
+    done = run("graft", recipe(HEAD), "-o", str(tmp_path / "out.keras"), "--dry-run")
+    assert done.exit_code == 0 and "nothing written" in done.stdout
+    assert not (tmp_path / "out.keras").exists()
+
+
+def test_help_shows_the_recipes_own_parameters(recipe):
+    text = run("graft", recipe(HEAD), "--help").stdout
+    assert "A head on tinyvgg." in text
+    rows = {line.split()[1]: line.split()[2:] for line in text.splitlines() if "--set " in line and "=" in line}
+    assert rows["classes="] == ["int", "3"]
+    assert rows["at="] == ["str", "'block2_pool'"]
+
+
+@pytest.mark.parametrize("name", ["inspect", "graft", "zoo", "recipes"])
+def test_every_command_has_help_with_an_example(name):
+    shown = run(name, "--help")
+    assert shown.exit_code == 0 and f"surgery {name}" in shown.stdout
+
+
+BAD = {
+    "unknown network": (["inspect", "vgg61"], r"no network or file called 'vgg61'. Did you mean 'vgg1"),
+    "unknown option of Python": (["inspect", "vgg16", "blok5_pool"], "Did you mean 'block5_pool'"),
+    "no selector": (["inspect", "vgg16", "a,,b"], "is no selector"),
+    "missing file": (["inspect", "nowhere.keras"], "no file 'nowhere.keras'"),
+    "missing recipe": (["graft", "nowhere.py"], "no recipe 'nowhere.py'"),
+    "misspelt recipe": (["graft", "transfr"], "Did you mean 'transfer'"),
+    "unknown key": (["graft", "transfer", "--set", "shts=3"], "Did you mean 'shots'"),
+    "no key": (["graft", "transfer", "--set", "shots"], "key=value"),
+    "wrong type": (["graft", "transfer", "--set", "shots=many"], "shots is of type int"),
+    "no place": (["graft", "transfer", "-o", "/nowhere/x.keras"], "cannot be written"),
+    "no keras suffix": (["graft", "transfer", "-o", "x.h5"], "should end in .keras"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_message_and_exit_1(arguments, message):
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ") and message.replace("\\", "") in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+RECIPES = {
+    "raises": ("def recipe():\n    return 1 / 0\n", "mine.py, line 2, in recipe: return 1 / 0\n  ZeroDivisionError"),
+    "raises ours": (
+        "import surgery as sg\ndef recipe():\n    return sg.cut(sg.open('tinyvgg'), outputs='blok')\n",
+        "mine.py, line 3, in recipe: return sg.cut(sg.open('tinyvgg'), outputs='blok')\n  while cutting 'tinyvgg'",
+    ),
+    "has none": ("x = 3\n", "mine.py has no recipe()"),
+    "no Python": ("def recipe(:\n", "mine.py, line 1: SyntaxError"),
+    "fails on import": ("import nowhere_to_be_found\n", "mine.py, line 1: ModuleNotFoundError"),
+    "returns nothing": ("def recipe():\n    pass\n", "recipe() should return a Graph or a keras.Model"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), RECIPES.values(), ids=RECIPES)
+def test_bad_recipes_are_one_message_with_their_line(recipe, text, message):
+    done = run("graft", recipe(text))
+    assert done.exit_code == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("classes=4", 4),
+        ("at=block1_pool", "block1_pool"),
+        ("names=(3, 4)", (3, 4)),
+        ("names=[3]", (3,)),
+        ("fine=yes", True),
+        ("fine=false", False),
+        ("rate=1e-3", 1e-3),
+        ("other=none", None),
+        ("other=5", 5),
+    ],
+)
+def test_settings_take_the_type_of_the_parameter(recipe, given, value):
+    from surgery import cookbook
+
+    (found,) = cookbook.settings(cookbook.load(recipe(HEAD)), [given]).values()
+    assert found == value and type(found) is type(value)
+
+
+def test_fit_without_a_fit_is_an_error(recipe):
+    done = run("graft", recipe(HEAD), "--fit")
+    assert done.exit_code == 1 and "has no fit()" in done.stderr
+
+
+def test_recipes_are_listed_and_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    listed = run("recipes").stdout
+    assert "transfer" in listed and "unet" in listed and "arXiv:1505.04597" in listed
+    assert run("recipes", "unet").stdout.startswith('"""U-Net on any backbone.')
+
+
+def test_the_zoo_is_listed():
+    lines = run("zoo").stdout.splitlines()
+    assert len(lines) == 1 + 41 + 2 and "41 networks" in lines[-1]
+    assert len(json.loads(run("zoo", "--format", "json").stdout)) == 41
+
+
+def test_usage_errors_exit_2():
+    assert run("inspect").exit_code == 2
+    assert run("graft").exit_code == 2
+    assert run("nothing").exit_code == 2
+
+
+def test_a_table_fits_the_terminal(monkeypatch):
+    from surgery.showing import text_of
+
+    graph = sg.open("mobilenetv2")
+    for width in (80, 100, 140):
+        lines = text_of(graph, width=width).splitlines()[2:-2]
+        assert max(map(len, lines)) <= width
+    assert isinstance(main, click.Group)

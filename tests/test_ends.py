@@ -1,0 +1,138 @@
+"""`tap`, `cut`, `split`, `crossing`, `inline`: by example, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+from networks import arrays_for, assert_same, assert_unchanged, fingerprint, outputs_of, siamese_network
+
+import surgery as sg
+from surgery.specs import Ref
+
+
+def residual():
+    """input -> a -> b -> add(a, b) -> head, with a side output on b."""
+    x = keras.Input((4,), name="x")
+    a = keras.layers.Dense(4, name="a")(x)
+    b = keras.layers.Dense(4, name="b")(a)
+    total = keras.layers.Add(name="total")([a, b])
+    return keras.Model(x, keras.layers.Dense(2, name="head")(total), name="residual")
+
+
+def test_a_cut_that_misses_a_skip_edge_names_it_and_the_repair():
+    model = residual()
+    before = fingerprint(model)
+    with pytest.raises(sg.SurgeryError) as caught:
+        sg.cut(model, inputs="b")
+    text = str(caught.value)
+    assert "a  (None, 4)  needed by total" in text
+    assert "inputs='a, b'" in text
+    assert sg.crossing(model, "b") == [Ref("a"), Ref("b")]
+    back = sg.cut(model, inputs="a, b")
+    arrays = arrays_for(model)
+    middle = sg.build(sg.cut(sg.open(model), outputs="a, b"))(arrays)
+    assert_same(outputs_of(back, middle), outputs_of(model, arrays))
+    assert_unchanged(model, before)
+
+
+def test_an_output_before_the_cut_crosses_it_too():
+    two = sg.cut(sg.open(residual()), outputs=["head", "a"])
+    with pytest.raises(sg.SurgeryError, match="an output of the network"):
+        sg.cut(two, inputs="total")
+
+
+def test_the_cut_of_a_real_network_says_what_the_manual_says():
+    graph = sg.open("resnet50")
+    with pytest.raises(sg.SurgeryError) as caught:
+        sg.cut(graph, inputs="conv3_block1_1_relu")
+    assert str(caught.value).splitlines()[1] == "  conv2_block3_out  (None, 56, 56, 256)  needed by conv3_block1_0_conv"
+
+
+def test_an_input_of_a_cut_takes_the_address_of_its_tensor():
+    back = sg.cut(sg.open("tinyvgg"), inputs="block4_pool", outputs="fc2")
+    assert back["block4_pool"].op is None
+    assert sg.build(back).input_shape == (None, 2, 2, 40)
+    named = sg.cut(sg.open("tinyvgg"), inputs={"features": "block4_pool"}, outputs={"code": "fc2"})
+    assert named.inputs == {"features": Ref("features")}
+    assert set(sg.build(named)({"features": np.zeros((1, 2, 2, 40))})) == {"code"}
+
+
+def test_inputs_beside_the_cut_stay():
+    graph = sg.open(siamese_network())
+    back = sg.cut(graph, inputs="trunk@0")
+    assert [str(ref) for ref in back.inputs] == ["trunk_input", "right"]
+    with pytest.raises(sg.SurgeryError, match="also needs right"):
+        sg.split(graph, "trunk@0")
+
+
+def test_a_tensor_that_nothing_beyond_the_cut_needs_is_refused():
+    with pytest.raises(sg.SurgeryError, match="nothing beyond the cut needs block1_pool"):
+        sg.cut(sg.open("tinyvgg"), inputs="block1_pool, block3_pool")
+    with pytest.raises(sg.SurgeryError, match="needs inputs=, outputs= or both"):
+        sg.cut(sg.open("tinyvgg"))
+
+
+def test_split_of_a_model_is_two_models(tinyvgg):
+    front, back = sg.split(tinyvgg, "block3_pool")
+    arrays = arrays_for(tinyvgg)
+    assert_same(outputs_of(back, front(arrays)), outputs_of(tinyvgg, arrays))
+
+
+def test_a_tap_inside_a_wrapped_backbone_called_twice():
+    """Trap 3: stock Keras says that the output is not connected."""
+    model = siamese_network()
+    arrays = arrays_for(model)
+    tapped = sg.tap(model, "trunk/relu")
+    values = tapped(arrays, training=False)
+    assert set(values) == {"trunk/relu", "trunk@1/relu"}
+    inner = keras.Model(model.get_layer("trunk").input, model.get_layer("trunk").get_layer("relu").output)
+    for side, address in zip(arrays, values, strict=True):
+        np.testing.assert_array_equal(np.asarray(values[address]), np.asarray(inner(side, training=False)))
+
+
+def test_inline_of_models_in_models():
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="d")], name="inner")
+    middle_in = keras.Input((4,))
+    middle = keras.Model(middle_in, keras.layers.ReLU(name="r")(inner(middle_in)), name="middle")
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(4, name="d")(middle(middle(x))), name="outer")
+    arrays = arrays_for(model)
+    flat = sg.inline(sg.open(model))
+    assert [call.name for call in flat if call.op is not None] == ["inner_d", "r", "inner_d@1", "r@1", "d"]
+    assert_same(outputs_of(sg.build(flat), arrays), outputs_of(model, arrays))
+    with pytest.raises(sg.SurgeryError, match="no nested model matches; those of 'outer': middle"):
+        sg.inline(model, "d")
+
+
+def test_taps_are_one_model_and_calls_that_nothing_needs_are_gone(tinyvgg):
+    tapped = sg.tap(tinyvgg, {"low": "block2_pool", "high": "block4_pool"})
+    assert set(tapped.output) == {"low", "high"}
+    assert not [layer.name for layer in tapped.layers if layer.name.startswith(("block5", "fc"))]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (keras.Sequential([keras.layers.Dense(2)], name="unbuilt"), "has not been built"),
+        (type("Own", (keras.Model,), {"call": lambda self, x: x})(name="own"), "not a graph of layers"),
+        (3, "a keras.Model, a path or a name was expected"),
+    ],
+)
+def test_what_is_no_graph_is_refused(model, message):
+    with pytest.raises(sg.SurgeryError, match=message):
+        sg.tap(model, "*")
+
+
+def test_a_functional_model_with_its_own_training_is_opened():
+    class Trainer(keras.Model):
+        def train_step(self, data):
+            raise NotImplementedError
+
+    x = keras.Input((4,))
+    model = Trainer(x, keras.layers.Dense(2)(x))
+    arrays = arrays_for(model)
+    assert_same(outputs_of(sg.build(sg.open(model)), arrays), outputs_of(model, arrays))
+
+
+def test_a_path_in_the_place_of_a_network_says_open_it():
+    with pytest.raises(sg.SurgeryError, match="open it first"):
+        sg.tap("vgg16", "block1_pool")

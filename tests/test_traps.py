@@ -1,0 +1,85 @@
+"""Contracts with Keras: what the doors rely on, and the traps that users fall into, stock first, then ours."""
+
+import keras
+import numpy as np
+import pytest
+from networks import arrays_for, outputs_of, siamese_network
+
+import surgery as sg
+from surgery.graph import Call, Graph
+from surgery.ops import LiveOp
+from surgery.specs import Ref, Spec
+from surgery.tracing import Probe
+
+
+def test_clone_model_runs_every_call_in_order_and_adds_no_node():
+    """The tracing door: `clone_function` sees each operation once, its stand-in sees each call of it."""
+    x = keras.Input((4,))
+    shared = keras.layers.Dense(4, name="shared")
+    model = keras.Model(x, keras.ops.relu(shared(shared(x))) + x)
+    nodes = {layer.name: model.get_config() for layer in model.layers}
+    log = []
+    keras.models.clone_model(model, clone_function=lambda op: Probe.of(op, log))
+    assert [op.name for op, *_ in log][:2] == ["shared", "shared"]
+    assert len(log) == 4
+    assert {layer.name: model.get_config() for layer in model.layers} == nodes
+
+
+def test_trap_3_a_tap_inside_a_wrapped_base():
+    model = siamese_network()
+    inner = model.get_layer("trunk").get_layer("relu").output
+    with pytest.raises(ValueError, match=r"not connected|disconnected"):
+        keras.Model(model.input, inner)
+    assert set(sg.tap(sg.open(model), "trunk/relu").outputs) == {"trunk/relu", "trunk@1/relu"}
+
+
+def test_trap_9_clone_model_draws_fresh_weights_and_build_keeps_them():
+    model = siamese_network()
+    arrays = arrays_for(model)
+    assert not np.array_equal(outputs_of(keras.models.clone_model(model), arrays)[0], outputs_of(model, arrays)[0])
+    assert np.array_equal(outputs_of(sg.build(model, copy=True), arrays)[0], outputs_of(model, arrays)[0])
+
+
+def test_trap_9_optional_and_sparse_inputs_stay():
+    optional = keras.Input((4,), name="maybe", optional=True)
+    always = keras.Input((4,), name="always")
+    model = keras.Model([always, optional], keras.layers.Dense(2)(always))
+    graph = sg.open(model)
+    assert graph["maybe"].kwargs == {"optional": True}
+    rebuilt = sg.build(graph)
+    np.testing.assert_array_equal(rebuilt([np.ones((1, 4)), None]), model([np.ones((1, 4)), None]))
+
+
+def test_trap_13_layers_pop_has_no_effect_and_cut_has():
+    model = siamese_network()
+    model.layers.pop()
+    assert model.output_shape == (None, 1)
+    assert sg.cut(model, outputs="difference").output_shape == (None, 4)
+
+
+def test_trap_16_a_shared_layer_has_two_outputs_and_both_are_addressed():
+    model = siamese_network()
+    graph = sg.tap(model, "trunk")
+    assert list(graph.output) == ["trunk", "trunk@1"]
+
+
+def test_trap_17_a_chain_deeper_than_pythons_stack():
+    x = keras.Input((2,))
+    graph = sg.open(keras.Model(x, keras.layers.Identity(name="step0")(x)))
+    calls = [graph.calls[0]]
+    for number in range(1500):
+        op = LiveOp(keras.layers.Identity(name=f"deep{number}"))
+        calls.append(Call(f"deep{number}", op, (Ref(calls[-1].name),), {}, Spec((None, 2))))
+    deep = Graph("deep", tuple(calls), graph.inputs, Ref(calls[-1].name))
+    model = sg.build(deep)
+    assert len(sg.open(model)) == 1501
+    assert sg.open(model) == deep
+
+
+def test_trap_5_no_node_is_added_to_a_donor_before_build():
+    model = siamese_network()
+    graph = sg.open(model)
+    config = model.get_config()
+    sg.freeze(sg.graft(sg.cut(sg.inline(graph), outputs="difference"), keras.layers.ReLU()), ":Conv2D")
+    assert model.get_config() == config
+    assert model.get_layer("difference").output is model.get_layer("difference").output

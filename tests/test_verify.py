@@ -1,0 +1,73 @@
+"""`verify` tells the truth: what is equal, and what is not."""
+
+import keras
+import numpy as np
+import pytest
+from networks import masked_network, siamese_network
+
+import surgery as sg
+
+
+def test_a_cut_and_a_graft_are_exact(tinyvgg):
+    graph = sg.cut(sg.open(tinyvgg), outputs="block3_pool")
+    grown = sg.graft(graph, [keras.layers.Flatten(name="flat"), keras.layers.Dense(5, name="digits")])
+    found = sg.verify(grown, tinyvgg)
+    assert found.exact and found.largest == 0
+    assert [call.name for call in found.new] == ["flat", "digits"]
+    assert [call.name for call in found.kept][-1] == "block3_pool" and len(found.differences) == 10
+    assert "fc1" in {call.name for call in found.dropped}
+    text = str(found)
+    assert "..block3_pool; weights equal to the bit" in text
+    assert "10 kept tensors compared with tinyvgg on random input: largest difference 0" in text
+
+
+def test_one_changed_weight_is_found(tinyvgg):
+    model = sg.build(tinyvgg, copy=True)
+    kernel, bias = model.get_layer("block2_conv1").get_weights()
+    kernel[0, 0, 0, 0] = np.nextafter(kernel[0, 0, 0, 0], 1)
+    model.get_layer("block2_conv1").set_weights([kernel, bias])
+    found = sg.verify(model, tinyvgg)
+    assert [call.name for call in found.changed] == ["block2_conv1"]
+    assert not found.exact
+    assert "weights of block2_conv1 differ" in str(found)
+
+
+def test_a_changed_output_is_found(tinyvgg):
+    model = sg.build(tinyvgg, copy=True)
+    kernel, bias = model.get_layer("fc1").get_weights()
+    model.get_layer("fc1").set_weights([kernel * 1.5, bias])
+    found = sg.verify(model, tinyvgg)
+    assert found.differences["flatten"] == 0 and found.differences["fc1"] > 0 and found.largest > 0
+
+
+def test_a_network_cut_in_the_middle_is_fed_the_donors_tensors(tinyvgg):
+    back = sg.cut(sg.open(tinyvgg), inputs="block4_pool")
+    found = sg.verify(back, tinyvgg)
+    assert found.exact
+    assert next(iter(found.differences)) == "block5_conv1"
+
+
+@pytest.mark.parametrize("make", [masked_network, siamese_network])
+def test_integer_inputs_and_shared_trunks(make):
+    model = make()
+    assert sg.verify(sg.build(model, copy=True), model).exact
+
+
+def test_frozen_copies_are_compared_too():
+    donor = siamese_network()
+    found = sg.verify(sg.build(sg.freeze(sg.open(donor))), donor)
+    assert found.exact
+    assert {call.name for call in found.frozen} == {"trunk", "trunk@1", "same"}
+
+
+def test_the_users_own_arrays(tinyvgg):
+    images_bhwc, _ = sg.digits([0])
+    assert sg.verify(sg.cut(tinyvgg, outputs="fc2"), tinyvgg, inputs=images_bhwc[:2]).exact
+    with pytest.raises(sg.SurgeryError, match="inputs="):
+        sg.verify(tinyvgg, tinyvgg, inputs=np.zeros((1, 3)))
+
+
+def test_nothing_in_common_is_not_exact(tinyvgg):
+    found = sg.verify(siamese_network(), tinyvgg)
+    assert not found.kept and not found.exact
+    assert "nothing to compare" in str(found)
