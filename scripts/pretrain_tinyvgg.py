@@ -1,7 +1,7 @@
 """Pretrains tinyvgg on the digits 0-4 and writes the weights that the package ships.
 
-Usage: python scripts/pretrain_tinyvgg.py [OUT.keras]. Takes about four minutes on two cores. Every fifth picture is held out
-and never seen in training; the last line prints the accuracy on those.
+Usage: python scripts/pretrain_tinyvgg.py [OUT.keras]. Takes about four minutes on two cores. Every fifth picture is
+held out and never seen in training; the last line prints the accuracy on those.
 
 Five classes alone teach a trunk five directions and little else, so the features would serve no other digit. The trunk
 therefore first tells 40 classes apart, the five digits in their eight rotations and reflections (Gidaris et al. 2018,

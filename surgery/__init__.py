@@ -17,7 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surgery.doors import build, open, save
-    from surgery.edits import crossing, cut, graft, inline, select, split, tap
+    from surgery.edits import (
+        crossing,
+        cut,
+        graft,
+        inline,
+        insert,
+        join,
+        remove,
+        replace,
+        rewire,
+        select,
+        share,
+        split,
+        tap,
+        unfuse,
+        unshare,
+    )
     from surgery.errors import SurgeryError
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
@@ -30,7 +46,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "surgery.doors": ("build", "open", "save"),
-    "surgery.edits": ("crossing", "cut", "graft", "inline", "select", "split", "tap"),
+    "surgery.edits": (
+        "crossing",
+        "cut",
+        "graft",
+        "inline",
+        "insert",
+        "join",
+        "remove",
+        "replace",
+        "rewire",
+        "select",
+        "share",
+        "split",
+        "tap",
+        "unfuse",
+        "unshare",
+    ),
     "surgery.errors": ("SurgeryError",),
     "surgery.freezing": ("freeze", "frozen", "thaw"),
     "surgery.graph": ("Call", "Graph"),
@@ -45,9 +77,38 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "Call", "Graph", "Ref", "Spec", "SurgeryError", "build", "crossing", "cut", "digits", "freeze", "frozen", "graft",
-    "inline", "open", "pyramid", "save", "select", "show", "split", "tap", "thaw", "unet_decoder", "verify",
-]  # fmt: skip
+    "Call",
+    "Graph",
+    "Ref",
+    "Spec",
+    "SurgeryError",
+    "build",
+    "crossing",
+    "cut",
+    "digits",
+    "freeze",
+    "frozen",
+    "graft",
+    "inline",
+    "insert",
+    "join",
+    "open",
+    "pyramid",
+    "remove",
+    "replace",
+    "rewire",
+    "save",
+    "select",
+    "share",
+    "show",
+    "split",
+    "tap",
+    "thaw",
+    "unet_decoder",
+    "unfuse",
+    "unshare",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,15 +26,15 @@ class Copies:
 
     def __init__(self, fresh: bool = False):
         self._fresh = fresh
-        self._made: dict[Op, Standin] = {}
+        self._made: dict[tuple[Op, str], Standin] = {}
         self._pending: list[tuple[Any, Standin, Any]] = []
 
     def layer_for(self, call: Call) -> Any:
-        """Returns the layer to apply for a call: one for all calls of an op."""
+        """Returns the layer to apply for a call: one for all calls of an op under one name."""
         op: Any = call.op
-        if op not in self._made:
-            self._made[op] = self._standin(op, call.layer, dict(call.flags))
-        return self._made[op].layer
+        if (op, call.layer) not in self._made:
+            self._made[op, call.layer] = self._standin(op, call.layer, dict(call.flags))
+        return self._made[op, call.layer].layer
 
     def _standin(self, op: Any, name: str, flags: dict[str, bool]) -> Standin:
         if not op.standins:

@@ -112,12 +112,13 @@ def _marked(graph: Graph, addresses: set[str], flag: bool) -> Graph:
             below = {"": call} if call.op.inner is None else dict(calls_at_every_depth(call.op.inner))
             for path, leaf in below.items():
                 if leaf.weights and f"{call.name}/{path}".rstrip("/") in addresses:
-                    marks.setdefault(call.op, {})[_layer_path(path)] = flag
-    calls = (
-        dataclasses.replace(call, flags={**call.flags, **marks[call.op]}) if call.op in marks else call
-        for call in graph
-    )
-    return dataclasses.replace(graph, calls=tuple(calls))
+                    marks.setdefault((call.op, call.layer), {})[_layer_path(path)] = flag
+
+    def marked(call: Call) -> Call:
+        new = marks.get((call.op, call.layer))
+        return dataclasses.replace(call, flags={**call.flags, **new}) if new else call
+
+    return dataclasses.replace(graph, calls=tuple(map(marked, graph.calls)))
 
 
 def _layer_path(path: str) -> str:

@@ -136,13 +136,15 @@ class Graph:
     """An immutable model: calls in an order in which they can be run, and nested structures of `Ref` at both ends.
 
     It reads like a value: `len(graph)`, `graph["block1_conv1"]`, iteration over calls, `print(graph)` for one line,
-    `==` for the same structure (names, classes, configurations and wiring; weights are not compared).
+    `==` for the same structure (names, classes, configurations and wiring; weights are not compared). `notes` are what
+    edits had to say: weights that moved to a new layer, adapters that were put in.
     """
 
     name: str
     calls: tuple[Call, ...]
     inputs: Any
     outputs: Any
+    notes: tuple[str, ...] = ()
 
     @functools.cached_property
     def _position(self) -> dict[str, int]:
@@ -217,11 +219,14 @@ def flags_below(flags: Mapping[str, bool], layer: str) -> dict[str, bool]:
 
 
 def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
-    """Returns the calls without the further calls of shared layers, and without inputs."""
+    """Returns the calls without the further calls of shared layers, and without inputs.
+
+    A layer is an op under a name: an op that is called under two names (`unshare`) is two layers.
+    """
     first: dict[Any, Call] = {}
     for call in calls:
         if call.op is not None:
-            first.setdefault(call.op, call)
+            first.setdefault((call.op, call.layer), call)
     return list(first.values())
 
 

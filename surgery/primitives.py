@@ -72,7 +72,7 @@ def ordered(graph: Graph) -> Graph:
     The order depends on the wiring alone, so the same network has the same order wherever it was opened from. Inputs
     that nothing uses come first. A cycle is refused, with the calls on it. Without recursion: depth is no limit.
     """
-    done: dict[str, Call] = {ref.call: graph[ref] for ref in leaves(graph.inputs) if ref not in graph.consumers}
+    done: dict[str, Call] = {}
     path: dict[str, Iterator[Ref]] = {}
     for end in leaves(graph.outputs):
         if end.call not in done:
@@ -89,7 +89,8 @@ def ordered(graph: Graph) -> Graph:
                 raise SurgeryError(f"{graph.name!r} would have a cycle: {' <- '.join(cycle)}.")
             else:
                 path[parent] = iter(graph[parent].parents)
-    return dataclasses.replace(graph, calls=tuple(done.values()))
+    unused = [graph[ref] for ref in leaves(graph.inputs) if ref.call not in done]
+    return dataclasses.replace(graph, calls=(*unused, *done.values()))
 
 
 def check(graph: Graph) -> Graph:

@@ -2,7 +2,27 @@
 
 from surgery.edits.ends import crossing, cut, split, tap
 from surgery.edits.grafting import graft
+from surgery.edits.inserting import insert, remove
+from surgery.edits.joining import join, share, unshare
 from surgery.edits.nesting import inline
+from surgery.edits.replacing import replace, unfuse
+from surgery.edits.rewiring import rewire
 from surgery.edits.selecting import select
 
-__all__ = ["crossing", "cut", "graft", "inline", "select", "split", "tap"]
+__all__ = [
+    "crossing",
+    "cut",
+    "graft",
+    "inline",
+    "insert",
+    "join",
+    "remove",
+    "replace",
+    "rewire",
+    "select",
+    "share",
+    "split",
+    "tap",
+    "unfuse",
+    "unshare",
+]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from surgery.edits.adapting import advice, fits
 from surgery.edits.nesting import next_call
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.graph import Call, Graph, Op
@@ -71,14 +72,18 @@ def _name(part: Any) -> str:
 def _refuse_other_inputs(part: Graph, specs: list[Spec]) -> None:
     wanted = [part.spec(ref) for ref in leaves(part.inputs)]
     if len(wanted) != len(specs) or not all(map(fits, specs, wanted)):
-        raise SurgeryError(f"{part.name!r} wants {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.")
+        hint = advice(specs[0], wanted[0]) if len(specs) == len(wanted) == 1 else ""
+        raise SurgeryError(
+            f"{part.name!r} wants {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.{hint}"
+        )
 
 
-def fits(given: Spec, wanted: Spec) -> bool:
-    """Whether a tensor can be passed where another is wanted: same rank, and equal sizes where both are known."""
-    return len(given.shape) == len(wanted.shape) and all(
-        a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
-    )
+def one_output(part: Graph) -> Ref:
+    """Returns the output of a part that must have one."""
+    ends = leaves(part.outputs)
+    if len(ends) != 1:
+        raise SurgeryError(f"the part returns {len(ends)} tensors, where one is wanted: {listing(map(str, ends))}.")
+    return ends[0]
 
 
 def attach(graph: Graph, part: Graph, feeds: list[Ref]) -> tuple[Graph, Any]:
@@ -96,7 +101,8 @@ def attach(graph: Graph, part: Graph, feeds: list[Ref]) -> tuple[Graph, Any]:
         for call in part
         if call.op is not None
     )
-    return extend(graph, calls), rebuilt(look, part.outputs)
+    grown = extend(graph, calls)
+    return dataclasses.replace(grown, notes=grown.notes + part.notes), rebuilt(look, part.outputs)
 
 
 def _names(graph: Graph, part: Graph) -> dict[str, str]:
@@ -127,3 +133,15 @@ def _free(call: Call, taken: set[str], graph: Graph) -> str:
     while f"{stem}_{count}" in taken:
         count += 1
     return f"{stem}_{count}"
+
+
+def live_layer(call: Call) -> Any:
+    """Returns the live layer of a call, made now if the op is still stored."""
+    from surgery.copying import Copies
+
+    copies = Copies()
+    layer = copies.layer_for(call)
+    if not getattr(layer, "built", True):
+        raise SurgeryError(f"{call.name!r} has no weights yet; build() the network first.")
+    copies.finish()
+    return layer

@@ -1,0 +1,74 @@
+"""Adapters: what makes a tensor fit where it does not. Put in only when asked for (`adapt=True`), and always
+reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surgery.errors import SurgeryError
+from surgery.graph import Graph
+from surgery.specs import Spec
+
+
+def fits(given: Spec, wanted: Spec) -> bool:
+    """Whether a tensor can be passed where another is wanted: same rank, equal sizes where both are known."""
+    return len(given.shape) == len(wanted.shape) and all(
+        a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
+    )
+
+
+def recipe_for(given: Spec, wanted: Spec) -> list[tuple[str, tuple[Any, ...]]] | None:
+    """Returns the Keras layers, `(class name, arguments)`, that turn one shape into the other, or `None` if none do.
+
+    Pictures are pooled to vectors, or resized and given their channels by a 1 x 1 convolution; the last axis of
+    anything else goes through a Dense layer.
+    """
+    steps: list[tuple[str, tuple[Any, ...]]] = []
+    shape = list(given.shape)
+    if len(shape) == 4 and len(wanted.shape) == 2:
+        steps.append(("GlobalAveragePooling2D", ()))
+        shape = [shape[0], shape[3]]
+    if len(shape) != len(wanted.shape) or len(shape) < 2 or shape[-1] is None:
+        return None
+    sides = [(a, b) for a, b in zip(shape[1:-1], wanted.shape[1:-1], strict=True) if None not in (a, b) and a != b]
+    if sides:
+        if len(shape) != 4 or None in wanted.shape[1:3]:
+            return None
+        steps.append(("Resizing", tuple(wanted.shape[1:3])))
+    if wanted.shape[-1] is not None and shape[-1] != wanted.shape[-1]:
+        steps.append(("Conv2D", (wanted.shape[-1], 1)) if len(shape) == 4 else ("Dense", (wanted.shape[-1],)))
+    return steps
+
+
+def advice(given: Spec, wanted: Spec) -> str:
+    """Returns the sentence that says what would fit."""
+    steps = recipe_for(given, wanted)
+    if not steps:
+        return ""
+    layers = ", ".join(f"{name}({', '.join(map(str, arguments))})" for name, arguments in steps)
+    return f" {layers} between them would fit: adapt=True puts it in."
+
+
+def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool) -> Graph:
+    """Returns a part with one output, followed by an adapter to `wanted` when it needs one and `adapt` allows it.
+
+    Raises:
+        SurgeryError: the shapes differ and no adapter was asked for, or none makes them fit.
+    """
+    import dataclasses
+
+    from surgery.edits.parts import attach, one_output, part_graph
+
+    ref = one_output(piece)
+    given = piece.spec(ref)
+    if fits(given, wanted):
+        return piece
+    steps = recipe_for(given, wanted)
+    if not adapt or not steps:
+        raise SurgeryError(f"{ref} is {given}; at {at} {wanted} is wanted.{advice(given, wanted)}")
+    import keras
+
+    layers = [getattr(keras.layers, name)(*arguments) for name, arguments in steps]
+    grown, output = attach(piece, part_graph(layers, given), [ref])
+    note = f"adapter at {at}: {' + '.join(name for name, _ in steps)} from {given} to {wanted}"
+    return dataclasses.replace(grown, outputs=output, notes=(*piece.notes, note))

@@ -1,0 +1,157 @@
+"""`insert` a part after, before or between calls, and `remove` calls by bypassing them. Each undoes the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.doors import edit
+from surgery.edits.adapting import adapted, advice, fits
+from surgery.edits.nesting import reached
+from surgery.edits.parts import attach, one_output, part_graph
+from surgery.errors import SurgeryError, doing, listing
+from surgery.graph import Call, Graph
+from surgery.primitives import ordered, substitute
+from surgery.specs import Ref
+from surgery.structure import leaves
+from surgery.where import Where, tensors
+
+
+@edit
+def insert(
+    graph: Graph,
+    part: Any,
+    after: Where = None,
+    before: Where = None,
+    between: tuple[Where, Where] | None = None,
+    adapt: bool = False,
+    expect: int | None = None,
+) -> Graph:
+    """Returns a new graph with a part put on every use of a tensor, or on one edge only.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        part: a layer, a list of layers, a function of a tensor, a model or a `Graph`, with one input and one output. A
+            layer that is put in several places is shared; a function makes new layers in each.
+        after: tensors; everything that uses one, outputs included, uses the part's output instead.
+        before: calls that take one tensor; the part comes between that tensor and the call, other uses stay.
+        between: `(tensor, call)`: one edge.
+        adapt: whether an adapter (resize, 1 x 1 convolution, Dense) follows the part where shapes differ; it is noted
+            in `graph.notes`.
+        expect: how many places must match.
+
+    Raises:
+        SurgeryError: the part returns another shape than it was given, several tensors, or none.
+
+    Example:
+
+    >>> graph = sg.insert(sg.open("tinyvgg"), keras.layers.Dropout(0.2, name="drop"), after="block3_pool")
+    >>> graph["block4_conv1"].parents
+    [drop]
+    """
+    if sum(place is not None for place in (after, before, between)) != 1:
+        raise SurgeryError("insert takes one of after=, before= and between=.")
+    with doing(f"inserting into {graph.name!r}"):
+        edges, graph = _edges(graph, after, before, between, expect)
+        for tensor, users in edges:
+            spec = graph.spec(tensor)
+            if tensor not in graph.consumers and tensor not in leaves(graph.outputs):
+                raise SurgeryError(f"nothing uses {tensor}; a part after it would be dropped.")
+            piece = adapted(part_graph(part, spec), spec, str(tensor), adapt)
+            had = {call.name for call in graph}
+            grown, output = attach(graph, piece, [tensor])
+            untouched = {call.name for call in grown if call.name not in (users if users is not None else had)}
+            graph = substitute(grown, {tensor: leaves(output)[0]}, but=untouched)
+            if users is not None:  # one edge: outputs stay as they were
+                graph = dataclasses.replace(graph, outputs=grown.outputs)
+        return ordered(graph)
+
+
+def _edges(
+    graph: Graph, after: Where, before: Where, between: Any, expect: int | None
+) -> tuple[list[tuple[Ref, set[str] | None]], Graph]:
+    """Returns (tensor, the calls whose use of it is meant; `None` for every use) for each place."""
+    if after is not None:
+        graph, refs = reached(graph, tensors(graph, after, expect))
+        return [(ref, None) for ref in refs], graph
+    graph, calls = matched_calls(graph, before if before is not None else between[1], expect)
+    if before is not None:
+        return [(_only_parent(call), {call.name}) for call in calls], graph
+    (source,) = tensors(graph, between[0], expect=1)
+    users = {call.name for call in calls if source in call.parents}
+    if not users:
+        taken = listing(map(str, dict.fromkeys(ref for call in calls for ref in call.parents)))
+        raise SurgeryError(f"{listing(call.name for call in calls)} does not take {source}; it takes {taken}.")
+    return [(source, users)], graph
+
+
+def matched_calls(graph: Graph, where: Where, expect: int | None) -> tuple[Graph, list[Call]]:
+    """Returns the matched calls, in a graph in which they are no longer nested."""
+    found = list(dict.fromkeys(Ref(ref.call) for ref in tensors(graph, where)))
+    if expect is not None and len(found) != expect:
+        raise SurgeryError(f"{where!r} matches {len(found)} calls, not {expect}: {listing(map(str, found))}.")
+    graph, refs = reached(graph, found)
+    return graph, [graph[ref] for ref in refs]
+
+
+def _only_parent(call: Call) -> Ref:
+    parents = list(dict.fromkeys(call.parents))
+    if len(parents) != 1:
+        taken = listing(map(str, parents)) or "none"
+        raise SurgeryError(f"{call.name!r} takes {len(parents)} tensors ({taken}); between=(tensor, call) says which.")
+    return parents[0]
+
+
+@edit
+def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, expect: int | None = None) -> Graph:
+    """Returns a new graph in which the matched calls are bypassed: their users take what they were given.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        where: which calls.
+        to: for calls that take several tensors, the one that stands in; by default the only one.
+        adapt: whether an adapter is put in where the shape that was given is not the one that was made.
+        expect: how many calls must match.
+
+    Raises:
+        SurgeryError: a call changes the shape (the message says what would fit), is an input, or takes several tensors.
+
+    Example:
+
+    >>> "drop" in sg.remove(sg.insert(donor, keras.layers.Dropout(0.2, name="drop"), after="fc1"), "drop")
+    False
+    """
+    with doing(f"removing {where!r} from {graph.name!r}"):
+        graph, calls = matched_calls(graph, where, expect)
+        stands_in = tensors(graph, to, expect=1)[0] if to is not None else None
+        for name in [call.name for call in calls]:
+            graph = _bypassed(graph, graph[name], stands_in, adapt)
+        return ordered(graph)
+
+
+def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> Graph:
+    if call.op is None:
+        raise SurgeryError(f"{call.name!r} is an input; cut(inputs=...) makes other inputs.")
+    if len(call.specs) != 1:
+        raise SurgeryError(
+            f"{call.name!r} makes {len(call.specs)} tensors; nothing that it is given can stand for all."
+        )
+    if stands_in is None:
+        parents = list(dict.fromkeys(call.parents))
+        if len(parents) != 1:
+            raise SurgeryError(f"{call.name!r} takes {listing(map(str, parents))}; say to= which of them stands in.")
+        stands_in = parents[0]
+    elif stands_in not in call.parents:
+        raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {stands_in}.")
+    given, wanted = graph.spec(stands_in), call.specs[0]
+    if fits(given, wanted):
+        return _without(substitute(graph, {Ref(call.name): stands_in}), call)
+    if not adapt:
+        raise SurgeryError(f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted)}")
+    piece = adapted(part_graph(lambda x: x, given), wanted, call.name, adapt=True)
+    grown, output = attach(_without(graph, call), piece, [stands_in])
+    return substitute(grown, {Ref(call.name): one_output(dataclasses.replace(piece, outputs=output))})
+
+
+def _without(graph: Graph, call: Call) -> Graph:
+    return dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name != call.name))

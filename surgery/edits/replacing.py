@@ -1,0 +1,171 @@
+"""`replace` layers, their weights moving over where shapes allow, and `unfuse` activations from the layers that hold
+them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from surgery.doors import edit
+from surgery.edits.adapting import adapted
+from surgery.edits.inserting import matched_calls
+from surgery.edits.parts import attach, live_layer, part_graph
+from surgery.errors import SurgeryError, doing, listing
+from surgery.graph import Call, Graph, one_call_per_op
+from surgery.ops import LiveOp
+from surgery.primitives import ordered, rename, substitute
+from surgery.specs import Ref
+from surgery.structure import leaves
+from surgery.where import Where
+
+
+@edit
+def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: int | None = None) -> Graph:
+    """Returns a new graph with another part in the place of each matched call.
+
+    A layer in the place of a layer keeps its address. Weights of the same name and shape move over (a
+    GroupNormalization takes gamma and beta of the BatchNormalization it replaces); `graph.notes` says which.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        where: which calls.
+        part: a layer (copied for each layer that it replaces), a list of layers, a model, a `Graph`, or a function of
+            the `Call` that returns one of these, or `None` to leave the call.
+        adapt: whether an adapter follows the part where it returns another shape.
+        expect: how many calls must match.
+
+    Raises:
+        SurgeryError: the part does not take what the call takes, or returns another shape.
+
+    Example:
+
+    >>> graph = sg.replace(sg.open("resnet50"), ":Activation[activation=relu]", keras.layers.Activation("gelu"))
+    """
+    with doing(f"replacing {where!r} in {graph.name!r}"):
+        graph, calls = matched_calls(graph, where, expect)
+        layers: dict[Any, list[Call]] = {}
+        for call in calls:
+            if call.op is None:
+                raise SurgeryError(f"{call.name!r} is an input; cut(inputs=...) makes other inputs.")
+            layers.setdefault((call.op, call.layer), []).append(call)
+        for together in layers.values():
+            new = _part_for(together[0], part, single=len(layers) == 1)
+            if new is not None:
+                graph = _exchanged(graph, together, new, adapt)
+        return ordered(graph)
+
+
+def _part_for(call: Call, part: Any, single: bool) -> Any:
+    """Returns the part for one layer: what the function says, or the layer, of which the second place gets a copy."""
+    import keras
+
+    if isinstance(part, (Graph, list, tuple, keras.Model)):
+        return part
+    if isinstance(part, keras.Operation):
+        return part if single or not hasattr(part, "get_config") else type(part).from_config(part.get_config())
+    if callable(part) and not isinstance(part, type):
+        return part(call)
+    raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
+
+
+def _exchanged(graph: Graph, calls: list[Call], part: Any, adapt: bool) -> Graph:
+    """Puts a part in the place of all matched calls of one layer."""
+    gone = {call.name for call in calls}
+    grown = dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name not in gone))
+    name_is_free = all(one.layer != calls[0].layer for one in grown)
+    new: dict[Ref, Ref] = {}
+    for call in calls:
+        if len(call.specs) != 1:
+            raise SurgeryError(f"{call.name!r} makes {len(call.specs)} tensors, and a part that replaces it one.")
+        parents = list(dict.fromkeys(call.parents))
+        specs = [graph.spec(ref) for ref in parents]
+        piece = part_graph(part, specs[0] if len(specs) == 1 else specs)
+        piece = adapted(piece, call.specs[0], call.name, adapt)
+        applied = [one for one in piece if one.op is not None]
+        if len(applied) == 1 and name_is_free:
+            piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
+        if len(applied) == 1 and call is calls[0] and (note := _weights_moved(call, applied[0])):
+            piece = dataclasses.replace(piece, notes=(*piece.notes, note))
+        grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
+        new[Ref(call.name)] = leaves(output)[0]
+    return substitute(grown, new)
+
+
+def _weights_moved(old: Call, new: Call) -> str:
+    """Gives a new layer the weights of the old one that have its names and shapes; returns what to say of it."""
+    theirs = {(weight.name.rpartition("/")[2], weight.shape): place for place, weight in enumerate(old.weights)}
+    pairs = [
+        (place, theirs[weight.name.rpartition("/")[2], weight.shape])
+        for place, weight in enumerate(new.weights)
+        if (weight.name.rpartition("/")[2], weight.shape) in theirs
+    ]
+    if not old.weights and not new.weights:
+        return ""
+    source, target = live_layer(old), new.op.layer  # type: ignore
+    if source is not target:
+        for mine, other in pairs:
+            target.weights[mine].assign(source.weights[other])
+    moved = listing(new.weights[mine].name.rpartition("/")[2] for mine, _ in pairs) or "nothing"
+    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {len(old.weights)} weights"
+
+
+_FUSED = re.compile(r"(Dense|EinsumDense|(Depthwise|Separable)?Conv[123]D(Transpose)?)$")
+
+
+def fused_activation(call: Call) -> Any:
+    """Returns the activation that a Conv or Dense applies itself, as its configuration has it, or `None`."""
+    activation = call.config.get("activation") if _FUSED.match(call.class_name) else None
+    return None if activation == "linear" else activation
+
+
+@edit
+def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = None) -> Graph:
+    """Returns a new graph in which the matched Conv and Dense layers hold no activation; calls of their own apply it.
+
+    The output is the same to the bit, and the tensor before the activation can be tapped: VGG's `block1_conv1` is then
+    the pre-activation, `block1_conv1_activation` what `block1_conv1` was.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        where: which calls; all that hold an activation by default.
+        expect: how many calls must match.
+
+    Raises:
+        SurgeryError: a matched call holds no activation.
+    """
+    with doing(f"unfusing {graph.name!r}"):
+        graph, calls = matched_calls(graph, where, expect)
+        for call in one_call_per_op(calls):
+            activation = fused_activation(call)
+            if activation is None:
+                raise SurgeryError(f"{call.name!r} is a {call.class_name} without an activation of its own.")
+            graph = _unfused(graph, call, activation)
+        return ordered(graph)
+
+
+def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
+    import keras
+
+    bare = LiveOp(_without_activation(live_layer(call)))
+    name = f"{call.layer}_activation"
+    if any(one.layer == name for one in graph):
+        raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
+    act = LiveOp(keras.layers.Activation.from_config({"name": name, "activation": activation}))
+    calls, new = [], {}
+    for one in graph:
+        if (one.op, one.layer) != (call.op, call.layer):
+            calls.append(one)
+            continue
+        applied = Call(one.name.replace(call.layer, name, 1), act, (Ref(one.name),), {}, one.output)
+        calls += [dataclasses.replace(one, op=bare), applied]
+        new[Ref(one.name)] = Ref(applied.name)
+    return substitute(dataclasses.replace(graph, calls=tuple(calls)), new, but=[ref.call for ref in new.values()])
+
+
+def _without_activation(layer: Any) -> Any:
+    bare = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+    bare.build_from_config(layer.get_build_config())
+    for mine, other in zip(bare.variables, layer.variables, strict=True):
+        mine.assign(other)
+    return bare

@@ -1,0 +1,81 @@
+"""`rewire`: move an edge, or add a skip edge. A cycle is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.doors import edit
+from surgery.edits.adapting import adapted, advice, fits
+from surgery.edits.inserting import matched_calls
+from surgery.edits.nesting import reached
+from surgery.edits.parts import attach, one_output, part_graph
+from surgery.errors import SurgeryError, doing, listing
+from surgery.graph import Graph
+from surgery.primitives import ordered, prune, substitute
+from surgery.specs import Ref
+from surgery.structure import leaves
+from surgery.where import Where, tensors
+
+
+@edit
+def rewire(
+    graph: Graph, source: Where, into: Where, instead_of: Where = None, merge: Any = None, adapt: bool = False
+) -> Graph:
+    """Returns a new graph with an edge moved, or with a new skip edge.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        source: the tensor at the start of the new edge.
+        into: with `instead_of`, the call that takes `source` in its place; without, the tensor that `source` is merged
+            with.
+        instead_of: the tensor that the call `into` no longer takes.
+        merge: how a skip edge comes in: a layer or function of `[into, source]`; the sum by default, as in a residual
+            network (He et al. 2015, arXiv:1512.03385, section 3.2).
+        adapt: whether an adapter is put on the edge where shapes differ.
+
+    Raises:
+        SurgeryError: the edge would close a cycle, shapes differ (the message says what would fit), or there is no
+            such edge.
+
+    Example:
+
+    >>> graph = sg.rewire(sg.open("tinyvgg"), "block4_conv1", into="block4_conv3")
+    """
+    with doing(f"rewiring {graph.name!r}"):
+        graph, (start, end) = reached(graph, [tensors(graph, source, expect=1)[0], tensors(graph, into, expect=1)[0]])
+        if instead_of is None:
+            return _skip(graph, start, end, merge, adapt)
+        graph, (call,) = matched_calls(graph, end, expect=1)
+        (old,) = tensors(graph, instead_of, expect=1)
+        if old not in call.parents:
+            raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {old}.")
+        graph, start = _fitted(graph, start, old, adapt)
+        moved = substitute(graph, {old: start}, but={one.name for one in graph} - {call.name})
+        return prune(ordered(dataclasses.replace(moved, outputs=graph.outputs)))
+
+
+def _skip(graph: Graph, start: Ref, end: Ref, merge: Any, adapt: bool) -> Graph:
+    import keras
+
+    if merge is None:
+        graph, start = _fitted(graph, start, end, adapt)
+        merge = keras.layers.Add()
+    piece = part_graph(merge, [graph.spec(end), graph.spec(start)])
+    made, wanted = piece.spec(one_output(piece)), graph.spec(end)
+    if not fits(made, wanted):
+        raise SurgeryError(f"the merge makes {made}, and {end} is {wanted}.{advice(made, wanted)}")
+    before = {call.name for call in graph}
+    grown, output = attach(graph, piece, [end, start])
+    new = {call.name for call in grown} - before
+    merged = substitute(grown, {end: leaves(output)[0]}, but=new)
+    return ordered(merged)
+
+
+def _fitted(graph: Graph, given: Ref, like: Ref, adapt: bool) -> tuple[Graph, Ref]:
+    """Returns the tensor, through an adapter where its shape is not that of another, in the graph that has it."""
+    if fits(graph.spec(given), graph.spec(like)):
+        return graph, given
+    piece = adapted(part_graph(lambda x: x, graph.spec(given)), graph.spec(like), f"the edge from {given}", adapt)
+    grown, output = attach(graph, piece, [given])
+    return grown, leaves(output)[0]
