@@ -28,7 +28,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]
     transfer, scratch = [], []
-    for seed in range(seeds):
+    for seed in sg.progress(range(seeds), "seeds"):
         keras.utils.set_random_seed(seed)
         few = labelled(labels, shots, seed)
         fresh = keras.models.clone_model(model)  # same layers, fresh weights

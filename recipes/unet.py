@@ -32,7 +32,8 @@ def fit(model: keras.Model, epochs: int = 8, noise: float = 0.7, seed: int = 0):
     test = np.arange(len(images_bhwc)) % 4 == 0
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-3), loss)
-    model.fit(images_bhwc[~test], masks_bhw[~test], batch_size=32, epochs=epochs, verbose=0)
+    for _ in sg.progress(range(epochs), "epochs"):
+        model.fit(images_bhwc[~test], masks_bhw[~test], batch_size=32, verbose=0)
     found = model.predict(images_bhwc[test], batch_size=64, verbose=0).argmax(axis=-1) == 1
     levels = np.linspace(0, 2, 41)
     best = max(levels, key=lambda level: iou(images_bhwc[~test, ..., 0] > level, masks_bhw[~test] == 1))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
     from surgery.pictures import digits
+    from surgery.progress import progress
     from surgery.pyramids import pyramid
     from surgery.showing import show
     from surgery.specs import Ref, Spec
@@ -68,6 +69,7 @@ _HOMES = {
     "surgery.graph": ("Call", "Graph"),
     "surgery.specs": ("Ref", "Spec"),
     "surgery.pictures": ("digits",),
+    "surgery.progress": ("progress",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
     "surgery.verifying": ("verify",),
@@ -93,6 +95,7 @@ __all__ = [
     "insert",
     "join",
     "open",
+    "progress",
     "pyramid",
     "remove",
     "replace",

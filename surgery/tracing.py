@@ -75,14 +75,21 @@ def trace(model: Any) -> Graph:
         SurgeryError: the model is subclassed, or a Sequential that has not been built.
     """
     _refuse_what_has_no_graph(model)
-    sequential = isinstance(model, keras.Sequential)
-    ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
     log: list[tuple[Any, Any, Any, Any]] = []
-    with room_for(len(model.layers) if sequential else len(model.operations)):
-        plain_model = model_of(*ends, model.name)  # neither compiled nor of the user's own class
+    with room_for(len(model.layers) if isinstance(model, keras.Sequential) else len(model.operations)):
+        plain_model = _plain(model)
         with keys_as_they_are():
             ghost = keras.models.clone_model(plain_model, clone_function=lambda op: Probe.of(op, log))
     return _graph(model.name, ghost.input, ghost.output, log, _inputs(plain_model))
+
+
+def _plain(model: Any) -> Any:
+    """Returns the same graph as a model that `clone_model` neither compiles nor makes by the user's own class."""
+    if isinstance(model, keras.Sequential):
+        return model_of(model.inputs[0], model.outputs[0], model.name)
+    if type(model) is functional_class() and not model.compiled:
+        return model
+    return model_of(model.input, model.output, model.name)
 
 
 def model_of(inputs: Any, outputs: Any, name: str) -> Any:

@@ -276,6 +276,7 @@ def test_share_then_unshare_then_build_twice_is_the_same_network(graph, arrays):
         (lambda g: sg.insert(g, keras.layers.Flatten(), after="block1_pool"), "is wanted"),
         (lambda g: sg.insert(g, lambda x: [x, x * 2], after="fc1"), "returns 2 tensors"),
         (lambda g: sg.insert(g, lambda x: None, after="fc1"), "returned nothing"),
+        (lambda g: sg.insert(g, lambda x: x > 0, after="fc1"), "bool"),
         (lambda g: sg.insert(g, keras.layers.ReLU(), between=("fc1", "block1_pool")), "does not take fc1"),
         (lambda g: sg.remove(g, "input_layer"), "is an input"),
         (lambda g: sg.replace(g, "input_layer", keras.layers.ReLU()), "is an input"),

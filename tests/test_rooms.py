@@ -9,7 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs"],
+    ["errors", "structure", "specs", "progress"],
     ["graph"],
     ["primitives", "ops", "walking", "analysis", "depth"],
     ["selectors", "encoding", "tracing", "copying"],

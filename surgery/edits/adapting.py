@@ -11,7 +11,9 @@ from surgery.specs import Spec
 
 
 def fits(given: Spec, wanted: Spec) -> bool:
-    """Whether a tensor can be passed where another is wanted: same rank, equal sizes where both are known."""
+    """Whether a tensor can be passed where another is wanted: same kind of number and rank, equal sizes where known."""
+    if given.dtype != wanted.dtype and not ("float" in given.dtype and "float" in wanted.dtype):
+        return False
     return len(given.shape) == len(wanted.shape) and all(
         a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
     )
@@ -25,6 +27,8 @@ def recipe_for(given: Spec, wanted: Spec) -> list[tuple[str, tuple[Any, ...]]] |
     """
     steps: list[tuple[str, tuple[Any, ...]]] = []
     shape = list(given.shape)
+    if "float" not in given.dtype or "float" not in wanted.dtype:
+        return None
     if len(shape) == 4 and len(wanted.shape) == 2:
         steps.append(("GlobalAveragePooling2D", ()))
         shape = [shape[0], shape[3]]

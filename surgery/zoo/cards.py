@@ -22,6 +22,7 @@ from typing import Any
 from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
+from surgery.progress import notice
 
 FORMAT = 1  # of the cards; a new number makes old ones unread
 
@@ -61,6 +62,7 @@ def card(name: str, options: dict[str, Any]) -> Graph:
 
 
 def _made(name: str, options: str) -> bytes:
+    notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}

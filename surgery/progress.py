@@ -1,0 +1,27 @@
+"""Progress on what takes more than two seconds: to stderr, on a terminal alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], label: str = "") -> Iterator[Item]:
+    """Yields the items, with a bar once two seconds have passed; nothing is shown where stderr is no terminal.
+
+    Args:
+        items: what is worked through.
+        label: goes before the bar.
+    """
+    from tqdm import tqdm
+
+    yield from tqdm(items, desc=label, file=sys.stderr, disable=None, delay=2, leave=False)
+
+
+def notice(text: str) -> None:
+    """Writes one line to a terminal's stderr: why the next seconds are silent."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)

@@ -1,0 +1,31 @@
+"""The pages under docs/: every selector is run, every verb exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from networks import siamese_network
+
+import surgery as sg
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {"tinyvgg": sg.open("tinyvgg"), "siamese": sg.open(siamese_network())}
+
+
+@pytest.mark.parametrize(("network", "where", "found"), EXAMPLES)
+def test_a_selector_of_the_page_selects_what_it_says(networks, network, where, found):
+    assert [call.name for call in sg.select(networks[network], where)] == found.split()
+
+
+def test_the_page_has_examples():
+    assert len(EXAMPLES) > 20
+
+
+def test_every_verb_of_the_pages_is_public():
+    for page in DOCS.glob("*.md"):
+        assert set(re.findall(r"sg\.(\w+)\(", page.read_text("utf-8"))) <= set(sg.__all__)
