@@ -129,6 +129,7 @@ def _comparable(ours: Graph, theirs: Graph, kept: set[str]) -> list[Ref]:
 
 
 def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, Any] | None = None) -> list[Any]:
+    import keras
     import numpy as np
 
     from surgery.building import assemble
@@ -143,7 +144,7 @@ def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, A
         raise SurgeryError(
             f"{graph.name!r} does not run on random inputs ({first_line(error)}). Pass arrays that it takes: inputs=."
         ) from error
-    return [np.asarray(value) if not hasattr(value, "numpy") else value.numpy() for value in leaves(outputs)]
+    return [np.asarray(keras.ops.convert_to_numpy(value)) for value in leaves(outputs)]
 
 
 def _arrays(graph: Graph, inputs: Any, seed: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Random sequences of edits on random networks, each step checked against an eager interpreter of the graph.
 
-`SURGERY_SEQUENCES=1000 pytest tests/test_sequences.py` is the long mode; the seed of a failure is in the test's name.
+`SURGERY_SEQUENCES=1000 pytest tests/test_sequences.py` is the long mode. Hypothesis prints the seed of a failure; an
+`@example(seed=...)` above the test replays it.
 """
 
 import os
 
 import keras
 import numpy as np
-import pytest
+from hypothesis import Phase, given, settings
+from hypothesis.strategies import integers
 from networks import arrays_for, assert_unchanged, fingerprint, random_network
 
 import surgery as sg
@@ -34,7 +36,7 @@ def interpreted(graph, arrays_by_name):
 
 
 def edits(random, graph, number):
-    """Returns one random edit, as a name and a function, with what its outputs must be in terms of the graph before."""
+    """Returns one random edit, as a name and a function."""
     inner = [call.name for call in graph if call.op is not None and call.specs[0].dtype == "float32"]
     if not inner:
         return "nothing", lambda: graph
@@ -66,7 +68,8 @@ def _one(call, graph):
     return len(parents) == 1 and graph.spec(parents.pop()) == call.specs[0]
 
 
-@pytest.mark.parametrize("seed", range(COUNT))
+@settings(max_examples=COUNT, deadline=None, derandomize=True, print_blob=True, phases=(Phase.explicit, Phase.generate))
+@given(seed=integers(0, 2**31 - 1))
 def test_a_sequence_of_edits_builds_what_the_graph_says(seed):
     random = np.random.default_rng(seed)
     donor = random_network(seed)
