@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
     from surgery.pictures import digits
-    from surgery.progress import progress
     from surgery.pyramids import pyramid
     from surgery.showing import show
     from surgery.specs import Ref, Spec
     from surgery.verifying import verify
+    from surgery.waiting import progress
     from surgery.wiring import unet_decoder
 
 _HOMES = {
@@ -69,7 +69,7 @@ _HOMES = {
     "surgery.graph": ("Call", "Graph"),
     "surgery.specs": ("Ref", "Spec"),
     "surgery.pictures": ("digits",),
-    "surgery.progress": ("progress",),
+    "surgery.waiting": ("progress",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
     "surgery.verifying": ("verify",),

@@ -83,9 +83,14 @@ def arrays_for(model: keras.Model, batch: int = 3, seed: int = 0):
     return keras.tree.map_structure(draw, model.input)
 
 
+def numpy_of(tensor):
+    """A tensor of any backend as a NumPy array."""
+    return keras.ops.convert_to_numpy(tensor)
+
+
 def outputs_of(model, arrays):
     """The outputs of a model as NumPy arrays, flat, run eagerly and in inference mode."""
-    return [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(model(arrays, training=False))]
+    return [numpy_of(one) for one in keras.tree.flatten(model(arrays, training=False))]
 
 
 def assert_same(ours, theirs):

@@ -69,17 +69,17 @@ def test_inspect_formats_agree():
     assert data["calls"][1] == {
         "call": "block1_conv1",
         "class": "Conv2D",
-        "output": [[None, 32, 32, 8]],
+        "output": [[None, 32, 32, 16]],
         "dtype": ["float32"],
         "stride": "1",
-        "params": 224,
+        "params": 448,
         "trainable": True,
         "from": ["input_layer"],
     }
     csv = run("inspect", "tinyvgg", "--format", "csv").stdout.splitlines()
     markdown = run("inspect", "tinyvgg", "--format", "markdown").stdout.splitlines()
     assert len(csv) == 1 + 23 and len(markdown) == 2 + 23
-    assert csv[2] == 'block1_conv1,Conv2D,"(None, 32, 32, 8)",1,224,yes,input_layer'
+    assert csv[2] == 'block1_conv1,Conv2D,"(None, 32, 32, 16)",1,448,yes,input_layer'
 
 
 def test_inspect_of_a_cached_network_loads_no_keras_and_is_silent():

@@ -3,7 +3,16 @@
 import keras
 import numpy as np
 import pytest
-from networks import arrays_for, assert_same, assert_unchanged, fingerprint, outputs_of, random_network, siamese_network
+from networks import (
+    arrays_for,
+    assert_same,
+    assert_unchanged,
+    fingerprint,
+    numpy_of,
+    outputs_of,
+    random_network,
+    siamese_network,
+)
 
 import surgery as sg
 from surgery.structure import leaves
@@ -56,11 +65,11 @@ def test_insert_after_before_and_between():
 
     x = keras.ops.convert_to_tensor(arrays)
     after = sg.insert(sg.open(model), double, after="a")
-    assert_same(outputs_of(sg.build(after), arrays), [np.asarray(head(b(a(x) * 2.0) + a(x) * 2.0))])
+    assert_same(outputs_of(sg.build(after), arrays), [numpy_of(head(b(a(x) * 2.0) + a(x) * 2.0))])
     before = sg.insert(sg.open(model), double, before="b")
-    assert_same(outputs_of(sg.build(before), arrays), [np.asarray(head(b(a(x) * 2.0) + a(x)))])
+    assert_same(outputs_of(sg.build(before), arrays), [numpy_of(head(b(a(x) * 2.0) + a(x)))])
     between = sg.insert(sg.open(model), double, between=("a", "total"))
-    assert_same(outputs_of(sg.build(between), arrays), [np.asarray(head(b(a(x)) + a(x) * 2.0))])
+    assert_same(outputs_of(sg.build(between), arrays), [numpy_of(head(b(a(x)) + a(x) * 2.0))])
     at_the_end = sg.insert(model, double, after="head")
     assert_same(outputs_of(at_the_end, arrays), [2 * value for value in outputs_of(model, arrays)])
 
@@ -93,7 +102,7 @@ def test_remove_of_a_call_with_several_inputs_asks_which_stands_in():
     arrays = arrays_for(model)
     x = keras.ops.convert_to_tensor(arrays)
     expected = model.get_layer("head")(model.get_layer("a")(x))
-    assert_same(outputs_of(sg.remove(model, "total", to="a"), arrays), [np.asarray(expected)])
+    assert_same(outputs_of(sg.remove(model, "total", to="a"), arrays), [numpy_of(expected)])
 
 
 # ---- replace and unfuse ----
@@ -105,7 +114,7 @@ def test_all_relus_become_gelus_and_addresses_stay(graph, arrays):
     assert [call.name for call in gelus] == [call.name for call in flat]
     assert {call.config["activation"] for call in sg.select(gelus, ":Activation")} == {"gelu"}
     x = outputs_of(sg.build(sg.tap(gelus, {"pre": "block1_conv1", "post": "block1_conv1_activation"})), arrays)
-    np.testing.assert_allclose(x[0], np.asarray(keras.activations.gelu(x[1])), rtol=1e-6)
+    np.testing.assert_allclose(x[0], numpy_of(keras.activations.gelu(x[1])), rtol=1e-6)
 
 
 def test_unfuse_leaves_the_output_equal_to_the_bit_and_shows_the_pre_activation(tinyvgg, graph, arrays):
@@ -113,7 +122,7 @@ def test_unfuse_leaves_the_output_equal_to_the_bit_and_shows_the_pre_activation(
     unfused = sg.unfuse(graph)
     assert_same(outputs_of(sg.build(unfused), arrays), outputs_of(tinyvgg, arrays))
     tapped = sg.build(sg.tap(unfused, "block3_conv2, block3_conv2_activation"))(arrays)
-    pre, post = (np.asarray(tapped[name]) for name in ("block3_conv2", "block3_conv2_activation"))
+    pre, post = (numpy_of(tapped[name]) for name in ("block3_conv2", "block3_conv2_activation"))
     assert pre.min() < 0
     assert_same([post, post], [np.maximum(pre, 0), outputs_of(sg.tap(tinyvgg, "block3_conv2"), arrays)[0]])
     assert_unchanged(tinyvgg, before)
@@ -185,9 +194,9 @@ def test_a_skip_edge_is_the_sum_and_a_moved_edge_moves():
     x = keras.ops.convert_to_tensor(arrays)
     a, b, head = (model.get_layer(name) for name in ("a", "b", "head"))
     skip = sg.rewire(model, "x", into="b")
-    assert_same(outputs_of(skip, arrays), [np.asarray(head(a(x) + (b(a(x)) + x)))])
+    assert_same(outputs_of(skip, arrays), [numpy_of(head(a(x) + (b(a(x)) + x)))])
     moved = sg.rewire(model, "x", into="b", instead_of="a")
-    assert_same(outputs_of(moved, arrays), [np.asarray(head(a(x) + b(x)))])
+    assert_same(outputs_of(moved, arrays), [numpy_of(head(a(x) + b(x)))])
 
 
 def test_a_cycle_is_refused_and_named():

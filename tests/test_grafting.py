@@ -29,8 +29,8 @@ def test_a_grafted_head_computes_head_of_trunk(trunk, tinyvgg):
         keras.layers.GlobalMaxPooling2D(),
         [keras.layers.Flatten(), keras.layers.Dense(2)],
         lambda x: keras.ops.mean(x, axis=(1, 2)) * 2.0,
-        keras.Sequential([keras.Input((4, 4, 32)), keras.layers.Flatten()], name="model_part"),
-        sg.open(keras.Sequential([keras.Input((4, 4, 32)), keras.layers.Flatten(name="graph_part")])),
+        keras.Sequential([keras.Input((4, 4, 40)), keras.layers.Flatten()], name="model_part"),
+        sg.open(keras.Sequential([keras.Input((4, 4, 40)), keras.layers.Flatten(name="graph_part")])),
     ],
     ids=["layer", "list", "function", "model", "graph"],
 )

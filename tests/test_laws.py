@@ -9,6 +9,7 @@ from networks import (
     assert_unchanged,
     fingerprint,
     masked_network,
+    numpy_of,
     outputs_of,
     random_network,
     siamese_network,
@@ -64,7 +65,7 @@ def every_tap_is_the_donors_tensor(donor, graph, arrays):
     stock = keras.Model(donor.input, [keras.tree.flatten(op.output) for op in called_once])
     for op, outputs in zip(called_once, stock(arrays, training=False), strict=True):
         for ref, value in zip(graph[op.name].refs, keras.tree.flatten(outputs), strict=True):
-            np.testing.assert_array_equal(np.asarray(value), np.asarray(tensors[str(ref)]))
+            np.testing.assert_array_equal(numpy_of(value), numpy_of(tensors[str(ref)]))
 
 
 def front_then_back_is_the_whole(graph, arrays, expected):

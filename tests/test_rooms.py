@@ -9,7 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "progress"],
+    ["errors", "structure", "specs", "waiting"],
     ["graph"],
     ["primitives", "ops", "walking", "analysis", "depth"],
     ["selectors", "encoding", "tracing", "copying"],
@@ -70,6 +70,11 @@ def test_every_public_name_has_a_home_and_a_docstring():
     for name in surgery.__all__:
         assert getattr(surgery, name).__doc__
     assert set(surgery.__all__) == set(surgery._HOME_OF)
+
+
+def test_no_public_name_is_also_a_room():
+    """Importing a room would put the module in the place of the function."""
+    assert not {room_of(path) for path in FILES} & set(surgery.__all__)
 
 
 def test_recipes_use_the_public_api_alone():

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import integers
-from networks import arrays_for, assert_unchanged, fingerprint, random_network
+from networks import arrays_for, assert_unchanged, fingerprint, numpy_of, random_network
 
 import surgery as sg
 from surgery.copying import Copies
@@ -32,7 +32,7 @@ def interpreted(graph, arrays_by_name):
         output = copies.layer_for(call)(*args, **kwargs)
         tensors.update(zip(call.refs, leaves(output), strict=True))
     copies.finish()
-    return [np.asarray(tensors[ref]) for ref in leaves(graph.outputs)]
+    return [numpy_of(tensors[ref]) for ref in leaves(graph.outputs)]
 
 
 def edits(random, graph, number):
@@ -90,7 +90,7 @@ def test_a_sequence_of_edits_builds_what_the_graph_says(seed):
         graph = check(new)
     model = sg.build(graph)
     given = rebuilt(lambda ref: names[str(ref)], graph.inputs)
-    ours = [np.asarray(value) for value in leaves(model(given, training=False))]
+    ours = [numpy_of(value) for value in leaves(model(given, training=False))]
     expected = interpreted(graph, names)
     assert len(ours) == len(expected), done
     for mine, other in zip(ours, expected, strict=True):

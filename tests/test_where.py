@@ -45,7 +45,7 @@ def names(x, where, **kwargs):
         ("!:Conv2D & !:MaxPooling2D & !:Dense", ["input_layer", "flatten"]),
         ("..block2_pool & :Conv2D, fc2", ["block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2", "fc2"]),
         ("'fc1'", ["fc1"]),
-        (":Conv2D[filters=8][kernel_size=3]", ["block1_conv1", "block1_conv2"]),
+        (":Conv2D[filters=16][kernel_size=3]", ["block1_conv1", "block1_conv2"]),
         ("block1_*[params>500]", ["block1_conv2"]),
     ],
 )

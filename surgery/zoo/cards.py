@@ -22,7 +22,7 @@ from typing import Any
 from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
-from surgery.progress import notice
+from surgery.waiting import notice
 
 FORMAT = 1  # of the cards; a new number makes old ones unread
 
