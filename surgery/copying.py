@@ -13,8 +13,10 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError, first_line
-from surgery.graph import Call, Op
+from surgery.graph import Call, Graph, Op
 from surgery.ops import Standin, StoredOp
+from surgery.specs import Ref
+from surgery.structure import rebuilt
 
 
 class Copies:
@@ -59,6 +61,25 @@ class Copies:
             _give_weights(standin.layer, source)
             if not self._fresh:
                 op.standins.append(standin)
+
+
+def live_layer(graph: Graph, call: Call) -> Any:
+    """Returns the live layer of a call of a graph, with its weights; a stored op is made live, and built, for it.
+
+    Raises:
+        SurgeryError: a copy would be needed of a layer that cannot be copied.
+    """
+    copies = Copies()
+    layer = copies.layer_for(call)
+
+    def symbolic(leaf: Any) -> Any:
+        return keras.KerasTensor(graph.spec(leaf).shape, graph.spec(leaf).dtype) if isinstance(leaf, Ref) else leaf
+
+    if not getattr(layer, "built", True):
+        args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
+        layer(*args, **kwargs)
+    copies.finish()
+    return layer
 
 
 def has_variables(layer: Any) -> bool:

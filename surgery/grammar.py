@@ -53,19 +53,19 @@ def _tokens(text: str) -> list[str]:
 
 
 def _union(tokens: list[str], text: str) -> Selector:
-    parts = [_both(tokens, text)]
-    while tokens and tokens[0] == ",":
-        tokens.pop(0)
-        parts.append(_both(tokens, text))
-    return parts[0] if len(parts) == 1 else Combined(",", tuple(parts))
+    return _chained(",", _both, tokens, text)
 
 
 def _both(tokens: list[str], text: str) -> Selector:
-    parts = [_factor(tokens, text)]
-    while tokens and tokens[0] == "&":
+    return _chained("&", _factor, tokens, text)
+
+
+def _chained(sign: str, part: Callable[[list[str], str], Selector], tokens: list[str], text: str) -> Selector:
+    parts = [part(tokens, text)]
+    while tokens and tokens[0] == sign:
         tokens.pop(0)
-        parts.append(_factor(tokens, text))
-    return parts[0] if len(parts) == 1 else Combined("&", tuple(parts))
+        parts.append(part(tokens, text))
+    return parts[0] if len(parts) == 1 else Combined(sign, tuple(parts))
 
 
 def _factor(tokens: list[str], text: str) -> Selector:

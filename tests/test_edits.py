@@ -157,6 +157,17 @@ def test_batch_normalization_becomes_group_normalization_and_keeps_its_affine():
     np.testing.assert_array_equal(model.get_layer("bn_Conv1").gamma.numpy(), donor.get_layer("bn_Conv1").gamma.numpy())
 
 
+def test_stored_networks_are_replaced_and_unfused_too():
+    stored = sg.open("tinyvgg")
+    new = sg.replace(stored, "fc2", keras.layers.Dense(64))
+    assert "kernel, bias moved over of 2 weights" in new.notes[0]
+    assert_same(sg.build(new).get_layer("fc2").get_weights(), sg.build(stored).get_layer("fc2").get_weights())
+    other = sg.open("tinyvgg")
+    arrays = np.random.default_rng(0).random((1, 32, 32, 3), "float32")
+    unfused = sg.build(sg.unfuse(other))
+    assert_same(outputs_of(unfused, arrays), outputs_of(sg.build(other), arrays))
+
+
 def test_replace_by_function_of_the_call_may_leave_calls(graph, arrays):
     new = sg.replace(graph, ":Dense", lambda call: keras.layers.Dense(64) if call.name == "fc2" else None)
     assert new["fc2"].config["activation"] == "linear" and new["fc1"].op == graph["fc1"].op

@@ -103,6 +103,21 @@ def test_inline_of_models_in_models():
         sg.inline(model, "d")
 
 
+def test_inline_keeps_the_training_argument_of_the_nested_call():
+    """`base(x, training=False)` is what the transfer guides write; the calls inside must hear of it."""
+    base = keras.Sequential(
+        [keras.Input((4,)), keras.layers.BatchNormalization(name="norm"), keras.layers.Dense(4, name="dense")],
+        name="base",
+    )
+    x = keras.Input((4,))
+    model = keras.Model(x, base(x, training=False))
+    flat = sg.inline(sg.open(model))
+    assert flat["norm"].kwargs.get("training") is False
+    assert "training" not in flat["dense"].kwargs
+    arrays = arrays_for(model)
+    assert_same(outputs_of(sg.build(flat), arrays), outputs_of(model, arrays))
+
+
 def test_taps_are_one_model_and_calls_that_nothing_needs_are_gone(tinyvgg):
     tapped = sg.tap(tinyvgg, {"low": "block2_pool", "high": "block4_pool"})
     assert set(tapped.output) == {"low", "high"}

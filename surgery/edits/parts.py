@@ -133,15 +133,3 @@ def _free(call: Call, taken: set[str], graph: Graph) -> str:
     while f"{stem}_{count}" in taken:
         count += 1
     return f"{stem}_{count}"
-
-
-def live_layer(call: Call) -> Any:
-    """Returns the live layer of a call, made now if the op is still stored."""
-    from surgery.copying import Copies
-
-    copies = Copies()
-    layer = copies.layer_for(call)
-    if not getattr(layer, "built", True):
-        raise SurgeryError(f"{call.name!r} has no weights yet; build() the network first.")
-    copies.finish()
-    return layer

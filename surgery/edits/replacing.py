@@ -10,7 +10,7 @@ from typing import Any
 from surgery.doors import edit
 from surgery.edits.adapting import adapted
 from surgery.edits.inserting import matched_calls
-from surgery.edits.parts import attach, live_layer, part_graph
+from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph, one_call_per_op
 from surgery.ops import LiveOp
@@ -85,14 +85,14 @@ def _exchanged(graph: Graph, calls: list[Call], part: Any, adapt: bool) -> Graph
         applied = [one for one in piece if one.op is not None]
         if len(applied) == 1 and name_is_free:
             piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
-        if len(applied) == 1 and call is calls[0] and (note := _weights_moved(call, applied[0])):
+        if len(applied) == 1 and call is calls[0] and (note := _weights_moved(graph, call, applied[0])):
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
         new[Ref(call.name)] = leaves(output)[0]
     return substitute(grown, new)
 
 
-def _weights_moved(old: Call, new: Call) -> str:
+def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
     """Gives a new layer the weights of the old one that have its names and shapes; returns what to say of it."""
     theirs = {(weight.name.rpartition("/")[2], weight.shape): place for place, weight in enumerate(old.weights)}
     pairs = [
@@ -102,7 +102,9 @@ def _weights_moved(old: Call, new: Call) -> str:
     ]
     if not old.weights and not new.weights:
         return ""
-    source, target = live_layer(old), new.op.layer  # type: ignore
+    from surgery.copying import live_layer
+
+    source, target = live_layer(graph, old), new.op.layer  # type: ignore
     if source is not target:
         for mine, other in pairs:
             target.weights[mine].assign(source.weights[other])
@@ -147,7 +149,9 @@ def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = N
 def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
     import keras
 
-    bare = LiveOp(_without_activation(live_layer(call)))
+    from surgery.copying import live_layer
+
+    bare = LiveOp(_without_activation(live_layer(graph, call)))
     name = f"{call.layer}_activation"
     if any(one.layer == name for one in graph):
         raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
