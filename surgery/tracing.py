@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from surgery.depth import room_for
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, first_line
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
 from surgery.primitives import check, ordered, rename
@@ -93,9 +93,16 @@ def _plain(model: Any) -> Any:
 
 
 def model_of(inputs: Any, outputs: Any, name: str) -> Any:
-    """Returns the Keras model between symbolic tensors."""
-    with keys_as_they_are():
-        return keras.Model(inputs, outputs, name=name)
+    """Returns the Keras model between symbolic tensors.
+
+    Raises:
+        SurgeryError: Keras refuses, as its versions before 3.12 do where an input is not used.
+    """
+    try:
+        with keys_as_they_are():
+            return keras.Model(inputs, outputs, name=name)
+    except ValueError as error:
+        raise SurgeryError(f"Keras {keras.__version__} cannot make {name!r}: {first_line(error)}") from error
 
 
 @contextlib.contextmanager

@@ -43,7 +43,10 @@ def test_trap_9_clone_model_draws_fresh_weights_and_build_keeps_them():
 def test_trap_9_optional_and_sparse_inputs_stay():
     optional = keras.Input((4,), name="maybe", optional=True)
     always = keras.Input((4,), name="always")
-    model = keras.Model([always, optional], keras.layers.Dense(2)(always))
+    try:
+        model = keras.Model([always, optional], keras.layers.Dense(2)(always))
+    except ValueError:
+        pytest.skip("Keras before 3.12 takes no input that nothing uses")
     graph = sg.open(model)
     assert graph["maybe"].kwargs == {"optional": True}
     rebuilt = sg.build(graph)

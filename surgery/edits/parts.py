@@ -39,7 +39,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
         )
     try:
         return trace(model_of(inputs, outputs, "part"))
-    except ValueError as error:
+    except SurgeryError as error:
         raise SurgeryError(f"the part {_name(part)} does not depend on its input alone: {first_line(error)}") from error
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from surgery.errors import SurgeryError
 
-WEIGHTS = Path(__file__).with_name("tinyvgg.keras")
+WEIGHTS = Path(__file__).with_name("tinyvgg.npz")  # plain arrays: a .keras file is not read by older Keras
 _BLOCKS = ((16, 2), (24, 2), (40, 3), (40, 3), (32, 3))  # filters, convolutions
 
 
@@ -49,6 +50,14 @@ def tinyvgg(
     return keras.Model(picture, x, name=name)
 
 
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Writes the weights of a tinyvgg as plain arrays, `layer/0`, `layer/1` ..."""
+    arrays = {
+        f"{layer.name}/{place}": value for layer in model.layers for place, value in enumerate(layer.get_weights())
+    }
+    np.savez(path, **arrays)
+
+
 def pretrained(**options: Any) -> keras.Model:
     """Makes tinyvgg with its shipped weights.
 
@@ -56,9 +65,10 @@ def pretrained(**options: Any) -> keras.Model:
         SurgeryError: the options change the shape of a layer that has weights.
     """
     model = tinyvgg(**options)
-    donor: Any = keras.models.load_model(WEIGHTS, compile=False)
+    with np.load(WEIGHTS, allow_pickle=False) as file:
+        arrays = dict(file)
     for layer in model.layers:
-        weights = donor.get_layer(layer.name).get_weights()
+        weights = [arrays[f"{layer.name}/{place}"] for place in range(len(layer.weights))]
         if [value.shape for value in weights] != [tuple(variable.shape) for variable in layer.weights]:
             raise SurgeryError(
                 f"the pretrained weights of tinyvgg do not fit {layer.name!r} with these options: they are for "
