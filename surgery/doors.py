@@ -67,8 +67,10 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
 
 def is_path(source: str) -> bool:
     """Whether a text means a file rather than a named network."""
-    return source.lower() not in zoo.NETWORKS and (
-        Path(source).exists() or os.sep in source or Path(source).suffix in files.SUFFIXES
+    return (
+        source.lower() not in zoo.NETWORKS
+        and bool(source)
+        and (Path(source).exists() or os.sep in source or Path(source).suffix in files.SUFFIXES)
     )
 
 

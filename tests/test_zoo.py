@@ -203,6 +203,7 @@ def test_weights_of_a_file(tmp_path, tinyvgg):
     [
         ({"source": "vgg61"}, r"no network or file called 'vgg61'. Did you mean 'vgg1[69]' or 'vgg1[69]'\?"),
         ({"source": "vgg16", "include_tap": False}, "include_tap"),
+        ({"source": ""}, "no network or file called ''"),
         ({"source": "tinyvgg", "weights": "imagenet"}, "weights='pretrained'"),
         ({"source": "tinyvgg", "weights": "pretrained", "classes": 7}, "graft"),
     ],

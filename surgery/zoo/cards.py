@@ -51,7 +51,7 @@ def card(name: str, options: dict[str, Any]) -> Graph:
         text = json.dumps(options, sort_keys=True)
     except TypeError as error:
         raise SurgeryError(f"options of {name!r} must be plain values: {error}.") from error
-    key = hashlib.sha256(text.encode()).hexdigest()[:12] if options else "default"
+    key = hashlib.sha256(text.encode() + _own_definition(name)).hexdigest()[:12]
     path = cache_directory() / "cards" / f"{name}-{key}-keras-{keras_version()}-{FORMAT}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return decode(json.loads(path.read_bytes()))
@@ -59,6 +59,12 @@ def card(name: str, options: dict[str, Any]) -> Graph:
     with contextlib.suppress(OSError):
         _write(path, made)
     return decode(json.loads(made))
+
+
+def _own_definition(name: str) -> bytes:
+    """Returns the source of a network of this package: when it changes, so does its card."""
+    source = Path(__file__).with_name(f"{name}.py")
+    return source.read_bytes() if source.is_file() else b""
 
 
 def _made(name: str, options: str) -> bytes:
