@@ -105,8 +105,10 @@ def _largest(a: Any, b: Any) -> float:
 
     if a.shape != b.shape:
         return float("nan")
-    if a.dtype.kind not in "fiubc" or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-        return 0.0 if np.array_equal(a, b, equal_nan=a.dtype.kind == "f") else float("nan")
+    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return 0.0
+    if a.dtype.kind not in "fiubc":
+        return float("nan")
     return float(np.max(np.abs(a.astype("float64") - b.astype("float64"))))
 
 

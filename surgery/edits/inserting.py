@@ -8,7 +8,7 @@ from typing import Any
 from surgery.doors import edit
 from surgery.edits.adapting import adapted, advice, fits
 from surgery.edits.nesting import reached
-from surgery.edits.parts import attach, one_output, part_graph
+from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph
 from surgery.primitives import ordered, substitute
@@ -150,7 +150,7 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> G
         raise SurgeryError(f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted)}")
     piece = adapted(part_graph(lambda x: x, given), wanted, call.name, adapt=True)
     grown, output = attach(_without(graph, call), piece, [stands_in])
-    return substitute(grown, {Ref(call.name): one_output(dataclasses.replace(piece, outputs=output))})
+    return substitute(grown, {Ref(call.name): leaves(output)[0]})
 
 
 def _without(graph: Graph, call: Call) -> Graph:

@@ -136,14 +136,15 @@ def share(graph: Graph, inputs: Sequence[str]) -> Graph:
             raise SurgeryError(f"inputs= takes two or more new names, not {names}: {bad[0] if bad else 'too few'}.")
         calls: list[Call] = []
         outputs: list[Any] = []
+        applied: set[str] = set()
         for name in names:
             new = {entries[0].call: name}
             for call in graph:
                 if call.op is not None:
-                    new[call.name] = next_call(call.layer, {one.name for one in calls})
-                    calls.append(dataclasses.replace(call, name=new[call.name]))
-            piece = rename(graph, lambda name, new=new: new[name])
-            calls[len(calls) - sum(call.op is not None for call in graph) :] = piece.calls
+                    new[call.name] = next_call(call.layer, applied)
+                    applied.add(new[call.name])
+            piece = rename(graph, new.__getitem__)
+            calls.extend(piece.calls)
             outputs.append(piece.outputs)
         return ordered(Graph(graph.name, tuple(calls), [Ref(name) for name in names], outputs, graph.notes))
 
