@@ -96,7 +96,7 @@ def model_of(inputs: Any, outputs: Any, name: str) -> Any:
     """Returns the Keras model between symbolic tensors.
 
     Raises:
-        SurgeryError: Keras refuses, as its versions before 3.12 do where an input is not used.
+        SurgeryError: Keras refuses.
     """
     try:
         with keys_as_they_are():

@@ -43,10 +43,7 @@ def random_network(seed: int) -> keras.Model:
     outputs = [last[0] if len(last) == 1 else last, tuple(last), {f"out{i}": one for i, one in enumerate(last)}]
     given = [inputs[0] if len(inputs) == 1 else inputs, list(inputs), {one.name: one for one in inputs}]
     ends = given[random.integers(0, 3)], outputs[random.integers(0, 3)]
-    try:
-        model = keras.Model(*ends, name=f"random_{seed}")
-    except ValueError:  # Keras before 3.12 takes no input that nothing uses
-        model = keras.Model(ends[0], keras.layers.Add()([last[-1], *inputs, inputs[0]]), name=f"random_{seed}")
+    model = keras.Model(*ends, name=f"random_{seed}")
     for variable in model.weights:  # no zeros and ones that would hide a mistake
         variable.assign(random.uniform(0.1, 1.0, variable.shape))
     return model

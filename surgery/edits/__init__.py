@@ -6,6 +6,7 @@ from surgery.edits.inserting import insert, remove
 from surgery.edits.joining import join, share, unshare
 from surgery.edits.nesting import inline
 from surgery.edits.replacing import replace, unfuse
+from surgery.edits.resizing import resize
 from surgery.edits.rewiring import rewire
 from surgery.edits.selecting import select
 
@@ -18,6 +19,7 @@ __all__ = [
     "join",
     "remove",
     "replace",
+    "resize",
     "rewire",
     "select",
     "share",

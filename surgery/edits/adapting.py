@@ -3,11 +3,13 @@ reported."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
-from surgery.specs import Spec
+from surgery.specs import Ref, Spec
+from surgery.structure import leaves
 
 
 def fits(given: Spec, wanted: Spec) -> bool:
@@ -59,8 +61,6 @@ def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool) -> Graph:
     Raises:
         SurgeryError: the shapes differ and no adapter was asked for, or none makes them fit.
     """
-    import dataclasses
-
     from surgery.edits.parts import attach, one_output, part_graph
 
     ref = one_output(piece)
@@ -76,3 +76,18 @@ def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool) -> Graph:
     grown, output = attach(piece, part_graph(layers, given), [ref])
     note = f"adapter at {at}: {' + '.join(name for name, _ in steps)} from {given} to {wanted}"
     return dataclasses.replace(grown, outputs=output, notes=(*piece.notes, note))
+
+
+def fitted(graph: Graph, given: Ref, wanted: Spec, at: str, adapt: bool) -> tuple[Graph, Ref]:
+    """Returns the tensor, through an adapter where its shape is not the one wanted, in the graph that has it.
+
+    Raises:
+        SurgeryError: as `adapted`.
+    """
+    from surgery.edits.parts import attach, part_graph
+
+    if fits(graph.spec(given), wanted):
+        return graph, given
+    piece = adapted(part_graph(lambda x: x, graph.spec(given)), wanted, at, adapt)
+    grown, output = attach(graph, piece, [given])
+    return grown, leaves(output)[0]

@@ -53,7 +53,7 @@ def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = N
 
 
 @edit
-def cut(graph: Graph, inputs: Any = None, outputs: Any = None) -> Graph:
+def cut(graph: Graph, inputs: Any = None, outputs: Any = None, expect: int | None = None) -> Graph:
     """Returns a new graph with new ends; what lies outside them is dropped.
 
     Args:
@@ -62,6 +62,7 @@ def cut(graph: Graph, inputs: Any = None, outputs: Any = None) -> Graph:
             takes the address of the tensor it stands for (in a dict: its key). Inputs of the network that do not lie
             before the cut stay.
         outputs: tensors that become the outputs: likewise; several tensors become a list.
+        expect: how many tensors each of `inputs` and `outputs`, where it is given, must match.
 
     Raises:
         SurgeryError: a tensor beside the given ones still crosses the cut (a skip edge); the message names each one,
@@ -75,25 +76,26 @@ def cut(graph: Graph, inputs: Any = None, outputs: Any = None) -> Graph:
     with doing(f"cutting {graph.name!r}"):
         if inputs is None and outputs is None:
             raise SurgeryError("a cut needs inputs=, outputs= or both.")
-        graph, (entry, exit) = resolved(graph, [inputs, outputs])
+        graph, (entry, exit) = resolved(graph, [inputs, outputs], expect)
         if exit is not None:
             graph = prune(dataclasses.replace(graph, outputs=exit))
         return graph if entry is None else _entered(graph, entry)
 
 
-def split(x: Net, at: Any) -> tuple[Net, Net]:
+def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
     """Returns two new networks, `(front, back)`, such that `back(front(x))` is what the whole computes.
 
     Args:
         x: `Graph` or `keras.Model`.
         at: where: a selector for one or several tensors, or a list or dict of selectors. Several tensors make a list.
+        expect: how many tensors must match.
 
     Raises:
         SurgeryError: a tensor beside the given ones crosses the cut; the message names each.
     """
     graph = as_graph(x)
     with doing(f"splitting {graph.name!r}"):
-        graph, (middle,) = resolved(graph, [at])
+        graph, (middle,) = resolved(graph, [at], expect)
         front = prune(dataclasses.replace(graph, outputs=middle))
         back = _entered(graph, middle)
         extra = leaves(back.inputs)[len(leaves(middle)) :]
@@ -105,7 +107,7 @@ def split(x: Net, at: Any) -> tuple[Net, Net]:
     return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
 
 
-def crossing(x: Any, at: Where) -> list[Ref]:
+def crossing(x: Any, at: Where, expect: int | None = None) -> list[Ref]:
     """Returns every tensor that crosses a cut at the given tensors, themselves included, in order.
 
     The front of the cut is all that the given tensors depend on. `cut(x, inputs=...)` with the tensors returned is
@@ -114,19 +116,20 @@ def crossing(x: Any, at: Where) -> list[Ref]:
     Args:
         x: `Graph` or `keras.Model`.
         at: which tensors.
+        expect: how many tensors `at` must match.
     """
     graph = as_graph(x)
     with doing(f"looking for what crosses {at!r} in {graph.name!r}"):
-        graph, refs = reached(graph, tensors(graph, at))
+        graph, refs = reached(graph, tensors(graph, at, expect))
         return _crossing(prune(graph), refs)
 
 
 # ---- how ----
 
 
-def resolved(graph: Graph, ends: list[Any]) -> tuple[Graph, list[Any]]:
+def resolved(graph: Graph, ends: list[Any], expect: int | None = None) -> tuple[Graph, list[Any]]:
     """Turns structures of selectors into structures of tensors, all in one graph in which they can be reached."""
-    structures = [None if end is None else _tensors_of(graph, end) for end in ends]
+    structures = [None if end is None else _tensors_of(graph, end, expect) for end in ends]
     graph, refs = reached(
         graph, [ref for structure in structures if structure is not None for ref in leaves(structure)]
     )
@@ -138,13 +141,15 @@ def resolved(graph: Graph, ends: list[Any]) -> tuple[Graph, list[Any]]:
     return graph, found
 
 
-def _tensors_of(graph: Graph, where: Any) -> Any:
-    if isinstance(where, Mapping):
-        return {name: tensors(graph, one, expect=1)[0] for name, one in where.items()}
-    if isinstance(where, list):
+def _tensors_of(graph: Graph, where: Any, expect: int | None) -> Any:
+    if isinstance(where, (Mapping, list)):
+        if expect not in (None, len(where)):
+            raise SurgeryError(f"{where!r} names {len(where)} tensors, not {expect}.")
+        if isinstance(where, Mapping):
+            return {name: tensors(graph, one, expect=1)[0] for name, one in where.items()}
         return [tensors(graph, one, expect=1)[0] for one in where]
     one_name = isinstance(where, str) and re.fullmatch(r"[\w\-@/.#]+", where) and ".." not in where
-    refs = tensors(graph, where, expect=1 if one_name else None)
+    refs = tensors(graph, where, expect=expect or (1 if one_name else None))
     return refs[0] if len(refs) == 1 else refs
 
 

@@ -6,16 +6,20 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import edit
+from surgery.edits.adapting import fitted
 from surgery.edits.ends import resolved
 from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Graph
 from surgery.primitives import ordered, prune
-from surgery.structure import leaves, rebuilt
+from surgery.specs import Spec
+from surgery.structure import leaves, packed, rebuilt
 
 
 @edit
-def graft(graph: Graph, part: Any, at: Any = None, keep: bool = False) -> Graph:
+def graft(
+    graph: Graph, part: Any, at: Any = None, keep: bool = False, adapt: bool = False, expect: int | None = None
+) -> Graph:
     """Returns a new graph with a part grafted on; what its outputs no longer need is dropped.
 
     Args:
@@ -25,6 +29,9 @@ def graft(graph: Graph, part: Any, at: Any = None, keep: bool = False) -> Graph:
         at: the tensors: a selector, or a list or dict of selectors for one tensor each. By default the network's
             output.
         keep: whether the old outputs stay outputs, before the new ones.
+        adapt: whether a model or `Graph` is given its tensors through adapters (resize, 1 x 1 convolution, Dense) where
+            its inputs want another shape; each is noted in `graph.notes`.
+        expect: how many tensors `at` must match.
 
     Returns:
         A network of the same kind. Weights that were there are shared, those of the part are new.
@@ -41,9 +48,11 @@ def graft(graph: Graph, part: Any, at: Any = None, keep: bool = False) -> Graph:
     """
     place = "its output" if at is None else repr(at)
     with doing(f"grafting onto {graph.name!r} at {place}"):
-        graph, feeds = _feeds(graph, at)
-        specs = rebuilt(graph.spec, feeds)
+        graph, feeds = _feeds(graph, at, expect)
         old = graph.outputs
+        if adapt:
+            graph, feeds = _adapted_to(part, graph, feeds)
+        specs = rebuilt(graph.spec, feeds)
         trunk = prune(dataclasses.replace(graph, outputs=[*leaves(old), *leaves(feeds)] if keep else feeds))
         with doing(f"calling the part on {listing(f'{ref} {graph.spec(ref)}' for ref in leaves(feeds))}"):
             piece = part_graph(part, specs)
@@ -51,9 +60,9 @@ def graft(graph: Graph, part: Any, at: Any = None, keep: bool = False) -> Graph:
         return ordered(dataclasses.replace(grown, outputs=_both(old, new) if keep else new))
 
 
-def _feeds(graph: Graph, at: Any) -> tuple[Graph, Any]:
+def _feeds(graph: Graph, at: Any, expect: int | None) -> tuple[Graph, Any]:
     if at is not None:
-        graph, (feeds,) = resolved(graph, [at])
+        graph, (feeds,) = resolved(graph, [at], expect)
         return graph, feeds
     if len(leaves(graph.outputs)) > 1:
         raise SurgeryError(
@@ -61,6 +70,29 @@ def _feeds(graph: Graph, at: Any) -> tuple[Graph, Any]:
             f"at=."
         )
     return graph, leaves(graph.outputs)[0]
+
+
+def _adapted_to(part: Any, graph: Graph, feeds: Any) -> tuple[Graph, Any]:
+    """Returns the tensors as the inputs of a model or graph want them; of other parts nothing is known beforehand."""
+    wanted = _wanted(part)
+    if wanted is None or len(wanted) != len(leaves(feeds)):
+        return graph, feeds
+    found = []
+    for ref, spec in zip(leaves(feeds), wanted, strict=True):
+        graph, ref = fitted(graph, ref, spec, f"{part.name!r}", adapt=True)
+        found.append(ref)
+    return graph, packed(feeds, found)
+
+
+def _wanted(part: Any) -> list[Spec] | None:
+    """Returns the specs of the inputs of a part that has them: a graph or a built model."""
+    if isinstance(part, Graph):
+        return [part.spec(ref) for ref in leaves(part.inputs)]
+    import keras
+
+    if not isinstance(part, keras.Model) or not part.inputs:
+        return None
+    return [Spec(tuple(tensor.shape), str(tensor.dtype)) for tensor in leaves(part.inputs)]
 
 
 def _both(old: Any, new: Any) -> Any:

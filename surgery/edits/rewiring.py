@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import edit
-from surgery.edits.adapting import adapted, advice, fits
+from surgery.edits.adapting import advice, fits, fitted
 from surgery.edits.inserting import matched_calls
 from surgery.edits.nesting import reached
 from surgery.edits.parts import attach, one_output, part_graph
@@ -50,7 +50,7 @@ def rewire(
         (old,) = tensors(graph, instead_of, expect=1)
         if old not in call.parents:
             raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {old}.")
-        graph, start = _fitted(graph, start, old, adapt)
+        graph, start = fitted(graph, start, graph.spec(old), f"the edge from {start}", adapt)
         moved = substitute(graph, {old: start}, but={one.name for one in graph} - {call.name})
         return prune(ordered(dataclasses.replace(moved, outputs=graph.outputs)))
 
@@ -59,7 +59,7 @@ def _skip(graph: Graph, start: Ref, end: Ref, merge: Any, adapt: bool) -> Graph:
     import keras
 
     if merge is None:
-        graph, start = _fitted(graph, start, end, adapt)
+        graph, start = fitted(graph, start, graph.spec(end), f"the edge from {start}", adapt)
         merge = keras.layers.Add()
     piece = part_graph(merge, [graph.spec(end), graph.spec(start)])
     made, wanted = piece.spec(one_output(piece)), graph.spec(end)
@@ -70,12 +70,3 @@ def _skip(graph: Graph, start: Ref, end: Ref, merge: Any, adapt: bool) -> Graph:
     new = {call.name for call in grown} - before
     merged = substitute(grown, {end: leaves(output)[0]}, but=new)
     return ordered(merged)
-
-
-def _fitted(graph: Graph, given: Ref, like: Ref, adapt: bool) -> tuple[Graph, Ref]:
-    """Returns the tensor, through an adapter where its shape is not that of another, in the graph that has it."""
-    if fits(graph.spec(given), graph.spec(like)):
-        return graph, given
-    piece = adapted(part_graph(lambda x: x, graph.spec(given)), graph.spec(like), f"the edge from {given}", adapt)
-    grown, output = attach(graph, piece, [given])
-    return grown, leaves(output)[0]

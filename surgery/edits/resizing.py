@@ -1,0 +1,123 @@
+"""`resize`: the same network, with its weights, for inputs of another size."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from surgery.doors import edit
+from surgery.edits.adapting import fits
+from surgery.edits.nesting import dissolve
+from surgery.errors import SurgeryError, doing, first_line, listing
+from surgery.graph import Call, Graph
+from surgery.primitives import ordered
+from surgery.specs import Ref, Spec
+from surgery.structure import leaves, rebuilt
+
+Shape = Sequence[int | None]
+
+
+@edit
+def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
+    """Returns a new graph that takes inputs of another shape, with the weights it has; all shapes follow.
+
+    Stock Keras refuses another shape, or draws fresh weights (`clone_model`). Nested models whose inputs have a fixed
+    size are dissolved, as Keras would refuse them too.
+
+    Args:
+        graph: `Graph` or `keras.Model`.
+        shape: without the batch axis, as `keras.Input` takes it; `None` for a size that varies. `{input: shape}` for a
+            network with several inputs.
+
+    Raises:
+        SurgeryError: the weights of a layer do not fit the new shape, as those of a Dense after Flatten. The message
+            names the layer; cut the network before it.
+
+    Example:
+
+    >>> graph = sg.resize(sg.cut(sg.open("tinyvgg"), outputs="block4_pool"), (64, 48, 3))
+    >>> graph["block4_pool"].output
+    Spec(shape=(None, 4, 3, 40), dtype='float32')
+    """
+    with doing(f"resizing {graph.name!r}"):
+        entries = [ref.call for ref in leaves(graph.inputs)]
+        shapes = dict(shape) if isinstance(shape, Mapping) else {entries[0]: shape}
+        odd = [name for name in shapes if name not in entries]
+        if odd or (len(entries) > 1 and not isinstance(shape, Mapping)):
+            raise SurgeryError(f"say {{input: shape}}; the inputs are {listing(entries)}.")
+        new = {name: _entry(graph[name].specs[0], shape) for name, shape in shapes.items()}
+        notes = []
+        while (misfit := _misfit(graph, specs := _inferred(graph, new))) is not None:
+            graph, _ = dissolve(graph, misfit)
+            notes.append(f"{misfit} was dissolved: its inputs have a fixed size")
+        calls = tuple(dataclasses.replace(call, output=_output(call, specs)) for call in graph)
+        return ordered(dataclasses.replace(graph, calls=calls, notes=(*graph.notes, *notes)))
+
+
+def _entry(old: Spec, shape: Shape) -> Spec:
+    new = (old.shape[0], *shape)
+    if len(new) != len(old.shape):
+        raise SurgeryError(f"the input is {old}; {tuple(shape)} has {len(shape)} axes beside the batch, not as many.")
+    return Spec(new, old.dtype)
+
+
+def _output(call: Call, specs: Mapping[Ref, Spec]) -> Any:
+    found = iter(call.refs)
+    return rebuilt(lambda _: specs[next(found)], call.output)
+
+
+def _misfit(graph: Graph, specs: Mapping[Ref, Spec]) -> str | None:
+    """Returns the first nested call that is given what its model does not take, if specs end there."""
+    for call in graph:
+        if not all(ref in specs for ref in call.refs):
+            return call.name
+    return None
+
+
+def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
+    """Returns the spec of every tensor, up to a nested model that does not take what it is given.
+
+    Keras computes them on symbolic tensors, call by call; no layer records that it was called.
+    """
+    import keras
+
+    from surgery.copying import live_layer
+    from surgery.tracing import spec_of
+
+    specs: dict[Ref, Spec] = {}
+
+    def symbolic(leaf: Any) -> Any:
+        return keras.KerasTensor(specs[leaf].shape, specs[leaf].dtype) if isinstance(leaf, Ref) else leaf
+
+    for call in graph:
+        if call.op is None:
+            specs[Ref(call.name)] = new.get(call.name, call.specs[0])
+            continue
+        inner = call.op.inner
+        if inner is not None and not all(
+            fits(specs[given], inner.spec(ref)) for given, ref in zip(call.parents, leaves(inner.inputs), strict=False)
+        ):
+            break
+        args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
+        layer = live_layer(graph, call)
+        try:
+            _refuse_other_axes(layer, leaves(args))
+            output = layer.compute_output_spec(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            given = listing(str(specs[ref]) for ref in call.parents)
+            raise SurgeryError(
+                f"{call.name!r} ({call.class_name}) does not take {given}: {first_line(error)} "
+                "Cut the network before it (cut(outputs=...)), or replace it by a layer for that shape."
+            ) from error
+        specs.update((ref, spec_of(one)) for ref, one in zip(call.refs, leaves(output), strict=True))
+    return specs
+
+
+def _refuse_other_axes(layer: Any, tensors: list[Any]) -> None:
+    """Raises a ValueError where a tensor has not the sizes that the weights of a layer were made for."""
+    wanted = leaves(getattr(layer, "input_spec", None))
+    for spec, tensor in zip(wanted, tensors, strict=False):
+        for axis, size in (getattr(spec, "axes", None) or {}).items():
+            if tensor.shape[axis] not in (None, size):
+                raise ValueError(f"its weights are for {size} on axis {axis}.")

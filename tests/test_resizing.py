@@ -1,0 +1,53 @@
+"""`resize`: weights stay, shapes follow; the oracle is a network that Keras makes at the new size."""
+
+import keras
+import numpy as np
+import pytest
+from networks import assert_unchanged, fingerprint, outputs_of, siamese_network
+
+import surgery as sg
+
+
+@pytest.mark.parametrize("maker", ["ConvNeXtTiny", "MobileNetV3Small", "EfficientNetV2B0", "NASNetMobile"])
+def test_a_resized_network_is_the_one_that_keras_makes_at_that_size(maker):
+    """ConvNeXt nests models of fixed size, MobileNetV3 has raw operations on the sizes, NASNet crops and pads."""
+    make = getattr(keras.applications, maker)
+    donor = make(weights=None, include_top=False, input_shape=(64, 64, 3))
+    before = fingerprint(donor)
+    larger = sg.resize(donor, (96, 64, 3))
+    stock = make(weights=None, include_top=False, input_shape=(96, 64, 3))
+    stock.set_weights(larger.get_weights())
+    picture = np.random.default_rng(0).random((1, 96, 64, 3), "float32")
+    np.testing.assert_array_equal(outputs_of(larger, picture)[0], outputs_of(stock, picture)[0])
+    assert_unchanged(donor, before)
+
+
+def test_sizes_that_vary():
+    graph = sg.resize(sg.cut(sg.open("tinyvgg"), outputs="block2_pool"), (None, None, 3))
+    assert graph.spec(graph.outputs).shape == (None, None, None, graph.spec(graph.outputs).shape[-1])
+    assert sg.build(graph).output_shape == graph.spec(graph.outputs).shape
+
+
+def test_specs_are_those_of_the_model_that_is_built():
+    graph = sg.resize(sg.open(siamese_network()), {"left": (16, 12, 3), "right": (16, 12, 3)})
+    assert sg.open(sg.build(graph)) == graph
+    assert any("trunk was dissolved" in note for note in graph.notes)
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "message"),
+    [
+        ("vgg16", (96, 96, 3), r"'fc1' \(Dense\) does not take \(None, 4608\): its weights are for 25088 on axis -1"),
+        ("tinyvgg", (32, 32, 1), "'block1_conv1' .* its weights are for 3 on axis -1"),
+        ("tinyvgg", (32, 32), "2 axes beside the batch"),
+        ("tinyvgg", {"picture": (32, 32, 3)}, "the inputs are input_layer"),
+    ],
+)
+def test_what_weights_do_not_fit_is_named(network, shape, message):
+    with pytest.raises(sg.SurgeryError, match=message):
+        sg.resize(sg.open(network), shape)
+
+
+def test_several_inputs_want_their_names():
+    with pytest.raises(sg.SurgeryError, match="the inputs are left, right"):
+        sg.resize(sg.open(siamese_network()), (16, 12, 3))
