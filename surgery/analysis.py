@@ -48,7 +48,7 @@ def strides(graph: Graph, entry: Iterable[Stride] | None = None) -> dict[str, St
 
 
 def _whole(spec: Spec) -> Stride:
-    return (Fraction(1),) * (len(spec.shape) - 2) if len(spec.shape) > 2 else None
+    return (Fraction(1),) * (len(spec.sides) - 2) if len(spec.sides) > 2 else None
 
 
 def _through(call: Call, inner: Graph, given: list[Stride], by_address: dict[str, Stride]) -> list[Stride]:
@@ -59,7 +59,7 @@ def _through(call: Call, inner: Graph, given: list[Stride], by_address: dict[str
 
 def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
     spatial = _spatial(call.specs[0], call.config)
-    parents = [ref for ref in call.parents if found.get(ref) is not None and len(graph.spec(ref).shape) > 2]
+    parents = [ref for ref in call.parents if found.get(ref) is not None and len(graph.spec(ref).sides) > 2]
     if spatial is None or not parents or call.class_name.startswith("Global"):
         return None
     factor = _factor(call, len(spatial))
@@ -77,9 +77,9 @@ def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
 
 
 def _spatial(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
-    if len(spec.shape) < 3:
+    if len(spec.sides) < 3:
         return None
-    return spec.shape[2:] if config.get("data_format") == "channels_first" else spec.shape[1:-1]
+    return spec.sides[2:] if config.get("data_format") == "channels_first" else spec.sides[1:-1]
 
 
 def _factor(call: Call, rank: int) -> tuple[Fraction, ...] | None:

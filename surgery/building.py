@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,31 +12,127 @@ from surgery.copying import Copies
 from surgery.depth import room_for
 from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph
+from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
-from surgery.tracing import model_of
+from surgery.tracing import model_of, spec_of
+from surgery.trusting import refuse_code, refused
+from surgery.walking import calls_at_every_depth
+from surgery.where import selected
 
 
-def assemble(graph: Graph, copy: bool = False) -> keras.Model:
+def assemble(
+    graph: Graph,
+    copy: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
+    replacements: Mapping[str, Any] | None = None,
+) -> keras.Model:
     """Builds the uncompiled Keras model of a graph.
 
     Args:
         graph: the graph to build.
         copy: whether layers are copied, with equal weights, instead of shared with the donor.
+        custom_objects: classes and functions that layers of a file may name, beside those of Keras.
+        replacements: address -> the layer to apply instead of what a file names.
 
     Raises:
-        SurgeryError: the graph is not well-formed, or a call of it does not fit what it is given.
+        SurgeryError: the graph is not well-formed, a call of it does not fit what it is given, or it comes from a file
+            and names code that is not part of Keras.
     """
     with doing(f"building {graph.name!r}"):
         check(graph)
-        copies = Copies(fresh=copy)
-        with room_for(len(graph)):
+        graph = _replaced(graph, replacements or {})
+        custom_objects = custom_objects or {}
+        _refuse_code(graph, custom_objects)
+        copies = Copies(copy, custom_objects, _model)
+        with room_for(len(graph)), copies.of(graph.calls):
+            return _model(graph, graph.name, copies)
+
+
+def live_layer(graph: Graph, call: Call) -> Any:
+    """Returns the live layer of a call of a graph, with its weights; a stored op is made live, and built, for it.
+
+    Raises:
+        SurgeryError: a copy would be needed of a layer that cannot be copied, or the layer is code of a file.
+    """
+    _refuse_code(dataclasses.replace(graph, calls=(call,)), {})
+    copies = Copies(nested=_model)
+
+    def symbolic(leaf: Any) -> Any:
+        if not isinstance(leaf, Ref):
+            return leaf
+        spec = known(graph, leaf)
+        return keras.KerasTensor(spec.shape, spec.dtype)
+
+    with copies.of([call]):
+        layer = copies.layer_for(call)
+        if not getattr(layer, "built", True):
+            args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
+            layer(*args, **kwargs)
+    return layer
+
+
+def shaped(graph: Graph) -> Graph:
+    """Returns the graph with the shapes of all tensors, as Keras computes them; the layers are made live for it.
+
+    Raises:
+        SurgeryError: as `assemble`.
+    """
+    with doing(f"computing the shapes of {graph.name!r}"):
+        _refuse_code(graph, {})
+        copies = Copies(nested=_model)
+        with room_for(len(graph)), copies.of(graph.calls):
             tensors = _run(graph, copies)
-            inputs, outputs = (rebuilt(tensors.__getitem__, ends) for ends in (graph.inputs, graph.outputs))
-            model = model_of(inputs, outputs, graph.name)
-        copies.finish()
-    return model
+        calls = []
+        for call in graph:
+            found = iter(spec_of(tensors[ref]) for ref in call.refs)
+            calls.append(dataclasses.replace(call, output=rebuilt(lambda _, found=found: next(found), call.output)))
+        return dataclasses.replace(graph, calls=tuple(calls))
+
+
+def known(graph: Graph, ref: Ref) -> Any:
+    """Returns the spec of a tensor.
+
+    Raises:
+        SurgeryError: the file that the graph comes from does not say it.
+    """
+    spec = graph.spec(ref)
+    if spec.shape is None:
+        raise SurgeryError(f"the file does not say the shape of {ref}; open(path, shapes=True) has Keras compute it.")
+    return spec
+
+
+def _replaced(graph: Graph, replacements: Mapping[str, Any]) -> Graph:
+    """Returns the graph with other layers in the place of those that a file names; functions become Lambda layers."""
+    for address, part in replacements.items():
+        ops = {call.op for call in selected(graph, address).values()}
+        if not isinstance(part, keras.Operation):
+            if not callable(part):
+                raise SurgeryError(f"the replacement of {address!r} is {part!r}, neither a layer nor a function.")
+            part = keras.layers.Lambda(part)
+        new = LiveOp(part)
+        calls = tuple(dataclasses.replace(call, op=new) if call.op in ops else call for call in graph)
+        graph = dataclasses.replace(graph, calls=calls)
+    return graph
+
+
+def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
+    found = {
+        address: words
+        for address, call in calls_at_every_depth(graph)
+        if isinstance(call.op, StoredOp)
+        and call.op.source is not None
+        and not call.op.standins
+        and (words := refused(call.op.stored, custom_objects))
+    }
+    refuse_code(found)
+
+
+def _model(graph: Graph, name: str, copies: Copies) -> keras.Model:
+    tensors = _run(graph, copies)
+    inputs, outputs = (rebuilt(tensors.__getitem__, ends) for ends in (graph.inputs, graph.outputs))
+    return model_of(inputs, outputs, name)
 
 
 def _run(graph: Graph, copies: Copies) -> dict[Ref, Any]:
@@ -50,13 +148,18 @@ def _run(graph: Graph, copies: Copies) -> dict[Ref, Any]:
         else:
             args, kwargs = rebuilt(look, call.args), rebuilt(look, dict(call.kwargs))
             output = _applied(copies.layer_for(call), call, args, kwargs)
-        tensors.update(zip(call.refs, leaves(output), strict=True))
+        made = leaves(output)
+        if len(made) < len(call.refs):
+            raise SurgeryError(f"{call.name!r} makes {len(made)} tensors, not {len(call.refs)}.")
+        tensors.update(zip(call.refs, made, strict=False))  # a file need not say how many a call makes
     return tensors
 
 
 def placeholder(call: Call) -> Any:
     """Returns the symbolic input for an input call."""
     spec = call.specs[0]
+    if spec.shape is None:
+        raise SurgeryError(f"the file does not say the shape of the input {call.name!r}; no layer of it is built.")
     return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=call.name, **call.kwargs)
 
 

@@ -7,29 +7,61 @@ graph twice gives the same layers twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 
 from surgery.errors import SurgeryError, first_line
+from surgery.filling import fill
 from surgery.graph import Call, Graph, Op
 from surgery.ops import Standin, StoredOp
-from surgery.specs import Ref
-from surgery.structure import rebuilt
 
 
 class Copies:
-    """The live layers of one build.
+    """The live layers of one build, used as a context: at its end, all of them have their weights.
 
     Args:
         fresh: whether every op with variables is copied, also where it could be shared.
+        custom_objects: classes and functions that stored layers may name, beside those of Keras.
+        nested: makes the model of a nested op from a file, `nested(graph, name, copies)`.
     """
 
-    def __init__(self, fresh: bool = False):
+    def __init__(
+        self,
+        fresh: bool = False,
+        custom_objects: Mapping[str, Any] | None = None,
+        nested: Callable[[Graph, str, Copies], Any] | None = None,
+    ):
         self._fresh = fresh
+        self._custom_objects = dict(custom_objects or {})
+        self._nested = nested
         self._made: dict[tuple[Op, str], Standin] = {}
+        self._new: list[tuple[StoredOp, Standin]] = []
         self._pending: list[tuple[Any, Standin, Any]] = []
+        self._scope: Any = None
+
+    @contextlib.contextmanager
+    def of(self, calls: Iterable[Call]) -> Iterator[Copies]:
+        """Makes the layers of these calls inside the block; when it fails, none of them is remembered.
+
+        Raises:
+            SurgeryError: a layer is code that the user has not handed over.
+        """
+        stored = [op for op in map(_op, calls) if isinstance(op, StoredOp) and not op.standins]
+        try:
+            if any(op.source is not None or _has_source(op) for op in stored):
+                with keras.StatelessScope():
+                    yield self
+                    self._fill()
+            else:
+                yield self
+            self._finish()
+        except BaseException:
+            for op, standin in self._new:
+                op.standins.remove(standin)
+            raise
 
     def layer_for(self, call: Call) -> Any:
         """Returns the layer to apply for a call: one for all calls of an op under one name."""
@@ -40,8 +72,10 @@ class Copies:
 
     def _standin(self, op: Any, name: str, flags: dict[str, bool]) -> Standin:
         if not op.standins:
-            op.standins.append(Standin(_deserialized(op, name), name, {}))
-            op.standins[0].flags = _apply(op.standins[0].layer, flags)
+            standin = Standin(self._from_stored(op, name), name, {})
+            standin.flags = _apply(standin.layer, flags)
+            op.standins.append(standin)
+            self._new.append((op, standin))
         if not self._fresh or not has_variables(op.standins[0].layer):
             for standin in reversed(op.standins):
                 if standin.name == name and _agrees(standin, flags, stored=isinstance(op, StoredOp)):
@@ -55,7 +89,18 @@ class Copies:
         self._pending.append((op, standin, source))
         return standin
 
-    def finish(self) -> None:
+    def _from_stored(self, op: StoredOp, name: str) -> Any:
+        if op.inner is not None and self._nested is not None and _has_source(op):
+            return self._nested(op.inner, name, self)
+        return _deserialized(op, name, self._custom_objects)
+
+    def _fill(self) -> None:
+        """Gives the layers that were made from a file, and are built by now, the tensors of the file."""
+        for op, standin in self._new:
+            if op.source is not None and has_variables(standin.layer):
+                fill(standin.layer, op.source, standin.name)
+
+    def _finish(self) -> None:
         """Gives the copies, now built, the weights of their sources, and remembers them."""
         for op, standin, source in self._pending:
             _give_weights(standin.layer, source)
@@ -63,23 +108,15 @@ class Copies:
                 op.standins.append(standin)
 
 
-def live_layer(graph: Graph, call: Call) -> Any:
-    """Returns the live layer of a call of a graph, with its weights; a stored op is made live, and built, for it.
+def _op(call: Call) -> Any:
+    return call.op
 
-    Raises:
-        SurgeryError: a copy would be needed of a layer that cannot be copied.
-    """
-    copies = Copies()
-    layer = copies.layer_for(call)
 
-    def symbolic(leaf: Any) -> Any:
-        return keras.KerasTensor(graph.spec(leaf).shape, graph.spec(leaf).dtype) if isinstance(leaf, Ref) else leaf
-
-    if not getattr(layer, "built", True):
-        args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
-        layer(*args, **kwargs)
-    copies.finish()
-    return layer
+def _has_source(op: StoredOp) -> bool:
+    """Whether a stored op, or one inside it, comes from a file."""
+    if op.inner is None:
+        return op.source is not None
+    return any(isinstance(call.op, StoredOp) and _has_source(call.op) for call in op.inner)
 
 
 def has_variables(layer: Any) -> bool:
@@ -113,11 +150,13 @@ def _stored_flags(op: StoredOp) -> dict[str, bool]:
     return {f"{name}/{path}".rstrip("/"): flag for name, flags in below for path, flag in flags.items()}
 
 
-def _deserialized(op: StoredOp, name: str) -> Any:
+def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:
     """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
     stored = {**op.stored, "config": {**op.config, "name": name}}
+    if op.source is not None:
+        import surgery.activations  # noqa: F401  registers what old files need
     try:
-        return keras.saving.deserialize_keras_object(stored, safe_mode=True)
+        return keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
     except Exception as error:
         raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error
 

@@ -1,6 +1,6 @@
 """The doors: `open` (name, file or live model -> Graph), `build` (Graph -> keras.Model), `save`.
 
-Opening reads no weight. A named network with fresh weights, and everything that only looks, needs no Keras.
+Opening reads no weight. A named network with fresh weights, a file, and everything that only looks, need no Keras.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,7 +20,7 @@ from surgery.graph import Graph
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
 
 
-def open(source: Any, weights: str | os.PathLike[str] | None = None, **options: Any) -> Graph:
+def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: bool = False, **options: Any) -> Graph:
     """Opens a network as a new `Graph`; the source is unchanged.
 
     Args:
@@ -29,6 +29,8 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, **options: 
         weights: for a named network: `None` draws fresh ones, `"pretrained"` takes the published ones (ImageNet for
             `keras.applications`, where `"imagenet"` says the same; shipped for `tinyvgg`), a path takes those of a
             weights file. A file or a live model brings its own.
+        shapes: for a file: whether Keras computes the shapes that the file does not say and that are not those of
+            standard layers; it then reads the weights too.
         options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`.
 
     Returns:
@@ -44,6 +46,10 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, **options: 
     Spec(shape=(None, 2, 2, 40), dtype='float32')
     """
     graph = _opened(source, weights, options)
+    if shapes and any(spec.shape is None for call in graph for spec in call.specs):
+        from surgery.building import shaped
+
+        graph = shaped(graph)
     watched = _watch.get()
     if watched is not None:
         watched.append(graph)
@@ -85,20 +91,29 @@ def watch() -> Iterator[list[Graph]]:
         _watch.reset(token)
 
 
-def build(graph: Graph, copy: bool = False) -> Any:
+def build(
+    graph: Graph,
+    copy: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
+    replacements: Mapping[str, Any] | None = None,
+) -> Any:
     """Builds a new, uncompiled `keras.Model` from a graph.
 
     Args:
         graph: the graph; a `keras.Model` is opened first.
         copy: live layers are shared by default, as Keras shares them: training the new model trains the donor. `True`
             makes layers of their own, with equal weights.
+        custom_objects: classes and functions that layers from a file may name, beside those of Keras.
+        replacements: address -> the layer, or function of tensors, to apply instead of what a file names: its Lambda
+            layers are never run.
 
     Returns:
         `keras.Model`. A layer that the graph renames, or whose flags it changes (`freeze`, `thaw`), is always a copy,
         so that the donor keeps its name and flags.
 
     Raises:
-        SurgeryError: a call does not fit what it is given, or a stored layer cannot be made.
+        SurgeryError: a call does not fit what it is given, or a stored layer cannot be made: the message names each
+            that is code, or whose weights in the file are others.
 
     Example:
 
@@ -108,7 +123,7 @@ def build(graph: Graph, copy: bool = False) -> Any:
     """
     from surgery.building import assemble
 
-    return assemble(as_graph(graph), copy=copy)
+    return assemble(as_graph(graph), copy, custom_objects, replacements)
 
 
 def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:

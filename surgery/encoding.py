@@ -77,7 +77,7 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, Ref):
         return {"ref": [value.call, value.index]}
     if isinstance(value, Spec):
-        return {"spec": [list(value.shape), value.dtype]}
+        return {"spec": [None if value.shape is None else list(value.shape), value.dtype]}
     if isinstance(value, list):
         return [_encoded(item) for item in value]
     if isinstance(value, tuple):
@@ -93,7 +93,7 @@ def _encoded(value: Any) -> Any:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "ref": lambda item: Ref(item[0], item[1]),
-    "spec": lambda item: Spec(tuple(item[0]), item[1]),
+    "spec": lambda item: Spec(None if item[0] is None else tuple(item[0]), item[1]),
     "tuple": lambda items: tuple(map(_decoded, items)),
     "dict": lambda items: {_decoded(key): _decoded(item) for key, item in items},
     "slice": lambda items: slice(*map(_decoded, items)),

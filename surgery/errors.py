@@ -48,6 +48,10 @@ def printable(text: object) -> str:
 
 
 def first_line(error: BaseException, width: int = 300) -> str:
-    """Returns the first line of an error's text that says something, cut at `width` characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Returns the first line of an error's text that says something, cut at `width` characters.
+
+    Keras puts what happened inside a deserialisation last, after the whole configuration.
+    """
+    text = str(error).rpartition("Exception encountered:")[2]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return printable(lines[0])[:width] if lines else type(error).__name__

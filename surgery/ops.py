@@ -92,12 +92,20 @@ class StoredOp:
         stored: what `keras.saving.serialize_keras_object` made of the operation (`module`, `class_name`, `config`).
         weights: its variables, without values.
         inner: the graph inside when the operation is itself a model.
+        source: where the values of its variables are, for an operation from a file; `None` draws fresh ones.
     """
 
-    def __init__(self, stored: dict[str, Any], weights: tuple[Weight, ...] = (), inner: Graph | None = None):
+    def __init__(
+        self,
+        stored: dict[str, Any],
+        weights: tuple[Weight, ...] = (),
+        inner: Graph | None = None,
+        source: Any = None,
+    ):
         self.stored = stored
         self.weights = weights
         self.inner = inner
+        self.source = source
         self.standins: list[Standin] = []
 
     @property

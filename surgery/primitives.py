@@ -93,6 +93,17 @@ def ordered(graph: Graph) -> Graph:
     return dataclasses.replace(graph, calls=(*unused, *done.values()))
 
 
+def named(graph: Graph) -> Graph:
+    """Returns the graph with its calls named after their layers: `x`, from the second call on `x@1`, in its order."""
+    seen: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for call in graph:
+        layer = call.name if call.op is None else call.op.name
+        count = seen[layer] = seen.get(layer, -1) + 1
+        names[call.name] = layer if count == 0 else f"{layer}@{count}"
+    return rename(graph, names.__getitem__)
+
+
 def check(graph: Graph) -> Graph:
     """Returns the graph itself when it is well-formed, and refuses it otherwise.
 

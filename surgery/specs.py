@@ -22,13 +22,22 @@ class Ref:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spec:
-    """What flows along an edge: `shape` with `None` for the sizes that vary, and `dtype`."""
+    """What flows along an edge: `shape` with `None` for the sizes that vary, and `dtype`.
 
-    shape: tuple[int | None, ...]
+    The whole shape is `None` where a file does not say it and Keras has not been asked.
+    """
+
+    shape: tuple[int | None, ...] | None
     dtype: str = "float32"
 
+    @property
+    def sides(self) -> tuple[int | None, ...]:
+        """The shape; no axes where it is not known."""
+        return self.shape or ()
+
     def __str__(self) -> str:
-        return str(self.shape) if self.dtype == "float32" else f"{self.shape} {self.dtype}"
+        shape = "?" if self.shape is None else str(self.shape)
+        return shape if self.dtype == "float32" else f"{shape} {self.dtype}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from surgery.depth import room_for
 from surgery.errors import SurgeryError, first_line
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
-from surgery.primitives import check, ordered, rename
+from surgery.primitives import check, named, ordered
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
 
@@ -170,19 +170,8 @@ def _graph(
         call = Call(f"call {number}", op, rebuilt(look, args), rebuilt(look, kwargs), output_specs)
         add(call, output)
     graph = Graph(name, tuple(calls), rebuilt(look, inputs), rebuilt(look, outputs))
-    return check(_named(ordered(graph)))
+    return check(named(ordered(graph)))
 
 
 def _live(op: Any) -> LiveOp:
     return LiveOp(op, functools.partial(trace, op) if is_graph(op) else None)
-
-
-def _named(graph: Graph) -> Graph:
-    """Names the calls after their layers: `x`, and from the second call on `x@1`, in the order of the graph."""
-    seen: dict[str, int] = {}
-    names: dict[str, str] = {}
-    for call in graph:
-        layer = call.name if call.op is None else call.op.name
-        count = seen[layer] = seen.get(layer, -1) + 1
-        names[call.name] = layer if count == 0 else f"{layer}@{count}"
-    return rename(graph, names.__getitem__)

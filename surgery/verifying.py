@@ -72,7 +72,7 @@ def _equal_weights(ours: Graph, theirs: Graph, name: str) -> bool:
     """Compares the weights of a call in two graphs to the bit; nothing is read where both apply the same layer."""
     import numpy as np
 
-    from surgery.copying import live_layer
+    from surgery.building import live_layer
 
     layer, other = live_layer(ours, ours[name]), live_layer(theirs, theirs[name])
     if layer is other or not hasattr(layer, "get_weights"):
@@ -159,9 +159,9 @@ def _arrays(graph: Graph, inputs: Any, seed: int) -> dict[str, Any]:
 def _random(graph: Graph, ref: Ref, random: Any) -> Any:
     """Draws two samples: normal floats, integers below every vocabulary they are looked up in, or a word."""
     spec = graph.spec(ref)
-    guess = 64 if len(spec.shape) >= 4 else 12
-    sides = [guess if side is None else side for side in spec.shape]
-    shape = tuple(sides) if spec.shape[:1] != (None,) else (2, *sides[1:])
+    guess = 64 if len(spec.sides) >= 4 else 12
+    sides = [guess if side is None else side for side in spec.sides]
+    shape = tuple(sides) if spec.sides[:1] != (None,) else (2, *sides[1:])
     if "int" in spec.dtype:
         users = [graph[name].config.get("input_dim") for name in graph.consumers.get(ref, ())]
         return random.integers(

@@ -10,11 +10,12 @@ import surgery
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "structure", "specs", "waiting"],
-    ["graph"],
-    ["primitives", "ops", "walking", "analysis", "depth"],
-    ["selectors", "encoding", "tracing", "copying"],
-    ["grammar", "building", "files", "zoo"],
-    ["where", "verification"],
+    ["graph", "activations"],
+    ["primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
+    ["selectors", "encoding", "tracing", "files"],
+    ["grammar", "filling", "zoo"],
+    ["where", "copying", "verification"],
+    ["building"],
     ["doors", "pictures"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "wiring", "cookbook"],
     ["cli"],
@@ -59,7 +60,7 @@ def test_functions_and_files_can_be_read_in_one_sitting(path):
 
 
 @pytest.mark.parametrize(
-    "room", ["errors", "structure", "specs", "graph", "primitives", "ops", "walking", "analysis", "encoding"]
+    "room", ["errors", "structure", "specs", "graph", "primitives", "ops", "walking", "analysis", "encoding", "shapes"]
 )
 def test_the_ground_floor_knows_no_framework(room):
     outside = {name.split(".")[0] for name, _ in imports_of(ROOT / f"{room}.py")}

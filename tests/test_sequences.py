@@ -25,13 +25,13 @@ def interpreted(graph, arrays_by_name):
     """Runs a graph call by call, on the ops' own layers, without Keras' graph: the oracle."""
     tensors = {Ref(name): keras.ops.convert_to_tensor(value) for name, value in arrays_by_name.items()}
     copies = Copies()
-    for call in graph:
-        if call.op is None:
-            continue
-        args, kwargs = rebuilt(lambda x: tensors[x] if isinstance(x, Ref) else x, (call.args, dict(call.kwargs)))
-        output = copies.layer_for(call)(*args, **kwargs)
-        tensors.update(zip(call.refs, leaves(output), strict=True))
-    copies.finish()
+    with copies.of(graph.calls):
+        for call in graph:
+            if call.op is None:
+                continue
+            args, kwargs = rebuilt(lambda x: tensors[x] if isinstance(x, Ref) else x, (call.args, dict(call.kwargs)))
+            output = copies.layer_for(call)(*args, **kwargs)
+            tensors.update(zip(call.refs, leaves(output), strict=True))
     return [numpy_of(tensors[ref]) for ref in leaves(graph.outputs)]
 
 

@@ -13,9 +13,14 @@ from surgery.structure import leaves
 
 
 def fits(given: Spec, wanted: Spec) -> bool:
-    """Whether a tensor can be passed where another is wanted: same kind of number and rank, equal sizes where known."""
+    """Whether a tensor can be passed where another is wanted: same kind of number and rank, equal sizes where known.
+
+    A shape that is not known at all is let pass; `build` finds what it is.
+    """
     if given.dtype != wanted.dtype and not ("float" in given.dtype and "float" in wanted.dtype):
         return False
+    if given.shape is None or wanted.shape is None:
+        return True
     return len(given.shape) == len(wanted.shape) and all(
         a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
     )
@@ -28,9 +33,9 @@ def recipe_for(given: Spec, wanted: Spec) -> list[tuple[str, tuple[Any, ...]]] |
     anything else goes through a Dense layer.
     """
     steps: list[tuple[str, tuple[Any, ...]]] = []
-    shape = list(given.shape)
-    if "float" not in given.dtype or "float" not in wanted.dtype:
+    if given.shape is None or wanted.shape is None or "float" not in given.dtype or "float" not in wanted.dtype:
         return None
+    shape = list(given.shape)
     if len(shape) == 4 and len(wanted.shape) == 2:
         steps.append(("GlobalAveragePooling2D", ()))
         shape = [shape[0], shape[3]]

@@ -29,6 +29,11 @@ def part_graph(part: Any, specs: Any) -> Graph:
 
     from surgery.tracing import model_of, trace
 
+    unknown = [spec for spec in leaves(specs) if spec.shape is None]
+    if unknown:
+        raise SurgeryError(
+            "the file does not say the shape of the tensor; open(path, shapes=True) has Keras compute it."
+        )
     inputs = rebuilt(lambda spec: keras.Input(batch_shape=spec.shape, dtype=spec.dtype), specs)
     outputs = _applied(part, inputs, leaves(specs))
     odd = [leaf for leaf in leaves(outputs) if not isinstance(leaf, keras.KerasTensor)]

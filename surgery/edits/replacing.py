@@ -102,7 +102,7 @@ def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
     ]
     if not old.weights and not new.weights:
         return ""
-    from surgery.copying import live_layer
+    from surgery.building import live_layer
 
     source, target = live_layer(graph, old), new.op.layer  # type: ignore
     if source is not target:
@@ -149,7 +149,7 @@ def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = N
 def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
     import keras
 
-    from surgery.copying import live_layer
+    from surgery.building import live_layer
 
     bare = LiveOp(_without_activation(live_layer(graph, call)))
     name = f"{call.layer}_activation"

@@ -56,8 +56,8 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
 
 
 def _entry(old: Spec, shape: Shape) -> Spec:
-    new = (old.shape[0], *shape)
-    if len(new) != len(old.shape):
+    new = (*old.sides[:1], *shape)
+    if len(new) != len(old.sides):
         raise SurgeryError(f"the input is {old}; {tuple(shape)} has {len(shape)} axes beside the batch, not as many.")
     return Spec(new, old.dtype)
 
@@ -82,7 +82,7 @@ def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
     """
     import keras
 
-    from surgery.copying import live_layer
+    from surgery.building import live_layer
     from surgery.tracing import spec_of
 
     specs: dict[Ref, Spec] = {}

@@ -1,17 +1,24 @@
-"""Opens a model file through Keras, without compiling and in safe mode: no code from the file is run."""
+"""Opens a model file as a `Graph` of stored ops: without Keras, without running code, without reading weights."""
 
 from __future__ import annotations
 
+import json
 import os
-import zipfile
+import re
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, first_line, nearest, printable
+from surgery.errors import SurgeryError, nearest, printable
+from surgery.files.architecture import Reader
+from surgery.files.hdf5 import MAGIC, TEXT, Hdf5, read_hdf5
+from surgery.files.mending import Origin
+from surgery.files.placing import NoPlaces, Places, Rows, Tree
+from surgery.files.windows import Descriptor, Window
+from surgery.files.zipped import Archive, is_zip
 from surgery.graph import Graph
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 SUFFIXES = (".keras", ".h5", ".hdf5")
+NESTING = 200  # a configuration of models in models in models has about 30
 
 
 def open_file(path: str | os.PathLike[str]) -> Graph:
@@ -20,19 +27,37 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     Args:
         path: the file; its content decides what it is, not its name.
 
+    Returns:
+        The graph; `graph.notes` says what was mended.
+
     Raises:
-        SurgeryError: there is no such file, it is no model, it is broken, or it holds code.
+        SurgeryError: there is no such file, it is no model, it is broken, or it holds a model that is code.
     """
     path = Path(path)
-    kind = _kind(path)
-    model = _loaded(path, kind)
-    from surgery.tracing import trace
+    what = repr(printable(path))
+    source, kind = descriptor(path)
+    report: list[str] = []
+    try:
+        if kind == "zip":
+            stored, origin, places = _of_zip(Archive(source), what)
+        else:
+            stored, origin, places = _of_hdf5(read_hdf5(Window(source), what), what)
+        graph = Reader(origin, report).model(stored, places)
+    except SurgeryError as error:
+        text = str(error)
+        raise SurgeryError(text if what in text else f"{what} cannot be opened: {text}") from error
+    except RecursionError as error:
+        raise SurgeryError(f"{what} cannot be opened: its configuration is nested too deeply.") from error
+    notes = tuple(f"mended: {printable(line)}" for line in report)
+    return Graph(graph.name, graph.calls, graph.inputs, graph.outputs, notes)
 
-    return trace(model)
 
+def descriptor(path: Path) -> tuple[Descriptor, str]:
+    """Opens a file; returns it and what its content is, `zip` or `hdf5`.
 
-def _kind(path: Path) -> str:
-    """Returns the suffix that the content of a file deserves."""
+    Raises:
+        SurgeryError: there is no such file, or it is neither.
+    """
     if not path.exists():
         beside = (
             [file.name for file in path.parent.glob("*") if file.suffix in SUFFIXES] if path.parent.is_dir() else []
@@ -40,32 +65,82 @@ def _kind(path: Path) -> str:
         raise SurgeryError(f"no file {printable(path)!r}.{nearest(path.name, beside)}")
     if path.is_dir():
         raise SurgeryError(f"{printable(path)!r} is a directory; a model file (.keras, .h5) was expected.")
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise SurgeryError(f"{printable(path)!r} cannot be read: {error.strerror}.") from error
-    if head.startswith(_HDF5):
-        return ".h5"
-    if head.startswith(b"PK\x03\x04"):
-        if not zipfile.is_zipfile(path):
-            raise SurgeryError(
-                f"{printable(path)!r} is a broken or truncated .keras file: its zip directory is missing."
-            )
-        return ".keras"
+    if not path.is_file():
+        raise SurgeryError(f"{printable(path)!r} is no ordinary file.")
+    source = Descriptor(path)
+    head = os.pread(source.number, 64, 0)
+    if head.startswith(MAGIC):
+        return source, "hdf5"
+    if is_zip(head):
+        return source, "zip"
     found = f"it begins with {head[:16]!r}" if head else "it is empty"
     raise SurgeryError(
         f"{printable(path)!r} is no Keras model file: {found}, and is neither a zip (.keras) nor HDF5 (.h5)."
     )
 
 
-def _loaded(path: Path, kind: str) -> Any:
-    import keras
+def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
+    stored = parsed(archive.read("config.json", TEXT), f"config.json in {what}")
+    metadata = parsed(archive.read("metadata.json", 2**20), f"metadata.json in {what}")
+    origin = Origin(_version(metadata.get("keras_version"), stored))
+    for name in ("model.weights.h5", "model.weights.json"):
+        if name in archive:
+            break
+    else:
+        raise SurgeryError(f"{what} has no weights in it: {', '.join(map(printable, archive.names()[:8]))}.")
+    if name.endswith(".json"):
+        raise SurgeryError(f"{what} keeps its weights in shards inside the archive, which no Keras opens.")
+    return stored, origin, Tree(read_hdf5(archive.open(name), what))
 
+
+def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
+    root = file.groups[""]
+    if "model_config" not in root:
+        raise SurgeryError(
+            f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). "
+            "`surgery weights` lists them; sg.load_weights(model, path) puts them into a network that has their shapes."
+        )
+    stored = parsed(root["model_config"], f"the configuration in {what}")
+    weights = file.groups.get("model_weights", {})
+    backend = root.get("backend") or weights.get("backend") or "tensorflow"
+    version = _version(root.get("keras_version") or weights.get("keras_version"), stored)
+    rows = Rows.of_file(file, what)
+    return stored, Origin(version, str(backend)), rows if rows.rows else NoPlaces()
+
+
+def parsed(text: Any, what: str) -> dict[str, Any]:
+    """Returns JSON as Python values, if it is an object that is not nested beyond all models.
+
+    Raises:
+        SurgeryError: it is not.
+    """
+    if isinstance(text, str):
+        text = text.encode("utf-8", "surrogatepass")
+    if not isinstance(text, bytes):
+        raise SurgeryError(f"{what} is not text.")
+    _refuse_deep(text, what)
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # strangers' files raise anything
-        text = first_line(error)
-        if path.suffix != kind:
-            text += f" (its content is that of a {kind} file: rename it)"
-        raise SurgeryError(f"{printable(path)!r} cannot be opened: {text}") from error
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SurgeryError(f"{what} is no JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise SurgeryError(f"{what} is a {type(value).__name__}, where an object is wanted.")
+    return value
+
+
+def _refuse_deep(text: bytes, what: str) -> None:
+    """Refuses JSON whose brackets, outside strings, go deeper than `NESTING`."""
+    depth = 0
+    for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(bracket, 0)
+        if depth > NESTING:
+            raise SurgeryError(f"{what} is nested more than {NESTING} deep.")
+
+
+def _version(text: Any, stored: dict[str, Any]) -> tuple[int, ...]:
+    """Returns the version of the Keras that wrote a file; from the configuration where the file does not say."""
+    found = re.match(r"\d+(\.\d+)*", text) if isinstance(text, str) else None
+    if found:
+        return tuple(int(part) for part in found[0].split("."))
+    old = re.search(r"nb_filter|border_mode|dim_ordering|inner_activation|\"output_dim\"", json.dumps(stored))
+    return (1,) if old else (2,)

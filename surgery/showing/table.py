@@ -48,7 +48,7 @@ def _row(address: str, call: Call, strides: dict[str, analysis.Stride]) -> dict[
     return {
         "call": address,
         "class": call.class_name,
-        "output": [list(spec.shape) for spec in call.specs],
+        "output": [None if spec.shape is None else list(spec.shape) for spec in call.specs],
         "dtype": [spec.dtype for spec in call.specs],
         "stride": analysis.stride_text(strides.get(address)),
         "params": call.params,
@@ -62,7 +62,7 @@ def _trainable(call: Call) -> bool | None:
 
 
 def _printed(row: dict[str, Any]) -> list[str]:
-    shapes = ", ".join(str(tuple(shape)) for shape in row["output"])
+    shapes = ", ".join("?" if shape is None else str(tuple(shape)) for shape in row["output"])
     trainable = {None: "-", True: "yes", False: "no"}[row["trainable"]]
     return [
         printable(row["call"]),

@@ -1,0 +1,244 @@
+"""The configuration of a model, as any Keras wrote it, as a `Graph` of stored ops. No Keras import, no code is run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from surgery.errors import SurgeryError, printable
+from surgery.files import keras1, keras2
+from surgery.files.arrays import converted
+from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary
+from surgery.files.described import first_spec, input_spec, with_specs
+from surgery.files.mending import RECURRENT, Origin, Stored, mended
+from surgery.files.placing import Places, Source
+from surgery.files.variables import variable_names
+from surgery.graph import Call, Graph
+from surgery.ops import StoredOp
+from surgery.primitives import check, named, ordered
+from surgery.specs import Ref, Weight
+from surgery.structure import leaves
+
+MODELS = ("Functional", "Model", "Sequential")
+
+
+@dataclasses.dataclass
+class Entry:
+    """One layer of a model, as the file describes it; `nodes` are its calls."""
+
+    name: str
+    class_name: str
+    config: dict[str, Any]
+    whole: dict[str, Any]
+    nodes: list[Any]
+
+
+class Reader:
+    """Reads models that one Keras wrote.
+
+    Args:
+        origin: the version of Keras, and its backend.
+        report: gets a line for each rule that fires.
+    """
+
+    def __init__(self, origin: Origin, report: list[str]):
+        self._origin = origin
+        self._old = origin.version[0] < 3
+        self._report = report
+        self._rules = (keras1.RULES if origin.version[0] < 2 else ()) + (keras2.RULES if self._old else ())
+
+    def model(self, stored: Any, places: Places) -> Graph:
+        """Returns the graph of a serialised model.
+
+        Args:
+            stored: `class_name`, `config`, and what else Keras wrote.
+            places: the tensors of its layers.
+
+        Raises:
+            SurgeryError: it is a subclassed model, which is code, or not what Keras writes.
+        """
+        kind, config = _text(stored, "class_name"), stored.get("config")
+        if kind not in MODELS:
+            raise SurgeryError(
+                f"the model is a {printable(kind)!r}, a class of its author with code of its own, not a graph of "
+                "layers. Load it where its code is, and open the live model: sg.open(keras.Model(x, model.call(x)))."
+            )
+        if kind == "Sequential" and isinstance(config, list):
+            self._report.append("model: a Sequential kept as a list is a dict since Keras 2.2.3")
+            config = {"layers": config}
+        if not isinstance(config, dict):
+            raise SurgeryError("the configuration of the model is not what Keras writes.")
+        read = self._sequential if kind == "Sequential" else self._functional
+        graph = check(named(read(config, places)))
+        name = config.get("name")
+        return dataclasses.replace(graph, name=printable(name) if isinstance(name, str) else kind.lower())
+
+    def _functional(self, config: dict[str, Any], places: Places) -> Graph:
+        entries = [self._entry(one) for one in _list(config, "layers")]
+        if len({entry.name for entry in entries}) < len(entries):
+            raise SurgeryError("two layers of the file have one name.")
+        wires = Connections(
+            {entry.name: len(entry.nodes) for entry in entries},
+            {entry.name: self._first_call(entry, config, entries) for entry in entries},
+        )
+        ops = self._ops(entries, places)
+        calls = [call for entry in entries for call in self._calls(entry, ops[entry.name], wires)]
+        inputs, outputs = (self._ends(config, key, wires) for key in ("input_layers", "output_layers"))
+        arity: dict[str, int] = {}
+        for used in [*(one for call in calls for one in call.parents), *leaves(outputs)]:
+            arity[used.call] = max(arity.get(used.call, 0), used.index + 1)
+        return with_specs(ordered(Graph("model", tuple(calls), inputs, outputs)), wires.known, arity)
+
+    def _first_call(self, entry: Entry, config: dict[str, Any], entries: list[Entry]) -> int:
+        """Returns the number of the first call of a layer: nested models may count themselves as call 0."""
+        if entry.class_name not in MODELS:
+            return 0
+        found = references([[one.nodes for one in entries], config.get("output_layers")])
+        used = [one[1] for one in found if one[0] == entry.name and isinstance(one[1], int)]
+        return 1 if used and max(used) >= len(entry.nodes) else 0
+
+    def _calls(self, entry: Entry, op: StoredOp | None, wires: Connections) -> list[Call]:
+        if op is None:
+            return [_input(entry)]
+        calls = []
+        for number, node in enumerate(entry.nodes):
+            args, kwargs = wires.arguments(node, entry.name)
+            if self._old and takes_states(entry.class_name, args):
+                args, kwargs = states_by_keyword(args, kwargs, entry.name, entry.config)
+                self._report.append(f"{entry.name}: initial states passed by keyword")
+            calls.append(Call(temporary(entry.name, number), op, args, kwargs))
+        return calls
+
+    def _ends(self, config: dict[str, Any], key: str, wires: Connections) -> Any:
+        ends = wires.ends(config.get(key))
+        if self._old and isinstance(ends, list) and len(ends) == 1:
+            self._report.append(f"model: single {key.split('_')[0]} taken out of its list")
+            (ends,) = ends
+        return ends
+
+    def _sequential(self, config: dict[str, Any], places: Places) -> Graph:
+        entries = _with_own_names([self._entry(one) for one in _list(config, "layers")], self._report)
+        if not entries:
+            raise SurgeryError("the Sequential in the file has no layers.")
+        ops = self._ops(entries, places)
+        if ops[entries[0].name] is None:
+            stem, entries = _input(entries[0]), entries[1:]
+        else:
+            stem = self._stem(entries, ops[entries[0].name], config)
+        calls = [stem]
+        for entry in entries:
+            calls.append(Call(temporary(entry.name, 0), ops[entry.name], (Ref(calls[-1].name),)))
+        return with_specs(ordered(Graph("model", tuple(calls), Ref(stem.name), Ref(calls[-1].name))), {}, {})
+
+    def _stem(self, entries: list[Entry], op: StoredOp | None, config: dict[str, Any]) -> Call:
+        """Returns the input of a Sequential that has none, named as Keras would."""
+        first = entries[0]
+        if op is not None and op.inner is not None:
+            spec = op.inner.spec(leaves(op.inner.inputs)[0])
+        else:
+            build = first.whole.get("build_config")
+            built = build.get("input_shape") if isinstance(build, dict) else None
+            recurrent = bool(RECURRENT.match(first.class_name))
+            spec = first_spec(first.class_name, first.config, config.get("build_input_shape"), built, recurrent)
+        if self._old:
+            self._report.append(f"{first.name}: an InputLayer of shape {spec} put before it")
+        taken = {entry.name for entry in entries}
+        name = "input_layer"
+        while name in taken:
+            name += "_"
+        return Call(name, None, (), {}, spec)
+
+    # ---- layers ----
+
+    def _entry(self, stored: Any) -> Entry:
+        kind, config = _text(stored, "class_name"), stored.get("config")
+        if kind == "Sequential" and isinstance(config, list):
+            config = {"layers": config, "name": stored.get("name")}
+        if not isinstance(config, dict):
+            raise SurgeryError(f"a {printable(kind)} of the file has no configuration.")
+        name = stored.get("name") or config.get("name") or kind.lower()
+        if not isinstance(name, str):
+            raise SurgeryError(f"a {printable(kind)} of the file has no name.")
+        nodes = stored.get("inbound_nodes")
+        return Entry(name, kind, config, stored, nodes if isinstance(nodes, list) else [])
+
+    def _ops(self, entries: Sequence[Entry], places: Places) -> dict[str, StoredOp | None]:
+        ops: dict[str, StoredOp | None] = {}
+        numbers: dict[str, int] = {}
+        for entry in entries:
+            number = numbers[entry.class_name] = numbers.get(entry.class_name, -1) + 1
+            if entry.class_name == "InputLayer":
+                if "batch_input_shape" in entry.config:
+                    self._report.append(f"{entry.name}: batch_input_shape is called batch_shape")
+                ops[entry.name] = None
+            elif entry.class_name in MODELS:
+                below = places.below(entry.name, entry.class_name, number)
+                inner = self.model({**entry.whole, "config": entry.config}, below)
+                stored = {"class_name": entry.class_name, "config": {**entry.config, "name": entry.name}}
+                ops[entry.name] = StoredOp(stored, tuple(inner.weights), inner)
+            else:
+                ops[entry.name] = self._leaf(entry, places.of(entry.name, entry.class_name, number))
+        return ops
+
+    def _leaf(self, entry: Entry, source: Source) -> StoredOp:
+        old = Stored(entry.name, entry.class_name, entry.config)
+        new = mended(old, self._origin, self._rules, self._report)
+        if self._old and source.row:
+            source = Source(row=tuple(converted(old, new, list(source.row), self._origin, self._report)))
+        stored = {
+            "module": "keras.layers" if self._old else entry.whole.get("module") or "keras.layers",
+            "class_name": new.class_name,
+            "config": {**new.config, "name": entry.name},
+            "registered_name": None if self._old else entry.whole.get("registered_name"),
+        }
+        build = entry.whole.get("build_config")
+        if isinstance(build, dict) and not self._old:
+            stored["build_config"] = build
+        return StoredOp(stored, _weights(new, source), None, source)
+
+
+# ---- small readers ----
+
+
+def _text(stored: Any, key: str) -> str:
+    value = stored.get(key) if isinstance(stored, dict) else None
+    if not isinstance(value, str):
+        raise SurgeryError(f"the configuration has no {key} where Keras writes one.")
+    return value
+
+
+def _list(config: dict[str, Any], key: str) -> list[Any]:
+    value = config.get(key)
+    if not isinstance(value, list):
+        raise SurgeryError(f"the configuration of the model has no list of {key}.")
+    return value
+
+
+def _input(entry: Entry) -> Call:
+    further = {key: True for key in ("optional", "sparse", "ragged") if entry.config.get(key)}
+    return Call(temporary(entry.name, 0), None, (), further, input_spec(entry.name, entry.config))
+
+
+def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
+    trainable = layer.config.get("trainable", True) is not False
+    names = variable_names(layer, source)
+    return tuple(
+        Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains and trainable)
+        for tensor, (name, trains) in zip(source.tensors, names, strict=True)
+    )
+
+
+def _with_own_names(entries: list[Entry], report: list[str]) -> list[Entry]:
+    """Returns the layers of a Sequential with a name for each: Keras 1 let two have one."""
+    seen: set[str] = set()
+    found = []
+    for entry in entries:
+        name, count = entry.name, 1
+        while name in seen:
+            name, count = f"{entry.name}_{count}", count + 1
+        if name != entry.name:
+            report.append(f"{entry.name}: a second layer of this name is called {name}")
+        seen.add(name)
+        found.append(dataclasses.replace(entry, name=name))
+    return found

@@ -1,0 +1,142 @@
+"""The wiring of a functional model in a file: which call takes which tensors, and the ends.
+
+Keras 3 writes the arguments of each call, with the shapes of its tensors; Keras 1 and 2 write lists of `[layer, call,
+output, keywords]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surgery.errors import SurgeryError, printable
+from surgery.files.mending import RECURRENT
+from surgery.files.values import is_tensor, read_value, tensor_spec
+from surgery.specs import Ref, Spec
+
+
+class Connections:
+    """Reads the wiring of one model.
+
+    Args:
+        calls: layer -> the number of its calls, 0 for an input.
+        first: layer -> the number of its first call: nested models count themselves as call 0.
+    """
+
+    def __init__(self, calls: dict[str, int], first: dict[str, int]):
+        self._calls = calls
+        self._first = first
+        self.known: dict[Ref, Spec] = {}
+
+    def ref(self, name: Any, call: Any, output: Any) -> Ref:
+        """Returns the tensor that a file names by layer, number of the call, and number of the output."""
+        if name not in self._calls or not isinstance(call, int) or not isinstance(output, int) or output < 0:
+            raise SurgeryError(f"the file connects {printable(name)!r}, which is no layer of it.")
+        if self._calls[name]:
+            call -= self._first[name]
+            if not 0 <= call < self._calls[name]:
+                raise SurgeryError(f"the file takes call {call} of {printable(name)!r}, which has fewer.")
+        return Ref(temporary(name, call), output)
+
+    def arguments(self, node: Any, layer: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Returns the arguments of one call, with a `Ref` for every tensor."""
+        if isinstance(node, dict) and "args" in node:
+            args, kwargs = read_value(node["args"], self._tensor), read_value(node.get("kwargs") or {}, self._tensor)
+            if not isinstance(args, list) or not isinstance(kwargs, dict):
+                raise SurgeryError(f"a call of {printable(layer)!r} is not written as Keras writes it.")
+            return tuple(args), kwargs
+        return self._old_arguments(node, layer)
+
+    def _tensor(self, value: Any) -> Ref:
+        found = self.ref(*value["config"]["keras_history"])
+        spec = tensor_spec(value)
+        if spec is not None:
+            self.known[found] = spec
+        return found
+
+    def _old_arguments(self, node: Any, layer: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Reads a call of Keras 1 or 2: the tensors it takes, in a list or nested, with keywords at the first."""
+        keywords: dict[str, Any] = {}
+
+        def read(value: Any) -> Any:
+            if is_reference(value):
+                if len(value) > 3 and isinstance(value[3], dict):
+                    keywords.update(value[3])
+                return self.ref(*value[:3]) if value[0] != "_CONSTANT_VALUE" else value[2]
+            if isinstance(value, list):
+                return [read(one) for one in value]
+            if isinstance(value, dict):
+                return {key: read(one) for key, one in value.items()}
+            raise SurgeryError(f"a call of {printable(layer)!r} is not written as Keras writes it.")
+
+        given = read(node)
+        if isinstance(given, list) and len(given) == 1:
+            (given,) = given
+        return (given,), {key: self._keyword(value) for key, value in keywords.items() if value is not None}
+
+    def _keyword(self, value: Any) -> Any:
+        if is_reference(value):
+            return self.ref(*value[:3]) if value[0] != "_CONSTANT_VALUE" else value[2]
+        if isinstance(value, dict) and value.get("type") == "ndarray":
+            return read_value({"class_name": "__numpy__", "config": {"dtype": "float32", **value}}, self._tensor)
+        return value
+
+    def ends(self, stored: Any) -> Any:
+        """Returns the inputs or outputs, in the structure in which they are written."""
+        if is_reference(stored):
+            return self.ref(*stored[:3])
+        if isinstance(stored, list):
+            return [self.ends(one) for one in stored]
+        if isinstance(stored, dict) and "class_name" not in stored:
+            return {name: self.ends(one) for name, one in stored.items()}
+        raise SurgeryError("the inputs or outputs of the model are not written as Keras writes them.")
+
+
+def states_by_keyword(args: tuple[Any, ...], kwargs: dict[str, Any], layer: str, config: dict[str, Any]) -> Any:
+    """Returns the arguments of a recurrent layer of Keras 2 that is given its states beside the sequence, by keyword.
+
+    Raises:
+        SurgeryError: it is given constants too.
+    """
+    if config.get("num_constants"):
+        raise SurgeryError(f"{printable(layer)!r} is given constants, which Keras 3 takes in another way.")
+    sequence, *states = args[0]
+    return (sequence,), {**kwargs, "initial_state": states}
+
+
+def takes_states(class_name: str, args: tuple[Any, ...]) -> bool:
+    """Whether a call is that of a recurrent layer with its states beside the sequence."""
+    recurrent = RECURRENT.match(class_name) or class_name in ("RNN", "Bidirectional")
+    return bool(recurrent) and len(args) == 1 and isinstance(args[0], list) and len(args[0]) > 1
+
+
+def temporary(name: str, number: int) -> str:
+    """Returns the address of a call before the calls have their order."""
+    return f"{name}@{number}" if number else name
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value is `[layer, call, output]`, with keywords or without, as Keras 1 and 2 write a tensor."""
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and (isinstance(value[2], int) or value[0] == "_CONSTANT_VALUE")
+    )
+
+
+def references(value: Any) -> list[list[Any]]:
+    """Returns every `[layer, call, output]` in a structure, in either form."""
+    waiting, found = [value], []
+    while waiting:
+        one = waiting.pop()
+        if is_reference(one):
+            found.append(one)
+            waiting.extend(one[3:])
+        elif is_tensor(one):
+            found.append(one["config"]["keras_history"])
+        elif isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return found

@@ -1,0 +1,94 @@
+"""What a file says of the shapes of tensors, and what standard layers make of them; nothing is guessed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.errors import SurgeryError, listing, printable
+from surgery.graph import Call, Graph
+from surgery.shapes import inferred
+from surgery.specs import Ref, Spec
+from surgery.structure import leaves, packed
+
+
+def with_specs(graph: Graph, known: dict[Ref, Spec], arity: dict[str, int]) -> Graph:
+    """Returns the graph with what is known of each output.
+
+    Args:
+        graph: in runnable order.
+        known: what the file says.
+        arity: call -> how many of its outputs the file uses.
+    """
+    specs: dict[Ref, Spec] = {}
+    calls = []
+    for call in graph:
+        if call.op is not None:
+            call = dataclasses.replace(call, output=_output(call, specs, known, arity.get(call.name, 1)))
+        specs.update(zip(call.refs, call.specs, strict=True))
+        calls.append(call)
+    return dataclasses.replace(graph, calls=tuple(calls))
+
+
+def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: int) -> Any:
+    op: Any = call.op
+    missing = [ref for ref in call.parents if ref not in specs]
+    if missing:
+        raise SurgeryError(f"{printable(call.name)!r} takes {listing(map(str, missing))}, which no call makes.")
+    if op.inner is not None:
+        structure: Any = op.inner.outputs
+        made = [op.inner.spec(ref) for ref in leaves(structure)]
+    else:
+        made = inferred(call.class_name, call.config, [specs[ref] for ref in call.parents]) or []
+        structure = made[0] if len(made) == 1 else made
+    if count > max(len(made), 1) and made:
+        raise SurgeryError(f"the file takes output {count - 1} of {printable(call.name)!r}, which makes {len(made)}.")
+    if not made:
+        structure = made = [Spec(None) for _ in range(count)]
+        structure = made[0] if count == 1 else made
+    return packed(structure, [known.get(Ref(call.name, index), spec) for index, spec in enumerate(made)])
+
+
+def shape_of(value: Any) -> tuple[int | None, ...]:
+    """Returns a shape that a file says.
+
+    Raises:
+        SurgeryError: it is none.
+    """
+    if not isinstance(value, (list, tuple)) or not all(side is None or isinstance(side, int) for side in value):
+        raise SurgeryError(f"{printable(value)} is no shape.")
+    return tuple(value)
+
+
+def input_spec(name: str, config: dict[str, Any]) -> Spec:
+    """Returns the spec of an InputLayer of any Keras."""
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if shape is None and config.get("input_shape") is not None:
+        shape = [None, *shape_of(config["input_shape"])]
+    if shape is None:
+        raise SurgeryError(f"the input {printable(name)!r} has no shape.")
+    dtype = config.get("dtype") or config.get("input_dtype") or "float32"
+    return Spec(shape_of(shape), dtype if isinstance(dtype, str) else "float32")
+
+
+def first_spec(class_name: str, config: dict[str, Any], model: Any, built: Any, recurrent: bool) -> Spec:
+    """Returns what a Sequential without InputLayer takes: its first layer says it, or the model.
+
+    Args:
+        class_name: of the first layer.
+        config: of the first layer.
+        model: what the model says it was built for.
+        built: what the first layer says it was built for.
+        recurrent: whether the first layer takes sequences.
+    """
+    dtype = config.get("input_dtype") or ("int32" if class_name == "Embedding" else config.get("dtype"))
+    dtype = dtype if isinstance(dtype, str) and dtype else "float32"
+    shape = config.get("batch_input_shape") or config.get("batch_shape")
+    if shape is None and config.get("input_shape") is not None:
+        shape = [None, *shape_of(config["input_shape"])]
+    if shape is None and class_name == "Embedding":
+        shape = [None, config.get("input_length")]
+    elif shape is None and isinstance(config.get("input_dim"), int):
+        shape = [None, *([config.get("input_length")] if recurrent else []), config["input_dim"]]
+    shape = shape or model or built
+    return Spec(shape_of(shape), dtype) if shape is not None else Spec(None, dtype)

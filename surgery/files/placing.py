@@ -1,0 +1,207 @@
+"""Which tensors of a file belong to which layer.
+
+Keras 3 keeps a tree: `layers/<class and number>/vars/0`, with the layer's name beside it in its later versions. Older
+Keras keeps one list of names for each layer. Either way a layer gets a `Source`, whose tensors are read when the layer
+is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any, Protocol
+
+from surgery.errors import SurgeryError, listing, printable
+from surgery.files.hdf5 import Hdf5
+from surgery.files.tensors import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The tensors of one layer.
+
+    Args:
+        tree: by place below the layer, `vars/0`, `cell/vars/1`, for files that keep a tree.
+        row: in the order of `layer.weights`, trainable ones first, for files that keep a list.
+    """
+
+    tree: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    row: tuple[Tensor, ...] = ()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in order."""
+        return [*self.row, *(self.tree[place] for place in sorted(self.tree, key=natural))]
+
+
+class Places(Protocol):
+    """The tensors of the layers of one model."""
+
+    def of(self, name: str, class_name: str, number: int) -> Source:
+        """Returns the tensors of a layer: its name, its class, and how many of its class come before it."""
+        ...
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        """Returns the places of a nested model."""
+        ...
+
+
+class NoPlaces:
+    """The places of a file without weights."""
+
+    def of(self, name: str, class_name: str, number: int) -> Source:
+        return Source()
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        return self
+
+
+def natural(text: str) -> list[Any]:
+    """Returns a key that sorts `dense_10` after `dense_9`."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def snake_case(name: str) -> str:
+    """Returns a class name as Keras writes it in files: `BatchNormalization` is `batch_normalization`."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class Tree:
+    """The places of a model in a file of Keras 3, or in a `.keras` file of Keras 2.
+
+    Args:
+        file: the content of the weights file.
+        root: the group of the model; `""` for the model that was saved.
+    """
+
+    CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+
+    def __init__(self, file: Hdf5, root: str = ""):
+        self._file = _with_slashes(file)
+        self._groups = self._children(root)
+        self._by_name = {
+            attributes["name"]: path
+            for path in self._groups
+            if isinstance((attributes := self._file.groups.get(f"{path}/vars", {})).get("name"), str)
+        }
+
+    def _children(self, root: str) -> list[str]:
+        prefix = f"{root}/" if root else ""
+        for container in self.CONTAINERS:
+            below = f"{prefix}{container}/"
+            found = {below + path[len(below) :].split("/")[0] for path in self._file.groups if path.startswith(below)}
+            if found:
+                return sorted(found, key=natural)
+        return []
+
+    def _group(self, name: str, class_name: str, number: int) -> str | None:
+        if self._by_name:
+            return self._by_name.get(name)
+        stem = snake_case(class_name)
+        alike = [path for path in self._groups if re.fullmatch(rf"{re.escape(stem)}(_\d+)?", path.rpartition("/")[2])]
+        exact = [path for path in alike if path.rpartition("/")[2] == (f"{stem}_{number}" if number else stem)]
+        if "_layer_checkpoint_dependencies" in "".join(alike[:1]):
+            return alike[number] if number < len(alike) else None
+        return exact[0] if exact else None
+
+    def of(self, name: str, class_name: str, number: int) -> Source:
+        group = self._group(name, class_name, number)
+        below = f"{group}/"
+        return Source(
+            {path[len(below) :]: tensor for path, tensor in self._file.tensors.items() if path.startswith(below)}
+            if group is not None
+            else {}
+        )
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        group = self._group(name, class_name, number)
+        return NoPlaces() if group is None else Tree(self._file, group)
+
+
+def _with_slashes(file: Hdf5) -> Hdf5:
+    """Returns the content with `layers\\dense`, which Keras 2 writes on Windows, as `layers/dense`."""
+    if not any("\\" in path for path in file.groups):
+        return file
+    return Hdf5(
+        {path.replace("\\", "/"): tensor for path, tensor in file.tensors.items()},
+        {path.replace("\\", "/"): attributes for path, attributes in file.groups.items()},
+    )
+
+
+class Rows:
+    """The places of a model in an HDF5 file of Keras 1, 2, or of Keras 3's old format.
+
+    Args:
+        rows: layer name -> its tensors by their names, in order.
+    """
+
+    def __init__(self, rows: dict[str, list[tuple[str, Tensor]]]):
+        self.rows = rows
+
+    @classmethod
+    def of_file(cls, file: Hdf5, what: str) -> Rows:
+        """Reads the lists of names: those of a full model lie below `model_weights`.
+
+        Raises:
+            SurgeryError: a tensor that is listed is not there.
+        """
+        root = "model_weights" if "model_weights" in file.groups else ""
+        prefix = f"{root}/" if root else ""
+        rows = {}
+        for layer in _names(file.groups.get(root, {}), "layer_names"):
+            row = []
+            for name in _names(file.groups.get(prefix + layer, {}), "weight_names"):
+                tensor = file.tensors.get(f"{prefix}{layer}/{name}")
+                if tensor is None:
+                    raise SurgeryError(
+                        f"{what} lists {printable(name)!r} of {printable(layer)!r}, and does not hold it."
+                    )
+                row.append((name, tensor))
+            rows[layer] = row
+        return cls(rows)
+
+    def of(self, name: str, class_name: str, number: int) -> Source:
+        return Source(row=tuple(tensor for _, tensor in self.rows.get(name, [])))
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        return Nested(name, self.rows.get(name, []))
+
+
+class Nested:
+    """The places of a nested model in such a file: one list for all its layers, told apart by the names.
+
+    Args:
+        path: the name of the nested model.
+        row: its tensors by their names, in order.
+    """
+
+    def __init__(self, path: str, row: list[tuple[str, Tensor]]):
+        self._path = path
+        self._row = row
+
+    def of(self, name: str, class_name: str, number: int) -> Source:
+        return Source(row=tuple(tensor for _, tensor in self._mine(name)))
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        return Nested(name, self._mine(name) or self._row)  # names need not say every model on the way
+
+    def _mine(self, name: str) -> list[tuple[str, Tensor]]:
+        wanted = name.split("/")
+        found = []
+        for path, tensor in self._row:
+            parts = path.split(":")[0].split("/")
+            if any(parts[at : at + len(wanted)] == wanted for at in range(len(parts) - len(wanted))):
+                found.append((path, tensor))
+        return found
+
+
+def _names(attributes: dict[str, Any], key: str) -> list[str]:
+    """Returns a list of names; a long one is kept in pieces, `layer_names0`, `layer_names1`."""
+    pieces = [attributes[key]] if key in attributes else []
+    while f"{key}{len(pieces)}" in attributes:
+        pieces.append(attributes[f"{key}{len(pieces)}"])
+    names = [name for piece in pieces for name in (piece if isinstance(piece, list) else [piece])]
+    if not all(isinstance(name, str) for name in names):
+        raise SurgeryError(f"{key} should list names, not {listing(map(printable, names), 3)}.")
+    return names

@@ -1,0 +1,90 @@
+"""One tensor in a file: what it is, and its values when they are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from surgery.errors import SurgeryError, printable
+from surgery.files.windows import Window
+
+_BYTES = {"bool": 1, "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8} | {
+    f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor that a file holds.
+
+    Args:
+        name: its place in the file, `layers/dense/vars/0` or `block1_conv1/kernel`.
+        shape: its shape.
+        dtype: as Keras names it.
+        load: reads the values, as a new array.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], Any] = dataclasses.field(compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Number of bytes of its values."""
+        return self.size * _BYTES.get(self.dtype, 4)
+
+
+def width(dtype: str) -> int:
+    """Returns the number of bytes of one element.
+
+    Raises:
+        SurgeryError: tensors are numbers; strings and objects are not.
+    """
+    if dtype not in _BYTES:
+        raise SurgeryError(f"{printable(dtype)!r} is no type of numbers.")
+    return _BYTES[dtype]
+
+
+def numpy_type(dtype: str) -> Any:
+    """Returns NumPy's type of a name; `bfloat16` is that of ml_dtypes, which Keras brings."""
+    import numpy as np
+
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype)
+
+
+def stored(name: str, window: Window, offset: int, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Returns a tensor whose values lie in a file as they are, little-endian and in C order, from `offset` on."""
+    size = math.prod(shape) * width(dtype)
+    if offset < 0 or offset + size > window.size:
+        raise SurgeryError(f"{printable(name)!r} lies beyond the end of the file.")
+
+    def load() -> Any:
+        array = aligned(shape, dtype)
+        if size:
+            window.read_into(memoryview(array.reshape(-1).view("uint8")), offset)
+        return array
+
+    return Tensor(name, shape, dtype, load)
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> Any:
+    """Returns an array, not filled, at an address that a backend can take over without a copy (64 bytes)."""
+    import numpy as np
+
+    kind = numpy_type(dtype)
+    size = math.prod(shape) * kind.itemsize
+    raw = np.empty(size + 64, "uint8")
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(kind).reshape(shape)

@@ -1,0 +1,124 @@
+"""Fills the variables of new layers from a file, without drawing values that would be thrown away.
+
+Layers are built inside a `StatelessScope`, in which Keras gives variables a shape and no value. Each then gets the
+tensor of the file as its initial value: read once, straight into the memory that the variable keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from surgery.errors import SurgeryError, listing, printable
+from surgery.files.placing import Source, snake_case
+from surgery.files.tensors import Tensor
+
+
+def fill(layer: Any, source: Source, name: str) -> None:
+    """Gives every variable of a built layer its tensor; the values are read when Keras makes the variables.
+
+    Args:
+        layer: built inside a `StatelessScope` that is still open.
+        source: the tensors of the layer.
+        name: its address, for messages.
+
+    Raises:
+        SurgeryError: a tensor is missing, there is one too many, or a shape differs. Nothing has been read.
+    """
+    pairs = _of_tree(layer, source.tree, name) if source.tree else _of_row(layer, source.row)
+    given = {id(variable) for variable, _ in pairs}
+    missing = [variable.path for variable in layer.weights if id(variable) not in given]
+    if missing or len(given) < len(pairs) or len(source.row) > len(pairs):
+        raise SurgeryError(
+            f"{printable(name)!r} ({type(layer).__name__}) has {len(layer.weights)} weights, and the file "
+            f"{len(source.tensors)} for it{f': {listing(missing, 3)} would be without' if missing else ''}."
+        )
+    for variable, tensor in pairs:
+        if tuple(variable.shape) != tensor.shape:
+            raise SurgeryError(
+                f"{printable(name)!r}: {variable.path} is {tuple(variable.shape)}, and the file has {tensor.shape} for "
+                "it. The file was not made by this architecture."
+            )
+    for variable, tensor in pairs:
+        _give(variable, tensor)
+
+
+def _of_row(layer: Any, row: Iterable[Tensor]) -> list[tuple[Any, Tensor]]:
+    return list(zip([*layer.trainable_weights, *layer.non_trainable_weights], row, strict=False))
+
+
+def _of_tree(layer: Any, tree: dict[str, Tensor], name: str) -> list[tuple[Any, Tensor]]:
+    pairs = []
+    own: dict[int, dict[str, Any]] = {}
+    for place, tensor in tree.items():
+        *path, _, number = place.split("/")
+        owner = layer
+        for step in path:
+            owner = _child(owner, step)
+        if owner is None:
+            if "seed_generator" in path:
+                continue
+            raise SurgeryError(f"the file has {printable(place)!r} for {printable(name)!r}, which has no such part.")
+        if id(owner) not in own:
+            own[id(owner)] = _own_variables(owner)
+        variable = own[id(owner)].get(number)
+        if variable is None:
+            raise SurgeryError(f"the file has {printable(place)!r} for {printable(name)!r}, which has no such weight.")
+        pairs.append((variable, tensor))
+    return pairs
+
+
+def _own_variables(owner: Any) -> dict[str, Any]:
+    """Returns the variables that Keras would write for a layer itself, by the numbers under which it would."""
+    found: dict[str, Any] = {}
+    if isinstance(owner, keras.layers.Layer):
+        owner.save_own_variables(found)
+    elif isinstance(owner, keras.random.SeedGenerator):
+        found["0"] = owner.state
+    return {number: variable for number, variable in found.items() if isinstance(variable, keras.Variable)}
+
+
+def _child(owner: Any, step: str) -> Any:
+    """Returns the part of a layer that Keras writes under a name: an attribute, or a member of a list of layers."""
+    if isinstance(owner, dict):
+        owner = list(owner.values())
+    if isinstance(owner, (list, tuple)):
+        counts: dict[str, int] = {}
+        for one in owner:
+            stem = snake_case(type(one).__name__)
+            counts[stem] = counts.get(stem, -1) + 1
+            if step == (f"{stem}_{counts[stem]}" if counts[stem] else stem):
+                return one
+        return None
+    if owner is None or step.startswith("__") or not step.isidentifier():
+        return None
+    found = getattr(owner, step, None)
+    kinds = (keras.Operation, keras.random.SeedGenerator, list, tuple, dict)
+    return found if isinstance(found, kinds) else None
+
+
+def _give(variable: Any, tensor: Tensor) -> None:
+    """Makes a tensor the initial value of a variable that has none yet."""
+
+    def values(shape: Any, dtype: Any = None) -> Any:
+        return _as_tensor(tensor.load(), dtype or variable.dtype)
+
+    # Keras has no public name for the initial value of a variable made in a StatelessScope; a contract test pins this.
+    variable._initializer = values
+
+
+def _as_tensor(array: Any, dtype: str) -> Any:
+    """Returns an array as a tensor that takes over its memory where the backend can, else a copy."""
+    if (
+        keras.backend.backend() == "tensorflow"
+        and array.dtype.name == dtype
+        and array.dtype.name != "bool"
+        and array.size
+    ):
+        import tensorflow as tf
+
+        if array.dtype.kind in "fiu" and array.dtype.name != "bfloat16":
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return keras.ops.convert_to_tensor(array, dtype=dtype)
