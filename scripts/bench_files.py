@@ -1,7 +1,7 @@
-"""Files against stock Keras, in one run: looking, opening and building, and a tap that needs 7 of 138 million parameters.
+"""Files against stock Keras, in one run: looking, opening and building, a tap that needs 2 of 138 million parameters.
 
-Usage: python scripts/bench_files.py [FOLDER]. Makes VGG16 (553 MB) as .keras and .h5 in the folder, once. Each figure is
-a process of its own: seconds without the start of Python and Keras, and the peak of memory above what they take.
+Usage: python scripts/bench_files.py [FOLDER]. Makes VGG16 (553 MB) as .keras and .h5 in the folder, once. Each figure
+is a process of its own: seconds without the start of Python and Keras, and the peak of memory above what they take.
 """
 
 import json

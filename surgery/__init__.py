@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from surgery.errors import SurgeryError
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
+    from surgery.loading import load_weights, transfer
     from surgery.pictures import digits
     from surgery.pyramids import pyramid
     from surgery.showing import show
@@ -69,6 +70,7 @@ _HOMES = {
     "surgery.errors": ("SurgeryError",),
     "surgery.freezing": ("freeze", "frozen", "thaw"),
     "surgery.graph": ("Call", "Graph"),
+    "surgery.loading": ("load_weights", "transfer"),
     "surgery.specs": ("Ref", "Spec"),
     "surgery.pictures": ("digits",),
     "surgery.waiting": ("progress",),
@@ -96,6 +98,7 @@ __all__ = [
     "inline",
     "insert",
     "join",
+    "load_weights",
     "open",
     "progress",
     "pyramid",
@@ -110,6 +113,7 @@ __all__ = [
     "split",
     "tap",
     "thaw",
+    "transfer",
     "unet_decoder",
     "unfuse",
     "unshare",

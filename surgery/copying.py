@@ -153,8 +153,6 @@ def _stored_flags(op: StoredOp) -> dict[str, bool]:
 def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:
     """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
     stored = {**op.stored, "config": {**op.config, "name": name}}
-    if op.source is not None:
-        import surgery.activations  # noqa: F401  registers what old files need
     try:
         return keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
     except Exception as error:

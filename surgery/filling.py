@@ -14,6 +14,7 @@ import keras
 from surgery.errors import SurgeryError, listing, printable
 from surgery.files.placing import Source, snake_case
 from surgery.files.tensors import Tensor
+from surgery.files.variables import names_of_variables
 
 
 def fill(layer: Any, source: Source, name: str) -> None:
@@ -25,12 +26,27 @@ def fill(layer: Any, source: Source, name: str) -> None:
         name: its address, for messages.
 
     Raises:
-        SurgeryError: a tensor is missing, there is one too many, or a shape differs. Nothing has been read.
+        SurgeryError: as `paired`. Nothing has been read.
     """
-    pairs = _of_tree(layer, source.tree, name) if source.tree else _of_row(layer, source.row)
+    for variable, tensor in paired(layer, source, name):
+        _give(variable, tensor)
+
+
+def paired(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
+    """Returns (variable, tensor) for every weight of a built layer.
+
+    Raises:
+        SurgeryError: a tensor is missing, there is one too many, or a shape differs.
+    """
+    if source.tree:
+        pairs = _of_tree(layer, source.tree, name)
+    elif source.named:
+        pairs = _of_names(layer, source.named)
+    else:
+        pairs = _of_row(layer, source.row)
     given = {id(variable) for variable, _ in pairs}
     missing = [variable.path for variable in layer.weights if id(variable) not in given]
-    if missing or len(given) < len(pairs) or len(source.row) > len(pairs):
+    if missing or len(given) < len(pairs) or len(source.row) > len(pairs) or len(source.named) > len(pairs):
         raise SurgeryError(
             f"{printable(name)!r} ({type(layer).__name__}) has {len(layer.weights)} weights, and the file "
             f"{len(source.tensors)} for it{f': {listing(missing, 3)} would be without' if missing else ''}."
@@ -41,8 +57,12 @@ def fill(layer: Any, source: Source, name: str) -> None:
                 f"{printable(name)!r}: {variable.path} is {tuple(variable.shape)}, and the file has {tensor.shape} for "
                 "it. The file was not made by this architecture."
             )
-    for variable, tensor in pairs:
-        _give(variable, tensor)
+    return pairs
+
+
+def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:
+    own = names_of_variables(layer)
+    return [(own[name], tensor) for name, tensor in named.items() if name in own]
 
 
 def _of_row(layer: Any, row: Iterable[Tensor]) -> list[tuple[Any, Tensor]]:

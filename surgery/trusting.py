@@ -52,6 +52,8 @@ def _known(value: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any
 
     names = {kind, value.get("registered_name")} if kind != "function" else {value.get("config")}
     texts = {name for name in names if isinstance(name, str)}
+    if any(name.startswith("surgery>") for name in texts):
+        import surgery.activations  # noqa: F401  registers what old files need
     if kind == "__lambda__":
         return False
     if any(name in custom_objects for name in texts):

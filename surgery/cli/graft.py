@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 from tabulate import tabulate
 
 from surgery import cookbook
+from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
@@ -55,7 +55,7 @@ def graft(
     chosen = cookbook.settings(loaded, list(given))
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
-    _refuse_output(output, force)
+    refuse_output(output, force)
     _operate(loaded, chosen, output, fit and not dry_run, dry_run)
 
 
@@ -112,20 +112,6 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> None:
         measured = loaded.fit(model, chosen)
     rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in (measured or {}).items()]
     click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n")
-
-
-def _refuse_output(output: Path | None, force: bool) -> None:
-    """Refuses, before any work, an output that could not be written after it."""
-    if output is None:
-        return
-    if output.suffix != ".keras":
-        raise SurgeryError(f"{str(output)!r} should end in .keras, the format that is written.")
-    if output.exists() and not force:
-        raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        raise SurgeryError(
-            f"{str(output)!r} cannot be written: {str(output.parent)!r} is no directory that can be written to."
-        )
 
 
 def _write(model: Any, output: Path) -> None:

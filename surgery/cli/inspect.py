@@ -8,7 +8,9 @@ import sys
 import click
 
 from surgery.cli.quiet import quiet
+from surgery.cli.weights import listed
 from surgery.doors import open as open_network
+from surgery.files import NoArchitecture, pieces_of_file
 from surgery.showing import FORMATS, text_of
 from surgery.showing.show import terminal_width
 from surgery.waiting import notice
@@ -32,7 +34,12 @@ def inspect(source: str, where: str | None, format: str, shapes: bool) -> None:
     surgery inspect model.keras --format json
     """
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
-        graph = open_network(source, shapes=shapes)
+        try:
+            graph = open_network(source, shapes=shapes)
+        except NoArchitecture as error:  # what is in it can be seen all the same
+            click.echo(f"Note: {error}", err=True)
+            click.echo(listed(pieces_of_file(source)))
+            return
     for note in graph.notes[:8]:
         notice(note)
     if len(graph.notes) > 8:

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 import surgery
+from surgery.cli.convert import convert
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
 from surgery.cli.recipes import recipes
+from surgery.cli.weights import weights
 from surgery.cli.zoo import zoo
 from surgery.errors import SurgeryError
 
@@ -42,5 +44,5 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-for command in (inspect, graft, recipes, zoo):
+for command in (inspect, graft, convert, weights, recipes, zoo):
     main.add_command(command)

@@ -1,6 +1,21 @@
-"""Model files: what a file is, told by its content, and its network."""
+"""Model files: what a file is, told by its content, its network, and its weights."""
 
+from surgery.files.architecture import NoArchitecture
 from surgery.files.opening import SUFFIXES, open_file
+from surgery.files.pieces import Piece, pieces_of_file
+from surgery.files.placing import Source
 from surgery.files.saving import save_model
+from surgery.files.tensors import Tensor
+from surgery.files.variables import names_of_variables
 
-__all__ = ["SUFFIXES", "open_file", "save_model"]
+__all__ = [
+    "SUFFIXES",
+    "NoArchitecture",
+    "Piece",
+    "Source",
+    "Tensor",
+    "names_of_variables",
+    "open_file",
+    "pieces_of_file",
+    "save_model",
+]

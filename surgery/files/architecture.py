@@ -23,6 +23,10 @@ from surgery.structure import leaves
 MODELS = ("Functional", "Model", "Sequential")
 
 
+class NoArchitecture(SurgeryError):
+    """The file holds weights, and no graph of layers."""
+
+
 @dataclasses.dataclass
 class Entry:
     """One layer of a model, as the file describes it; `nodes` are its calls."""
@@ -60,7 +64,7 @@ class Reader:
         """
         kind, config = _text(stored, "class_name"), stored.get("config")
         if kind not in MODELS:
-            raise SurgeryError(
+            raise NoArchitecture(
                 f"the model is a {printable(kind)!r}, a class of its author with code of its own, not a graph of "
                 "layers. Load it where its code is, and open the live model: sg.open(keras.Model(x, model.call(x)))."
             )

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, nearest, printable
-from surgery.files.architecture import Reader
+from surgery.files.architecture import NoArchitecture, Reader
 from surgery.files.hdf5 import MAGIC, TEXT, Hdf5, read_hdf5
 from surgery.files.mending import Origin
 from surgery.files.placing import NoPlaces, Places, Rows, Tree
+from surgery.files.safetensors import is_safetensors
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive, is_zip
 from surgery.graph import Graph
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
+_WITHOUT_MODEL = {"safetensors": "safetensors", "json": "a list of shards"}
 NESTING = 200  # a configuration of models in models in models has about 30
+
+
+_LOAD = "`surgery weights` lists them; sg.load_weights(model, path) puts them into a network that has their shapes."
 
 
 def open_file(path: str | os.PathLike[str]) -> Graph:
@@ -38,6 +43,8 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     source, kind = descriptor(path)
     report: list[str] = []
     try:
+        if kind in _WITHOUT_MODEL:
+            raise NoArchitecture(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
         if kind == "zip":
             stored, origin, places = _of_zip(Archive(source), what)
         else:
@@ -45,7 +52,7 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
         graph = Reader(origin, report).model(stored, places)
     except SurgeryError as error:
         text = str(error)
-        raise SurgeryError(text if what in text else f"{what} cannot be opened: {text}") from error
+        raise type(error)(text if what in text else f"{what} cannot be opened: {text}") from error
     except RecursionError as error:
         raise SurgeryError(f"{what} cannot be opened: its configuration is nested too deeply.") from error
     notes = tuple(f"mended: {printable(line)}" for line in report)
@@ -53,10 +60,10 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
 
 
 def descriptor(path: Path) -> tuple[Descriptor, str]:
-    """Opens a file; returns it and what its content is, `zip` or `hdf5`.
+    """Opens a file; returns it and what its content is: `zip`, `hdf5`, `safetensors` or `json` (a list of shards).
 
     Raises:
-        SurgeryError: there is no such file, or it is neither.
+        SurgeryError: there is no such file, or it is none of them.
     """
     if not path.exists():
         beside = (
@@ -73,6 +80,10 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
         return source, "hdf5"
     if is_zip(head):
         return source, "zip"
+    if is_safetensors(head):
+        return source, "safetensors"
+    if path.name.endswith(".weights.json") and head.lstrip().startswith(b"{"):
+        return source, "json"
     found = f"it begins with {head[:16]!r}" if head else "it is empty"
     raise SurgeryError(
         f"{printable(path)!r} is no Keras model file: {found}, and is neither a zip (.keras) nor HDF5 (.h5)."
@@ -96,10 +107,7 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
 def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
     root = file.groups[""]
     if "model_config" not in root:
-        raise SurgeryError(
-            f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). "
-            "`surgery weights` lists them; sg.load_weights(model, path) puts them into a network that has their shapes."
-        )
+        raise NoArchitecture(f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). {_LOAD}")
     stored = parsed(root["model_config"], f"the configuration in {what}")
     weights = file.groups.get("model_weights", {})
     backend = root.get("backend") or weights.get("backend") or "tensorflow"

@@ -23,15 +23,17 @@ class Source:
     Args:
         tree: by place below the layer, `vars/0`, `cell/vars/1`, for files that keep a tree.
         row: in the order of `layer.weights`, trainable ones first, for files that keep a list.
+        named: by the name of the variable below the layer, `kernel`, `lstm_cell.kernel`, for files that keep names.
     """
 
     tree: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     row: tuple[Tensor, ...] = ()
+    named: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
     @property
     def tensors(self) -> list[Tensor]:
         """All tensors, in order."""
-        return [*self.row, *(self.tree[place] for place in sorted(self.tree, key=natural))]
+        return [*self.row, *(self.tree[place] for place in sorted(self.tree, key=natural)), *self.named.values()]
 
 
 class Places(Protocol):

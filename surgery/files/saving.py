@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
+from surgery.files import safetensors
+from surgery.files.variables import named_weights
 
 
 def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
-    """Writes a Keras model to a `.keras` file, atomically.
+    """Writes a Keras model to a `.keras` file, or its weights to a `.safetensors` file, atomically.
 
     Args:
         model: a live `keras.Model`.
@@ -20,42 +22,72 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
         prove: whether the file is opened again and its weights are compared, to the bit, before it takes its place.
 
     Raises:
-        SurgeryError: the path does not end in `.keras` or cannot be written, or the file does not hold the same model.
+        SurgeryError: the path ends in neither or cannot be written, or the file does not hold the same model.
     """
     path = Path(path)
-    if path.suffix != ".keras":
-        raise SurgeryError(f"{printable(path)!r} should end in .keras, the format that is written.")
+    writers = {".keras": (_write_model, _compare_model), ".safetensors": (_write_weights, _compare_weights)}
+    if path.suffix not in writers:
+        raise SurgeryError(f"{printable(path)!r} should end in .keras (or .safetensors, for the weights alone).")
+    write, compare = writers[path.suffix]
     try:
-        handle, name = tempfile.mkstemp(suffix=".keras", prefix=f".{path.stem}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror}.") from error
     try:
-        _write(model, Path(name), path, prove)
+        write(model, Path(name))
+        _settled(Path(name))
+        if prove:
+            compare(model, Path(name), path)
         os.replace(name, path)
     except OSError as error:
-        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror}.") from error
+        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror or first_line(error)}.") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
     return path
 
 
-def _write(model: Any, draft: Path, path: Path, prove: bool) -> None:
-    try:
-        model.save(draft)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise SurgeryError(f"Keras cannot save {model.name!r}: {first_line(error)}") from error
+def _settled(draft: Path) -> None:
+    """Gives a draft the permissions that a new file has, and waits until its bytes are on the disk."""
     mask = os.umask(0)
     os.umask(mask)
     draft.chmod(0o666 & ~mask)
     with draft.open("rb+") as file:
         os.fsync(file.fileno())
-    if prove:
-        _compare(model, draft, path)
 
 
-def _compare(model: Any, draft: Path, path: Path) -> None:
+def _write_model(model: Any, draft: Path) -> None:
+    try:
+        model.save(draft)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise SurgeryError(f"Keras cannot save {model.name!r}: {first_line(error)}") from error
+
+
+def _write_weights(model: Any, draft: Path) -> None:
+    with draft.open("wb") as file:
+        safetensors.write(file, ((name, _numpy(one)) for name, one in named_weights(model).items()))
+
+
+def _compare_weights(model: Any, draft: Path, path: Path) -> None:
+    import numpy as np
+
+    from surgery.files.pieces import pieces_of_file
+
+    found = {tensor.name: tensor for piece in pieces_of_file(draft) for tensor in piece.tensors}
+    expected = named_weights(model)
+    for name, variable in expected.items():
+        if name not in found or found[name].load().tobytes() != np.ascontiguousarray(_numpy(variable)).tobytes():
+            raise SurgeryError(f"{printable(path)!r} was not written: {name} differs after reopening.")
+
+
+def _numpy(variable: Any) -> Any:
+    import keras
+
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _compare_model(model: Any, draft: Path, path: Path) -> None:
     import keras
     import numpy as np
 
@@ -73,5 +105,5 @@ def _compare(model: Any, draft: Path, path: Path) -> None:
             f"{printable(path)!r} was not written: it has {len(reopened.weights)} weights, not {len(model.weights)}."
         )
     for mine, theirs in zip(model.weights, reopened.weights, strict=True):
-        if not np.array_equal(mine.numpy(), theirs.numpy(), equal_nan=mine.dtype not in ("string",)):
+        if not np.array_equal(_numpy(mine), _numpy(theirs), equal_nan=mine.dtype not in ("string",)):
             raise SurgeryError(f"{printable(path)!r} was not written: {mine.path} differs after reopening.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from surgery.files.mending import Stored
 from surgery.files.placing import Source, natural
@@ -58,3 +59,24 @@ def _inner_names(layer: Stored, path: str) -> tuple[str, ...]:
     if path.endswith("_dense") or path == "layer":
         return ("kernel", "bias")
     return ()
+
+
+def names_of_variables(layer: Any) -> dict[str, Any]:
+    """Returns the weights of a layer by their names below it: `kernel`, `forward_lstm.lstm_cell.kernel`."""
+    found = {}
+    for variable in layer.weights:
+        parts = variable.path.split("/")
+        tail = parts[len(parts) - 1 - parts[::-1].index(layer.name) + 1 :] if layer.name in parts else parts[-1:]
+        found[".".join(tail) or variable.name] = variable
+    return found
+
+
+def named_weights(model: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns the weights of a live model by address: `block1_conv1/kernel`, `encoder/conv1/kernel`."""
+    found = {}
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            found.update(named_weights(layer, f"{prefix}{layer.name}/"))
+        else:
+            found.update((f"{prefix}{layer.name}/{name}", one) for name, one in names_of_variables(layer).items())
+    return found

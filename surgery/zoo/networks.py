@@ -1,4 +1,4 @@
-"""Opens a named network: fresh from its card, or live with published weights or those of a file."""
+"""Opens a named network: from its card, fresh or with the weights of a file, or live with its published weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, first_line
+from surgery.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.files import pieces_of_file
 from surgery.graph import Graph
+from surgery.matching import Target, matched
 from surgery.primitives import rename
+from surgery.walking import calls_at_every_depth
 from surgery.zoo.cards import card
 from surgery.zoo.catalogue import find
 
@@ -31,9 +34,11 @@ def open_network(name: str, weights: str | os.PathLike[str] | None = None, **opt
         return card(network.name, options)
     if network.keras_name is None and str(weights) == "imagenet":
         raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
+    if str(weights) not in ("pretrained", "imagenet"):
+        return _from_file(card(network.name, options), weights)
     from surgery.tracing import trace
 
-    graph = trace(_with_weights(network.name, network.keras_name, str(weights), options))
+    graph = trace(_pretrained(network.name, network.keras_name, options))
     return _with_names_of(graph, card(network.name, options))
 
 
@@ -50,9 +55,7 @@ def make(name: str, options: dict[str, Any], weights: str | None = None) -> Any:
     return getattr(keras.applications, network.keras_name)(weights=weights, **options)
 
 
-def _with_weights(name: str, keras_name: str | None, weights: str, options: dict[str, Any]) -> Any:
-    if weights not in ("pretrained", "imagenet"):
-        return _from_file(name, weights, options)
+def _pretrained(name: str, keras_name: str | None, options: dict[str, Any]) -> Any:
     if keras_name is None:
         from surgery.zoo import tinyvgg
 
@@ -75,18 +78,36 @@ def _reason(error: BaseException) -> str:
     return first_line(error).rpartition(": ")[2].removeprefix("None -- ") or type(error).__name__
 
 
-def _from_file(name: str, path: str, options: dict[str, Any]) -> Any:
+def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
+    """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
     if not Path(path).is_file():
         raise SurgeryError(
-            f"no weights file {path!r} for {name!r}. "
+            f"no weights file {os.fspath(path)!r} for {graph.name!r}. "
             "weights= takes a path, 'pretrained', 'imagenet' (for keras.applications) or None (fresh weights)."
         )
-    model = make(name, options)
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        raise SurgeryError(f"the weights in {path!r} do not fit {name!r}: {first_line(error)}") from error
-    return model
+    ops: dict[str, Any] = {
+        address: call.op
+        for address, call in calls_at_every_depth(graph)
+        if call.op is not None and call.weights and call.op.inner is None
+    }
+    targets = [
+        Target(name, op.class_name, tuple(weight.shape for weight in op.weights), None) for name, op in ops.items()
+    ]
+    with doing(f"loading {printable(path)!r} into {graph.name!r}"):
+        pairs = matched(targets, pieces_of_file(path))
+        wrong = {target.name for target in targets} - {
+            target.name
+            for target, piece, _ in pairs
+            if sorted(target.shapes) == sorted(tensor.shape for tensor in piece.tensors)
+        }
+        if wrong:
+            raise SurgeryError(
+                f"the file does not fit: {len(wrong)} of {len(targets)} layers find no weights of their shapes: "
+                f"{listing(name for name in ops if name in wrong)}."
+            )
+    for target, piece, _ in pairs:
+        ops[target.name].source = piece.source
+    return graph
 
 
 def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:

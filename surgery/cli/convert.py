@@ -1,0 +1,35 @@
+"""`surgery convert`: an old model file as a new one, or its weights as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from surgery.cli.output import refuse_output
+from surgery.cli.quiet import quiet
+from surgery.doors import open as open_network
+from surgery.doors import save
+
+
+@click.command()
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+@click.option("--force", is_flag=True, help="Replace NEW if it is there.")
+def convert(old: str, new: str, force: bool) -> None:
+    """Write the model in OLD, of any Keras from 1 to 3, to NEW: a .keras file, or .safetensors for its weights.
+
+    What is mended is listed; what was written is opened again and compared before it takes its place.
+
+    \b
+    surgery convert old_model.h5 model.keras
+    surgery convert model.keras model.safetensors
+    """
+    path = Path(new)
+    refuse_output(path, force, (".keras", ".safetensors"))
+    graph = open_network(Path(old))
+    for note in graph.notes:
+        click.echo(note, err=True)
+    with quiet():
+        save(graph, path)
+    click.echo(f"wrote {path}: {graph.params:,} parameters, {len(graph.notes)} settings mended")

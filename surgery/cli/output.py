@@ -1,0 +1,22 @@
+"""Where a command may write: never over a file unless asked to, never with a suffix that says another format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from surgery.errors import SurgeryError
+
+
+def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = (".keras",)) -> None:
+    """Refuses, before any work, an output that could not be written after it."""
+    if output is None:
+        return
+    if output.suffix not in suffixes:
+        raise SurgeryError(f"{str(output)!r} should end in {' or '.join(suffixes)}, the format that is written.")
+    if output.exists() and not force:
+        raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise SurgeryError(
+            f"{str(output)!r} cannot be written: {str(output.parent)!r} is no directory that can be written to."
+        )

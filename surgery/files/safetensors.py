@@ -1,0 +1,95 @@
+"""The safetensors format: a length, a JSON header, the bytes of the tensors. Data alone, which is why it is liked.
+
+Format: https://huggingface.co/docs/safetensors, section "Format". Offsets are bytes from the end of the header.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from surgery.errors import SurgeryError, printable
+from surgery.files.tensors import Tensor, stored, width
+from surgery.files.windows import Window
+
+HEADER = 100 * 2**20  # bytes; the format's own limit
+_TYPES = {
+    "BOOL": "bool",
+    "BF16": "bfloat16",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+    **{f"{sign}{bits}": f"{word}int{bits}" for sign, word in (("I", ""), ("U", "u")) for bits in (8, 16, 32, 64)},
+}
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file that begins so can be safetensors: a small length, then an object."""
+    return len(head) >= 9 and int.from_bytes(head[:8], "little") <= HEADER and head[8:9] == b"{"
+
+
+def header_of(window: Window, what: str) -> bytes:
+    """Returns the JSON of the header.
+
+    Raises:
+        SurgeryError: it is longer than the file, or than any header may be.
+    """
+    length = bytearray(8)
+    window.read_into(memoryview(length), 0)
+    size = int.from_bytes(length, "little")
+    if size > HEADER or 8 + size > window.size:
+        raise SurgeryError(f"{what} is broken: its header claims {size:,} bytes.")
+    header = bytearray(size)
+    window.read_into(memoryview(header), 8)
+    return bytes(header)
+
+
+def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) -> dict[str, Tensor]:
+    """Returns the tensors that a header describes.
+
+    Args:
+        window: the file.
+        header: the parsed header.
+        start: where the bytes of the tensors begin.
+        what: the name of the file, for messages.
+
+    Raises:
+        SurgeryError: a tensor has a type that is none, or lies outside the file.
+    """
+    found = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            dtype, shape = _TYPES[entry["dtype"]], tuple(entry["shape"])
+            begin, end = entry["data_offsets"]
+            if not all(isinstance(one, int) and one >= 0 for one in (*shape, begin, end)):
+                raise ValueError("a size is no number")
+        except (KeyError, TypeError, ValueError) as error:
+            raise SurgeryError(f"{what} is broken: {printable(name)!r} is not described as a tensor.") from error
+        if end - begin != math.prod(shape) * width(dtype):
+            raise SurgeryError(f"{what} is broken: {printable(name)!r} has {end - begin:,} bytes for {shape} {dtype}.")
+        found[name] = stored(name, window, start + begin, shape, dtype)
+    return found
+
+
+def write(file: BinaryIO, tensors: Iterable[tuple[str, Any]]) -> None:
+    """Writes named NumPy arrays, one after the other."""
+    import numpy as np
+
+    tensors = list(tensors)
+    header: dict[str, Any] = {"__metadata__": {"format": "keras"}}
+    at = 0
+    for name, array in tensors:
+        dtype = str(array.dtype)
+        size = math.prod(array.shape) * width(dtype)
+        header[name] = {"dtype": _NAMES[dtype], "shape": list(array.shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, array in tensors:
+        file.write(np.ascontiguousarray(array).tobytes())

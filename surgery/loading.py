@@ -1,0 +1,209 @@
+"""`load_weights` from any file, `transfer` from another network: one loader, and a table of where each came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from surgery.doors import as_graph, build
+from surgery.errors import SurgeryError, doing, listing, printable
+from surgery.files import Piece, Source, Tensor, names_of_variables, pieces_of_file
+from surgery.graph import Graph
+from surgery.matching import Rename, Target, matched
+from surgery.walking import calls_at_every_depth
+from surgery.where import Where, selected
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where the values of one weight come from.
+
+    Args:
+        weight: its address in the network, `block1_conv1/kernel`.
+        shape: its shape.
+        source: its name in the file; `None` where it kept the values it had.
+        how: `"name"`, `"number"` or `"position"` where it was loaded, else why not.
+    """
+
+    weight: str
+    shape: tuple[int, ...]
+    source: str | None
+    how: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What a loader did: `print` it for the table.
+
+    Args:
+        origins: one for each weight of the layers that were meant.
+        unused: tensors of the file that no layer took.
+    """
+
+    origins: tuple[Origin, ...]
+    unused: tuple[Tensor, ...]
+
+    @property
+    def loaded(self) -> int:
+        """How many weights were loaded."""
+        return sum(origin.source is not None for origin in self.origins)
+
+    def __str__(self) -> str:
+        from tabulate import tabulate
+
+        rows = [
+            [printable(one.weight), str(one.shape), printable(one.source) if one.source else "fresh", one.how]
+            for one in self.origins
+        ]
+        rows += [["-", str(one.shape), printable(one.name), "unused in the file"] for one in self.unused]
+        table = tabulate(rows, ("weight", "shape", "from", "how"), tablefmt="plain", disable_numparse=True)
+        return f"{table}\n\n{self._summary()}"
+
+    def __repr__(self) -> str:
+        return f"<Loaded {self._summary()}>"
+
+    def _summary(self) -> str:
+        fresh = len(self.origins) - self.loaded
+        return f"{self.loaded} of {len(self.origins)} weights loaded, {fresh} fresh, {len(self.unused)} unused"
+
+
+def load_weights(
+    x: Any, path: str | os.PathLike[str], where: Where = "**", rename: Rename = None, strict: bool = True
+) -> Any:
+    """Loads weights from a file of any format into a network: `.keras`, `.h5`, `.weights.h5`, safetensors.
+
+    Layers are matched by name, then by shapes and position; every tensor is checked by shape before any is written.
+
+    Args:
+        x: `keras.Model`, whose variables are set in place as Keras' own `load_weights` does; or `Graph`, of which a new
+            one with layers of its own is returned.
+        path: the file.
+        where: which layers get weights; all by default.
+        rename: name in the file -> name in the network, as a dict or a function.
+        strict: whether a layer that finds no weights is an error; else it keeps what it has.
+
+    Returns:
+        For a model: `Loaded`, the table of where each weight came from. For a `Graph`: the new graph, with the table in
+        its `notes`.
+
+    Raises:
+        SurgeryError: a layer finds no weights, a shape differs, or there are two ways to match layers of the same
+            shapes. Nothing has been written then.
+
+    Example:
+
+    >>> print(sg.load_weights(model, "vgg16.weights.h5"))
+    """
+    with doing(f"loading {printable(path)!r}"):
+        return _loaded(x, pieces_of_file(path), where, rename, strict)
+
+
+def transfer(src: Any, dst: Any, where: Where = "**", rename: Rename = None, strict: bool = True) -> Any:
+    """Copies weights from one network to another, as `load_weights` does from a file; the source is unchanged.
+
+    Args:
+        src: `Graph` or `keras.Model`.
+        dst: `keras.Model`, set in place; or `Graph`, of which a new one is returned.
+        where: which layers of `dst` get weights; all by default.
+        rename: name in `src` -> name in `dst`, as a dict or a function.
+        strict: whether a layer of `dst` that finds no weights is an error.
+
+    Returns: see `load_weights`.
+
+    Raises: see `load_weights`.
+    """
+    with doing(f"transferring weights to {getattr(dst, 'name', dst)!r}"):
+        source = build(src) if isinstance(src, Graph) else src
+        pieces = [_piece(target) for target in _targets(source, "**")]
+        return _loaded(dst, pieces, where, rename, strict)
+
+
+def _piece(target: Target) -> Piece:
+    tensors = tuple(
+        Tensor(variable.path, tuple(variable.shape), str(variable.dtype), lambda variable=variable: _values(variable))
+        for variable in [*target.layer.trainable_weights, *target.layer.non_trainable_weights]
+    )
+    return Piece(target.name, Source(row=tensors))
+
+
+def _values(variable: Any) -> Any:
+    import keras
+
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool) -> Any:
+    model = build(x, copy=True) if isinstance(x, Graph) else x
+    targets = _targets(model, where)
+    if not targets:
+        raise SurgeryError(f"no layer that matches {where!r} has weights.")
+    pairs = matched(targets, pieces, rename)
+    missing = [target for target in targets if target.name not in {one.name for one, _, _ in pairs}]
+    if strict and missing:
+        raise SurgeryError(_missing(targets, missing, pieces))
+    report, writes = _planned(targets, pairs, pieces, strict)
+    for variable, tensor in writes:
+        variable.assign(tensor.load())
+    if not isinstance(x, Graph):
+        return report
+    graph = as_graph(model)
+    return dataclasses.replace(graph, notes=(*x.notes, str(report)))
+
+
+def _targets(model: Any, where: Where) -> list[Target]:
+    graph = as_graph(model)
+    chosen = selected(graph, where)
+    nested = [address for address, call in chosen.items() if call.op is not None and call.op.inner is not None]
+    found, seen = [], set()
+    for address, call in calls_at_every_depth(graph):
+        inside = address in chosen or any(address.startswith(f"{one}/") for one in nested)
+        op: Any = call.op
+        if not inside or op is None or op.inner is not None or not op.weights or op in seen:
+            continue
+        seen.add(op)
+        name = address.rpartition("@")[0] if address.rpartition("@")[2].isdigit() else address
+        found.append(Target(name, op.class_name, tuple(weight.shape for weight in op.weights), op.layer))
+    return found
+
+
+def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piece]) -> str:
+    lines = "\n".join(f"  {one.name} ({one.class_name}) {listing(map(str, one.shapes), 4)}" for one in missing[:8])
+    more = f"\n  and {len(missing) - 8} more" if len(missing) > 8 else ""
+    offered = listing((printable(piece.name) for piece in pieces), 8)
+    return (
+        f"{len(missing)} of {len(targets)} layers find no weights of their shapes:\n{lines}{more}\nThe file has "
+        f"{offered}.\nrename= says which is which; strict=False leaves them as they are; where= chooses layers."
+    )
+
+
+def _planned(
+    targets: list[Target], pairs: list[tuple[Target, Piece, str]], pieces: Sequence[Piece], strict: bool
+) -> tuple[Loaded, list[tuple[Any, Tensor]]]:
+    """Returns the table, and (variable, tensor) for all that is to be written: checked, nothing is read yet."""
+    from surgery.filling import paired
+
+    found = {target.name: (piece, how) for target, piece, how in pairs}
+    origins: list[Origin] = []
+    writes: list[tuple[Any, Tensor]] = []
+    used: set[int] = set()
+    for target in targets:
+        piece, how = found.get(target.name, (None, "not in the file"))
+        pair: list[tuple[Any, Tensor]] = []
+        if piece is not None:
+            used.add(id(piece))
+            try:
+                pair = paired(target.layer, piece.source, target.name)
+            except SurgeryError as error:
+                if strict:
+                    raise
+                how = str(error)
+        writes += pair
+        names = {id(variable): tensor.name for variable, tensor in pair}
+        origins += [
+            Origin(f"{target.name}/{name}", tuple(variable.shape), names.get(id(variable)), how)
+            for name, variable in names_of_variables(target.layer).items()
+        ]
+    unused = tuple(tensor for piece in pieces if id(piece) not in used for tensor in piece.tensors)
+    return Loaded(tuple(origins), unused), writes
