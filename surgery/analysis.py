@@ -85,18 +85,22 @@ def _spatial(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | 
 def _factor(call: Call, rank: int) -> tuple[Fraction, ...] | None:
     config = call.config
     if _UP.match(call.class_name):
-        return tuple(1 / Fraction(step) for step in _per_axis(config.get("strides") or config.get("size") or 1, rank))
+        steps = _per_axis(config.get("strides") or config.get("size") or 1, rank)
+        return None if steps is None else tuple(Fraction(1, step) for step in steps)
     if _DOWN.match(call.class_name):
-        return tuple(Fraction(step) for step in _per_axis(config.get("strides") or config.get("pool_size") or 1, rank))
+        steps = _per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
+        return None if steps is None else tuple(map(Fraction, steps))
     return None
 
 
-def _per_axis(value: Any, rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)
+def _per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
+    """Returns one step for each axis; `None` where a file has what is none."""
+    steps = (value,) * rank if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
+    return steps if steps and all(isinstance(step, int) and step > 0 for step in steps) else None
 
 
 def _resized(before: Stride, was: tuple[int | None, ...] | None, now: tuple[int | None, ...]) -> Stride:
-    if before is None or was is None or None in was or None in now:
+    if before is None or was is None or None in was or None in now or 0 in now:
         return None
     return tuple(step * Fraction(old, new) for step, old, new in zip(before, was, now, strict=True))  # type: ignore
 

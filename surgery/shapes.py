@@ -37,6 +37,14 @@ def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spe
     """
     if not given or any(spec.shape is None for spec in given):
         return None
+    try:
+        made = _made(class_name, config, given)
+    except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
+        return None  # a configuration that is not what Keras writes
+    return made if made is not None and all(map(_is_sound, made)) else None
+
+
+def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:
     shapes = [spec.shape for spec in given if spec.shape is not None]
     dtype = _dtype(class_name, config, given)
     if _SAME.match(class_name):
@@ -45,13 +53,12 @@ def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spe
         joint = _broadcast(shapes)
         return None if joint is None else [Spec(joint, "bool" if _TEST.match(class_name) else dtype)]
     rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, class_name)), None)
-    if rule is None:
-        return None
-    try:
-        made = rule(class_name, config, shapes)
-    except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
-        return None  # a configuration that is not what Keras writes
+    made = None if rule is None else rule(class_name, config, shapes)
     return None if made is None else [Spec(shape, dtype) for shape in (made if isinstance(made, list) else [made])]
+
+
+def _is_sound(spec: Spec) -> bool:
+    return all(side is None or (isinstance(side, int) and side >= 0) for side in spec.sides)
 
 
 def _dtype(class_name: str, config: Config, given: Sequence[Spec]) -> str:
@@ -62,11 +69,8 @@ def _dtype(class_name: str, config: Config, given: Sequence[Spec]) -> str:
         return policy.removeprefix("mixed_")
     if class_name == "Embedding" or not given[0].dtype.startswith(("int", "uint", "bool")):
         return policy if isinstance(policy, str) else given[0].dtype
-    return (
-        given[0].dtype
-        if re.match(r"Flatten|Reshape|Permute|RepeatVector|Cropping|ZeroPad", class_name)
-        else (policy if isinstance(policy, str) else given[0].dtype)
-    )
+    moved = re.match(r"Flatten|Reshape|Permute|RepeatVector|Cropping|ZeroPad", class_name)
+    return policy if isinstance(policy, str) and not moved else given[0].dtype
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import math
 from collections.abc import Iterator
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
+from surgery.files.heaps import TEXT, GuardedStream
 from surgery.files.tensors import Tensor, aligned, stored, width
 from surgery.files.windows import Window
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 OBJECTS = 1_000_000
 DEPTH = 100
-TEXT = 64 * 2**20  # bytes of an attribute; the configuration of a model with 1,000 layers has 2 MB
+NAMES = 1_000_000  # elements of an attribute
+MEMORY = 2**30  # bytes of the texts of one attribute
 RATIO = 1_100  # deflate packs at most 1,032 : 1
 
 
@@ -47,9 +48,10 @@ def read_hdf5(stream: Any, what: str) -> Hdf5:
     Raises:
         SurgeryError: it is broken, or holds what no Keras writes.
     """
-    with opened(stream, what) as file:
+    _refuse_odd(stream, what)
+    with opened(stream, what) as (file, guard):
         found = Hdf5({}, {})
-        _walk(file, stream, what, found)
+        _walk(file, stream, guard, what, found)
         return found
 
 
@@ -58,17 +60,28 @@ def opened(stream: Any, what: str) -> Iterator[Any]:
     """Opens a stream with h5py; whatever goes wrong inside is a SurgeryError."""
     import h5py
 
+    guard = GuardedStream(stream, what)
     try:
-        reader = io.BufferedReader(stream) if isinstance(stream, Window) else stream
-        with h5py.File(reader, "r") as file:
-            yield file
+        with h5py.File(guard, "r") as file:
+            yield file, guard
+        if guard.refusal:
+            raise guard.refusal
     except SurgeryError:
         raise
     except Exception as error:  # strangers' files raise anything
-        raise SurgeryError(f"{what} is broken HDF5: {first_line(error)}") from error
+        raise guard.refusal or SurgeryError(f"{what} is broken HDF5: {first_line(error)}") from error
 
 
-def _walk(file: Any, stream: Any, what: str, found: Hdf5) -> None:
+def _refuse_odd(stream: Any, what: str) -> None:
+    """Refuses a file with offsets and lengths of other sizes than the 8 bytes that every writer of today uses."""
+    stream.seek(0)
+    head = stream.read(16)
+    sizes = head[9:11] if head[8:9] in (b"\x02", b"\x03") else head[13:15]
+    if head[:8] != MAGIC or sizes != b"\x08\x08":
+        raise SurgeryError(f"{what} is broken HDF5: its first bytes are not those of a file of today.")
+
+
+def _walk(file: Any, stream: Any, guard: GuardedStream, what: str, found: Hdf5) -> None:
     from h5py import Dataset, Group, h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
     waiting, seen = [("", file)], set()
@@ -78,7 +91,7 @@ def _walk(file: Any, stream: Any, what: str, found: Hdf5) -> None:
         if (place.fileno, place.addr) in seen or path.count("/") > DEPTH:
             raise SurgeryError(f"{what} has a loop of links at {printable(path)!r}.")
         seen.add((place.fileno, place.addr))
-        found.groups[path] = _attributes(group, path, what)
+        found.groups[path] = _attributes(group, path, guard, what)
         for name in group:
             below = f"{path}/{name}" if path else name
             if group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
@@ -92,13 +105,14 @@ def _walk(file: Any, stream: Any, what: str, found: Hdf5) -> None:
                 raise SurgeryError(f"{what} holds more than {OBJECTS:,} objects.")
 
 
-def _attributes(group: Any, path: str, what: str) -> dict[str, Any]:
+def _attributes(group: Any, path: str, guard: GuardedStream, what: str) -> dict[str, Any]:
     found = {}
     for name in group.attrs:
         one = group.attrs.get_id(name)
-        size = math.prod(one.shape) * one.dtype.itemsize
-        if size > TEXT:
-            raise SurgeryError(f"{what}: {printable(name)!r} of {path or '/'!r} has {size:,} bytes; {TEXT:,} are read.")
+        count = math.prod(one.shape)
+        texts = count * guard.largest if one.dtype.kind == "O" and count > 1 else 0
+        if count > NAMES or count * one.dtype.itemsize > TEXT or texts > MEMORY:
+            raise SurgeryError(f"{what}: {printable(name)!r} of {printable(path or '/')!r} is too large to be read.")
         found[name] = _plain(group.attrs[name])
     return found
 
@@ -135,7 +149,7 @@ def _tensor(dataset: Any, path: str, stream: Any, what: str) -> Tensor:
         import numpy as np
 
         array = aligned(shape, dtype)
-        with opened(stream, what) as file:
+        with opened(stream, what) as (file, _):
             if dtype == "bfloat16":
                 array.view("uint16")[...] = np.frombuffer(file[path][()].tobytes(), "uint16").reshape(shape)
             elif array.size:

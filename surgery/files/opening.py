@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, nearest, printable
+from surgery.errors import SurgeryError, first_line, nearest, printable
 from surgery.files.architecture import NoArchitecture, Reader
-from surgery.files.hdf5 import MAGIC, TEXT, Hdf5, read_hdf5
+from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
+from surgery.files.members import weights_of
 from surgery.files.mending import Origin
 from surgery.files.placing import NoPlaces, Places, Rows, Tree
 from surgery.files.safetensors import is_safetensors
@@ -20,6 +21,8 @@ from surgery.graph import Graph
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 _WITHOUT_MODEL = {"safetensors": "safetensors", "json": "a list of shards"}
+TEXT = 32 * 2**20  # bytes of JSON; the configuration of a model with 1,000 layers has 2 MB
+OBJECTS = 2_000_000  # lists and objects in it
 NESTING = 200  # a configuration of models in models in models has about 30
 
 
@@ -49,14 +52,23 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
             stored, origin, places = _of_zip(Archive(source), what)
         else:
             stored, origin, places = _of_hdf5(read_hdf5(Window(source), what), what)
-        graph = Reader(origin, report).model(stored, places)
+        graph = _graph(Reader(origin, report), stored, places)
     except SurgeryError as error:
         text = str(error)
         raise type(error)(text if what in text else f"{what} cannot be opened: {text}") from error
-    except RecursionError as error:
-        raise SurgeryError(f"{what} cannot be opened: its configuration is nested too deeply.") from error
     notes = tuple(f"mended: {printable(line)}" for line in report)
     return Graph(graph.name, graph.calls, graph.inputs, graph.outputs, notes)
+
+
+def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
+    """Reads the model; a configuration of a stranger may break any rule at any place, and that is one refusal."""
+    try:
+        return reader.model(stored, places)
+    except SurgeryError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise SurgeryError(f"its configuration is not what Keras writes ({what}).") from error
 
 
 def descriptor(path: Path) -> tuple[Descriptor, str]:
@@ -101,7 +113,7 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
         raise SurgeryError(f"{what} has no weights in it: {', '.join(map(printable, archive.names()[:8]))}.")
     if name.endswith(".json"):
         raise SurgeryError(f"{what} keeps its weights in shards inside the archive, which no Keras opens.")
-    return stored, origin, Tree(read_hdf5(archive.open(name), what))
+    return stored, origin, Tree(weights_of(archive, name, what))
 
 
 def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
@@ -126,23 +138,28 @@ def parsed(text: Any, what: str) -> dict[str, Any]:
         text = text.encode("utf-8", "surrogatepass")
     if not isinstance(text, bytes):
         raise SurgeryError(f"{what} is not text.")
-    _refuse_deep(text, what)
+    if text.count(b"[") + text.count(b"{") > OBJECTS:
+        raise SurgeryError(f"{what} holds more than {OBJECTS:,} lists and objects.")
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SurgeryError(f"{what} is no JSON: {error}.") from error
+    except RecursionError as error:
+        raise SurgeryError(f"{what} is nested more than {NESTING} deep.") from error
+    except ValueError as error:
+        raise SurgeryError(f"{what} is no JSON: {printable(error)}.") from error
     if not isinstance(value, dict):
         raise SurgeryError(f"{what} is a {type(value).__name__}, where an object is wanted.")
+    _refuse_deep(value, what)
     return value
 
 
-def _refuse_deep(text: bytes, what: str) -> None:
-    """Refuses JSON whose brackets, outside strings, go deeper than `NESTING`."""
-    depth = 0
-    for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(bracket, 0)
+def _refuse_deep(value: Any, what: str) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
         if depth > NESTING:
             raise SurgeryError(f"{what} is nested more than {NESTING} deep.")
+        held = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [below for one in held for below in one if isinstance(below, (dict, list))]
 
 
 def _version(text: Any, stored: dict[str, Any]) -> tuple[int, ...]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from surgery.errors import SurgeryError, printable
 from surgery.files.hdf5 import Hdf5, read_hdf5
-from surgery.files.opening import NoArchitecture, descriptor, open_file, parsed
+from surgery.files.members import weights_of
+from surgery.files.opening import TEXT, NoArchitecture, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
 from surgery.files.safetensors import header_of, tensors_of
 from surgery.files.tensors import Tensor
-from surgery.files.windows import Window
+from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive
 from surgery.graph import Graph
 from surgery.walking import calls_at_every_depth
@@ -57,7 +58,8 @@ def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:
         return pieces_of_graph(open_file(path))
     except NoArchitecture:
         pass
-    file = read_hdf5(Archive(source).open("model.weights.h5") if kind == "zip" else Window(source), what)
+    zipped = kind == "zip"
+    file = weights_of(Archive(source), "model.weights.h5", what) if zipped else read_hdf5(Window(source), what)
     if "layer_names" in file.groups[""] or "model_weights" in file.groups:
         rows = Rows.of_file(file, what).rows
         return [Piece(name, Source(row=tuple(tensor for _, tensor in row))) for name, row in rows.items() if row]
@@ -108,10 +110,11 @@ def _of_safetensors(window: Window, what: str) -> list[Piece]:
     return [Piece(layer, Source(named=one)) for layer, one in named.items()]
 
 
-def _shards(path: Path, source: object, what: str) -> list[Path]:
+def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
     """Returns the files that a `.weights.json` names: beside it, never elsewhere."""
-    text = path.read_bytes()
-    weights = parsed(text, what).get("weight_map")
+    if source.size > TEXT:
+        raise SurgeryError(f"{what} has {source.size:,} bytes; at most {TEXT:,} are read.")
+    weights = parsed(os.pread(source.number, source.size, 0), what).get("weight_map")
     if not isinstance(weights, dict):
         raise SurgeryError(f"{what} lists no shards.")
     names = {name for value in weights.values() for name in (value if isinstance(value, list) else [value])}

@@ -15,6 +15,7 @@ from surgery.files.windows import Descriptor, Window
 MEMBERS = 10_000  # more than any model has assets
 RATIO = 1_100  # deflate packs at most 1,032 : 1
 IN_MEMORY = 64 * 2**20
+CHUNK = 4 * 2**20
 
 
 class Archive:
@@ -104,6 +105,22 @@ class Archive:
                 unpacked.write(chunk)
         unpacked.seek(0)
         return unpacked
+
+    def verify(self, name: str) -> None:
+        """Compares all bytes of a member that is stored as it is with the checksum that the archive has for it.
+
+        Raises:
+            SurgeryError: they differ.
+        """
+        window, found = self.open(name), 0
+        while chunk := window.read(CHUNK):
+            found = zlib.crc32(chunk, found)
+        if found != self._members[name].CRC:
+            raise SurgeryError(f"{name!r} in {self._what} is damaged: its bytes do not have the checksum it came with.")
+
+    def is_window(self, name: str) -> bool:
+        """Whether a member is stored as it is, hence read in place; unpacking verifies its checksum on the way."""
+        return self._members[name].compress_type == zipfile.ZIP_STORED
 
     def _content_of(self, member: zipfile.ZipInfo) -> int:
         """Returns the offset of a member's bytes: its own header comes before them, with names of its own length."""
