@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError, first_line
-from surgery.filling import fill
+from surgery.filling import Filling
 from surgery.graph import Call, Graph, Op
 from surgery.ops import Standin, StoredOp
 
@@ -40,7 +40,7 @@ class Copies:
         self._made: dict[tuple[Op, str], Standin] = {}
         self._new: list[tuple[StoredOp, Standin]] = []
         self._pending: list[tuple[Any, Standin, Any]] = []
-        self._scope: Any = None
+        self._filling = Filling()
 
     @contextlib.contextmanager
     def of(self, calls: Iterable[Call]) -> Iterator[Copies]:
@@ -52,7 +52,7 @@ class Copies:
         stored = [op for op in map(_op, calls) if isinstance(op, StoredOp) and not op.standins]
         try:
             if any(op.source is not None or _has_source(op) for op in stored):
-                with keras.StatelessScope():
+                with self._filling.scope():
                     yield self
                     self._fill()
             else:
@@ -76,12 +76,14 @@ class Copies:
             standin.flags = _apply(standin.layer, flags)
             op.standins.append(standin)
             self._new.append((op, standin))
+            self._filling.follow(standin.layer)
         if not self._fresh or not has_variables(op.standins[0].layer):
             for standin in reversed(op.standins):
                 if standin.name == name and _agrees(standin, flags, stored=isinstance(op, StoredOp)):
                     return standin
         source = op.standins[0].layer
         layer = _renewed(source, name)
+        self._filling.follow(layer)
         standin = Standin(layer, name, {})
         if isinstance(op, StoredOp) and op.standins[0].flags:  # its flags are those of another graph
             _apply(layer, _stored_flags(op))
@@ -98,7 +100,7 @@ class Copies:
         """Gives the layers that were made from a file, and are built by now, the tensors of the file."""
         for op, standin in self._new:
             if op.source is not None and has_variables(standin.layer):
-                fill(standin.layer, op.source, standin.name)
+                self._filling.fill(standin.layer, op.source, standin.name)
 
     def _finish(self) -> None:
         """Gives the copies, now built, the weights of their sources, and remembers them."""

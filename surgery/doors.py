@@ -65,10 +65,19 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
     if isinstance(source, Graph):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return files.open_file(source)
+        return _of_file(source)
     from surgery.tracing import trace
 
     return trace(source)
+
+
+def _of_file(path: str | os.PathLike[str]) -> Graph:
+    try:
+        return files.open_file(path)
+    except files.WeightsAlone as error:
+        fits = zoo.fitting(files.pieces_of_file(path))
+        known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
+        raise files.WeightsAlone(f"{error}{known}") from error
 
 
 def is_path(source: str) -> bool:

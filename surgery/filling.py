@@ -6,7 +6,8 @@ tensor of the file as its initial value: read once, straight into the memory tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -17,19 +18,61 @@ from surgery.files.tensors import Tensor
 from surgery.files.variables import names_of_variables
 
 
-def fill(layer: Any, source: Source, name: str) -> None:
-    """Gives every variable of a built layer its tensor; the values are read when Keras makes the variables.
+class Filling:
+    """A `StatelessScope` to build layers in, at whose end their variables get the tensors that were set aside for them.
 
-    Args:
-        layer: built inside a `StatelessScope` that is still open.
-        source: the tensors of the layer.
-        name: its address, for messages.
-
-    Raises:
-        SurgeryError: as `paired`. Nothing has been read.
+    What fails inside leaves nothing behind: Keras keeps a list of the variables without values, and makes all of them
+    when the scope ends, however it ends.
     """
-    for variable, tensor in paired(layer, source, name):
-        _give(variable, tensor)
+
+    def __init__(self) -> None:
+        self._layers: list[Any] = []
+        self._failures: list[Exception] = []
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """The scope. When it ends well, every tensor has been read.
+
+        Raises:
+            Exception: what reading a tensor raised.
+        """
+        with keras.StatelessScope():
+            try:
+                yield
+            except BaseException:
+                self._abandon()
+                raise
+        if self._failures:
+            raise self._failures[0]
+
+    def follow(self, layer: Any) -> None:
+        """Remembers a layer that is made inside the scope."""
+        self._layers.append(layer)
+
+    def fill(self, layer: Any, source: Source, name: str) -> None:
+        """Sets the tensors of a built layer aside for its variables.
+
+        Args:
+            layer: built inside the scope, which is still open.
+            source: the tensors of the layer.
+            name: its address, for messages.
+
+        Raises:
+            SurgeryError: as `paired`. Nothing has been read.
+        """
+        for variable, tensor in paired(layer, source, name):
+            _start_with(variable, lambda dtype, tensor=tensor: self._read(tensor, dtype))
+
+    def _read(self, tensor: Tensor, dtype: str) -> Any:
+        try:
+            return _as_tensor(tensor.load(), dtype)
+        except Exception as error:
+            self._failures.append(error)
+            return keras.ops.zeros((), dtype)
+
+    def _abandon(self) -> None:
+        for variable in (variable for layer in self._layers for variable in getattr(layer, "variables", ())):
+            _start_with(variable, lambda dtype: keras.ops.zeros((), dtype))
 
 
 def paired(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
@@ -119,14 +162,12 @@ def _child(owner: Any, step: str) -> Any:
     return found if isinstance(found, kinds) else None
 
 
-def _give(variable: Any, tensor: Tensor) -> None:
-    """Makes a tensor the initial value of a variable that has none yet."""
+def _start_with(variable: Any, value: Callable[[str], Any]) -> None:
+    """Sets the initial value, a function of the dtype, of a variable that has none yet.
 
-    def values(shape: Any, dtype: Any = None) -> Any:
-        return _as_tensor(tensor.load(), dtype or variable.dtype)
-
-    # Keras has no public name for the initial value of a variable made in a StatelessScope; a contract test pins this.
-    variable._initializer = values
+    Keras has no public name for the initial value of a variable made in a StatelessScope; a contract test pins this.
+    """
+    variable._initializer = lambda shape, dtype=None: value(dtype or variable.dtype)
 
 
 def _as_tensor(array: Any, dtype: str) -> Any:

@@ -155,3 +155,24 @@ def test_trap_5_no_node_is_added_to_a_donor_before_build():
     sg.freeze(sg.graft(sg.cut(sg.inline(graph), outputs="difference"), keras.layers.ReLU()), ":Conv2D")
     assert model.get_config() == config
     assert model.get_layer("difference").output is model.get_layer("difference").output
+
+
+def test_a_variable_made_in_a_stateless_scope_takes_its_initial_value_at_the_end_of_the_scope():
+    """What `filling.py` relies on, beside Keras' public names."""
+    with keras.StatelessScope():
+        dense = keras.layers.Dense(2)
+        dense.build((None, 3))
+        dense.kernel._initializer = lambda shape, dtype=None: keras.ops.full(shape, 7.0, dtype)
+    np.testing.assert_array_equal(numpy_of(dense.kernel), np.full((3, 2), 7))
+
+
+def test_a_build_that_failed_leaves_nothing_for_the_next(tmp_path):
+    """Keras would make all variables of the failed one when the next scope ends."""
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(3, name="b")(keras.layers.Dense(2, name="a")(x)))
+    path = sg.save(model, tmp_path / "m.keras")
+    graph = sg.open(path)
+    graph["b"].op.source.tree["vars/1"] = graph["a"].op.source.tree["vars/1"]
+    with pytest.raises(sg.SurgeryError, match=r"has \(2,\) for it"):
+        sg.build(graph)
+    np.testing.assert_array_equal(sg.build(sg.open(path)).get_weights()[0], model.get_weights()[0])

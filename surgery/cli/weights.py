@@ -7,6 +7,7 @@ import click
 from surgery.errors import printable
 from surgery.files import Piece, pieces_of_file
 from surgery.specs import megabytes
+from surgery.zoo import fitting
 
 
 @click.command()
@@ -36,7 +37,8 @@ def listed(pieces: list[Piece]) -> str:
     )
     size = sum(tensor.bytes for tensor in tensors)
     values = sum(tensor.size for tensor in tensors)
-    return f"{table}\n\n{len(tensors):,} tensors of {len(pieces):,} layers · {values:,} values · {megabytes(size)}"
+    total = f"{len(tensors):,} tensors of {len(pieces):,} layers · {values:,} values · {megabytes(size)}"
+    return "\n".join([table, "", total, *map(str, fitting(pieces))])
 
 
 def _inside(piece: Piece, place: int) -> str:

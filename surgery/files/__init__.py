@@ -1,6 +1,6 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
-from surgery.files.architecture import NoArchitecture
+from surgery.files.architecture import NoArchitecture, WeightsAlone
 from surgery.files.opening import SUFFIXES, open_file
 from surgery.files.pieces import Piece, pieces_of_file
 from surgery.files.placing import Source
@@ -14,6 +14,7 @@ __all__ = [
     "Piece",
     "Source",
     "Tensor",
+    "WeightsAlone",
     "names_of_variables",
     "open_file",
     "pieces_of_file",

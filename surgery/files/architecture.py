@@ -24,7 +24,11 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 class NoArchitecture(SurgeryError):
-    """The file holds weights, and no graph of layers."""
+    """The file holds no graph of layers."""
+
+
+class WeightsAlone(NoArchitecture):
+    """The file holds weights, and does not say of what network."""
 
 
 @dataclasses.dataclass

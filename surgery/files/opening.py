@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, nearest, printable
-from surgery.files.architecture import NoArchitecture, Reader
+from surgery.files.architecture import Reader, WeightsAlone
 from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
 from surgery.files.members import weights_of
 from surgery.files.mending import Origin
@@ -47,7 +47,7 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     report: list[str] = []
     try:
         if kind in _WITHOUT_MODEL:
-            raise NoArchitecture(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
+            raise WeightsAlone(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
         if kind == "zip":
             stored, origin, places = _of_zip(Archive(source), what)
         else:
@@ -119,7 +119,7 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
 def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
     root = file.groups[""]
     if "model_config" not in root:
-        raise NoArchitecture(f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). {_LOAD}")
+        raise WeightsAlone(f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). {_LOAD}")
     stored = parsed(root["model_config"], f"the configuration in {what}")
     weights = file.groups.get("model_weights", {})
     backend = root.get("backend") or weights.get("backend") or "tensorflow"

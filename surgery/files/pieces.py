@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 from surgery.errors import SurgeryError, printable
+from surgery.files.architecture import NoArchitecture
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
-from surgery.files.opening import TEXT, NoArchitecture, descriptor, open_file, parsed
+from surgery.files.opening import TEXT, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
 from surgery.files.safetensors import header_of, tensors_of
 from surgery.files.tensors import Tensor

@@ -28,12 +28,21 @@ class Network:
     paper: str
 
     @property
+    def shipped(self) -> bool:
+        """Whether its weights come with this package."""
+        return self.name == "tinyvgg"
+
+    @property
     def weights(self) -> str:
         """What `weights="pretrained"` means here."""
-        return "digits 0-4, shipped" if self.keras_name is None else "ImageNet, downloaded by Keras"
+        if self.keras_name is not None:
+            return "ImageNet, downloaded by Keras"
+        return "digits 0-4, shipped" if self.shipped else "none published for Keras: weights=PATH"
 
 
 _ALL = (
+    Network("alexnet", None, 227, 17, 60_965_224, "Krizhevsky et al. 2012, NeurIPS"),
+    Network("squeezenet", None, 227, 41, 1_248_424, "Iandola et al. 2016, arXiv:1602.07360"),
     Network("tinyvgg", None, 32, 23, 128_981, "after Simonyan & Zisserman 2014, arXiv:1409.1556"),
     Network("convnextbase", "ConvNeXtBase", 224, 297, 88_591_464, "Liu et al. 2022, arXiv:2201.03545"),
     Network("convnextlarge", "ConvNeXtLarge", 224, 297, 197_767_336, "Liu et al. 2022, arXiv:2201.03545"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from pathlib import Path
@@ -32,10 +33,12 @@ def open_network(name: str, weights: str | os.PathLike[str] | None = None, **opt
     network = find(name)
     if weights is None:
         return card(network.name, options)
-    if network.keras_name is None and str(weights) == "imagenet":
-        raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
     if str(weights) not in ("pretrained", "imagenet"):
         return _from_file(card(network.name, options), weights)
+    if network.keras_name is None and not network.shipped:
+        raise SurgeryError(f"no weights of {network.name} are published for Keras; weights=PATH takes those of a file.")
+    if network.keras_name is None and str(weights) == "imagenet":
+        raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
     from surgery.tracing import trace
 
     graph = trace(_pretrained(network.name, network.keras_name, options))
@@ -46,11 +49,9 @@ def make(name: str, options: dict[str, Any], weights: str | None = None) -> Any:
     """Makes the live Keras model of a named network."""
     import keras
 
-    from surgery.zoo import tinyvgg
-
     network = find(name)
     if network.keras_name is None:
-        return tinyvgg.tinyvgg(**options)
+        return getattr(importlib.import_module(f"surgery.zoo.{network.name}"), network.name)(**options)
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     return getattr(keras.applications, network.keras_name)(weights=weights, **options)
 
