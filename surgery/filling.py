@@ -17,6 +17,8 @@ from surgery.files.placing import Source, snake_case
 from surgery.files.tensors import Tensor
 from surgery.files.variables import names_of_variables
 
+Refit = Callable[[Tensor, tuple[int, ...]], Tensor | None]
+
 
 class Filling:
     """A `StatelessScope` to build layers in, at whose end their variables get the tensors that were set aside for them.
@@ -75,8 +77,14 @@ class Filling:
             _start_with(variable, lambda dtype: keras.ops.zeros((), dtype))
 
 
-def paired(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
+def paired(layer: Any, source: Source, name: str, refit: Refit | None = None) -> list[tuple[Any, Tensor]]:
     """Returns (variable, tensor) for every weight of a built layer.
+
+    Args:
+        layer: the layer.
+        source: its tensors.
+        name: its address, for messages.
+        refit: makes a tensor of another shape serve; `None` where it cannot.
 
     Raises:
         SurgeryError: a tensor is missing, there is one too many, or a shape differs.
@@ -94,8 +102,13 @@ def paired(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
             f"{printable(name)!r} ({type(layer).__name__}) has {len(layer.weights)} weights, and the file "
             f"{len(source.tensors)} for it{f': {listing(missing, 3)} would be without' if missing else ''}."
         )
-    for variable, tensor in pairs:
-        if tuple(variable.shape) != tensor.shape:
+    for place, (variable, tensor) in enumerate(pairs):
+        if tuple(variable.shape) == tensor.shape:
+            continue
+        new = refit(tensor, tuple(variable.shape)) if refit else None
+        if new is not None:
+            pairs[place] = (variable, new)
+        else:
             raise SurgeryError(
                 f"{printable(name)!r}: {variable.path} is {tuple(variable.shape)}, and the file has {tensor.shape} for "
                 "it. The file was not made by this architecture."

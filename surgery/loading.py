@@ -12,6 +12,7 @@ from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.files import Piece, Source, Tensor, names_of_variables, pieces_of_file
 from surgery.graph import Graph
 from surgery.matching import Rename, Target, matched
+from surgery.refitting import refitted
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where, selected
 
@@ -24,7 +25,7 @@ class Origin:
         weight: its address in the network, `block1_conv1/kernel`.
         shape: its shape.
         source: its name in the file; `None` where it kept the values it had.
-        how: `"name"`, `"number"` or `"position"` where it was loaded, else why not.
+        how: `"name"`, `"number"` or `"position"` where it was loaded, and how it was adapted; else why it was not.
     """
 
     weight: str
@@ -66,11 +67,18 @@ class Loaded:
 
     def _summary(self) -> str:
         fresh = len(self.origins) - self.loaded
-        return f"{self.loaded} of {len(self.origins)} weights loaded, {fresh} fresh, {len(self.unused)} unused"
+        adapted = sum("; adapted: " in origin.how for origin in self.origins)
+        found = f"{self.loaded} of {len(self.origins)} weights loaded{f' ({adapted} adapted)' if adapted else ''}"
+        return f"{found}, {fresh} fresh, {len(self.unused)} unused"
 
 
 def load_weights(
-    x: Any, path: str | os.PathLike[str], where: Where = "**", rename: Rename = None, strict: bool = True
+    x: Any,
+    path: str | os.PathLike[str],
+    where: Where = "**",
+    rename: Rename = None,
+    strict: bool = True,
+    adapt: bool = False,
 ) -> Any:
     """Loads weights from a file of any format into a network: `.keras`, `.h5`, `.weights.h5`, safetensors.
 
@@ -83,6 +91,8 @@ def load_weights(
         where: which layers get weights; all by default.
         rename: name in the file -> name in the network, as a dict or a function.
         strict: whether a layer that finds no weights is an error; else it keeps what it has.
+        adapt: whether a tensor of another shape is made to fit where there is a sound way: the kernel of a convolution
+            for other input channels, a Dense kernel as a convolution's, and the reverse. The table says where.
 
     Returns:
         For a model: `Loaded`, the table of where each weight came from. For a `Graph`: the new graph, with the table in
@@ -97,10 +107,12 @@ def load_weights(
     >>> print(sg.load_weights(model, "vgg16.weights.h5"))
     """
     with doing(f"loading {printable(path)!r}"):
-        return _loaded(x, pieces_of_file(path), where, rename, strict)
+        return _loaded(x, pieces_of_file(path), where, rename, strict, adapt)
 
 
-def transfer(src: Any, dst: Any, where: Where = "**", rename: Rename = None, strict: bool = True) -> Any:
+def transfer(
+    src: Any, dst: Any, where: Where = "**", rename: Rename = None, strict: bool = True, adapt: bool = False
+) -> Any:
     """Copies weights from one network to another, as `load_weights` does from a file; the source is unchanged.
 
     Args:
@@ -109,6 +121,7 @@ def transfer(src: Any, dst: Any, where: Where = "**", rename: Rename = None, str
         where: which layers of `dst` get weights; all by default.
         rename: name in `src` -> name in `dst`, as a dict or a function.
         strict: whether a layer of `dst` that finds no weights is an error.
+        adapt: see `load_weights`.
 
     Returns: see `load_weights`.
 
@@ -117,7 +130,7 @@ def transfer(src: Any, dst: Any, where: Where = "**", rename: Rename = None, str
     with doing(f"transferring weights to {getattr(dst, 'name', dst)!r}"):
         source = build(src) if isinstance(src, Graph) else src
         pieces = [_piece(target) for target in _targets(source, "**")]
-        return _loaded(dst, pieces, where, rename, strict)
+        return _loaded(dst, pieces, where, rename, strict, adapt)
 
 
 def _piece(target: Target) -> Piece:
@@ -134,7 +147,7 @@ def _values(variable: Any) -> Any:
     return keras.ops.convert_to_numpy(variable)
 
 
-def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool) -> Any:
+def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool, adapt: bool) -> Any:
     model = build(x, copy=True) if isinstance(x, Graph) else x
     targets = _targets(model, where)
     if not targets:
@@ -143,7 +156,7 @@ def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, stric
     missing = [target for target in targets if target.name not in {one.name for one, _, _ in pairs}]
     if strict and missing:
         raise SurgeryError(_missing(targets, missing, pieces))
-    report, writes = _planned(targets, pairs, pieces, strict)
+    report, writes = _planned(targets, pairs, pieces, strict, adapt)
     for variable, tensor in writes:
         variable.assign(tensor.load())
     if not isinstance(x, Graph):
@@ -179,7 +192,7 @@ def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piec
 
 
 def _planned(
-    targets: list[Target], pairs: list[tuple[Target, Piece, str]], pieces: Sequence[Piece], strict: bool
+    targets: list[Target], pairs: list[tuple[Target, Piece, str]], pieces: Sequence[Piece], strict: bool, adapt: bool
 ) -> tuple[Loaded, list[tuple[Any, Tensor]]]:
     """Returns the table, and (variable, tensor) for all that is to be written: checked, nothing is read yet."""
     from surgery.filling import paired
@@ -188,22 +201,36 @@ def _planned(
     origins: list[Origin] = []
     writes: list[tuple[Any, Tensor]] = []
     used: set[int] = set()
+    changed: dict[int, str] = {}
+
+    def refit(tensor: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+        new = refitted(tensor, shape)
+        if new is None:
+            return None
+        changed[id(new[0])] = f"; adapted: {new[1]}"
+        return new[0]
+
     for target in targets:
         piece, how = found.get(target.name, (None, "not in the file"))
         pair: list[tuple[Any, Tensor]] = []
         if piece is not None:
             used.add(id(piece))
             try:
-                pair = paired(target.layer, piece.source, target.name)
+                pair = paired(target.layer, piece.source, target.name, refit if adapt else None)
             except SurgeryError as error:
                 if strict:
                     raise
                 how = str(error)
         writes += pair
-        names = {id(variable): tensor.name for variable, tensor in pair}
+        given = {id(variable): tensor for variable, tensor in pair}
         origins += [
-            Origin(f"{target.name}/{name}", tuple(variable.shape), names.get(id(variable)), how)
+            _origin(f"{target.name}/{name}", variable, given.get(id(variable)), how, changed)
             for name, variable in names_of_variables(target.layer).items()
         ]
     unused = tuple(tensor for piece in pieces if id(piece) not in used for tensor in piece.tensors)
     return Loaded(tuple(origins), unused), writes
+
+
+def _origin(weight: str, variable: Any, tensor: Tensor | None, how: str, changed: dict[int, str]) -> Origin:
+    name = None if tensor is None else tensor.name
+    return Origin(weight, tuple(variable.shape), name, how + changed.get(id(tensor), ""))

@@ -3,12 +3,17 @@
 The oracle is the network that the weights came from: after loading, the outputs are equal to the bit.
 """
 
+import json
+
+import h5py
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from networks import arrays_for, assert_same, masked_network, outputs_of, random_network, siamese_network
 
 import surgery as sg
+from surgery.cli import main
 
 MAKERS = {"masked": masked_network, "siamese": siamese_network} | {
     f"random {seed}": lambda seed=seed: random_network(seed) for seed in (1, 2, 5, 8)
@@ -144,3 +149,77 @@ def test_a_named_network_takes_the_weights_of_a_file_when_it_is_built(tmp_path, 
         assert_same(model.get_weights(), tinyvgg.get_weights())
     with pytest.raises(sg.SurgeryError, match="find no weights of their shapes"):
         sg.open("vgg16", weights=tmp_path / "t.keras")
+
+
+def stem(channels):
+    x = keras.Input((8, 8, channels))
+    return keras.Model(x, keras.layers.Conv2D(5, 3, name="conv1")(x))
+
+
+@pytest.mark.parametrize("channels", [1, 4, 6])
+def test_a_stem_for_other_channels_answers_a_grey_picture_as_before(channels):
+    """WISHES 13; the law: the same grey in all channels gives the same response, where they repeat evenly."""
+    colour, other = stem(3), stem(channels)
+    with pytest.raises(sg.SurgeryError, match=r"conv1/kernel is \(3, 3, "):
+        sg.transfer(colour, other)
+    report = sg.transfer(colour, other, adapt=True)
+    assert "(1 adapted)" in repr(report) and f"3 -> {channels} input channels" in report.origins[0].how
+    grey = np.random.default_rng(0).random((2, 8, 8, 1), "float32")
+    expected = outputs_of(colour, grey.repeat(3, -1))[0]
+    if channels == 4:  # red twice
+        kernel = colour.get_layer("conv1").get_weights()[0]
+        np.testing.assert_allclose(other.get_weights()[0], kernel[:, :, [0, 1, 2, 0]] * 0.75, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(outputs_of(other, grey.repeat(channels, -1))[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_slashes_in_the_names_of_old_weight_files_are_taken(tmp_path):
+    """Trap 21: old files of SqueezeNet say `fire2/squeeze1x1`, which no layer of Keras 3 can be called."""
+    donor = sg.build(sg.open("squeezenet", version="1.1", input_shape=(64, 64, 3)))
+    path = tmp_path / "squeezenet.h5"
+    with h5py.File(path, "w") as file:
+        layers = {layer.name.replace("_", "/", 1): layer for layer in donor.layers if layer.weights}
+        file.attrs["layer_names"] = [name.encode() for name in layers]
+        for name, layer in layers.items():
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}_W_1:0".encode(), f"{name}_b_1:0".encode()]
+            for weight, value in zip(group.attrs["weight_names"], layer.get_weights(), strict=True):
+                group[weight] = value
+    assert "fire2/squeeze1x1" in layers
+    model = sg.build(sg.open("squeezenet", weights=path, version="1.1", input_shape=(64, 64, 3)))
+    assert_same(model.get_weights(), donor.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "says"),
+    [("vgg16", False, "26 of 26 tensors match vgg16 without top"), ("alexnet", True, "16 of 16 tensors match alexnet")],
+)
+def test_a_weights_file_says_which_networks_it_fits(tmp_path, name, top, says):
+    graph = sg.open(name, include_top=top)
+    header, at = {}, 0
+    for weight in graph.weights:
+        header[weight.name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": [at, at + weight.bytes]}
+        at += weight.bytes
+    text = json.dumps(header).encode()
+    path = tmp_path / "some.safetensors"
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)  # a hole: no byte of it is read
+    assert says in CliRunner().invoke(main, ["weights", str(path)]).output
+    with pytest.raises(sg.SurgeryError, match=f"{says}: open"):
+        sg.open(path)
+
+
+def test_a_dense_layer_becomes_a_convolution_that_computes_the_same():
+    """Long et al. 2015, section 3.1: a Dense layer after Flatten is a convolution over the whole picture."""
+    x = keras.Input((4, 5, 3))
+    dense = keras.Model(x, keras.layers.Dense(6, name="fc6")(keras.layers.Flatten()(x)))
+    conv = keras.Model(x, keras.layers.Conv2D(6, (4, 5), name="fc6")(x))
+    report = sg.transfer(dense, conv, adapt=True)
+    assert report.origins[0].how == "name; adapted: reshaped from (60, 6)"
+    images = np.random.default_rng(0).random((2, 4, 5, 3), "float32")
+    np.testing.assert_allclose(outputs_of(conv, images)[0][:, 0, 0], outputs_of(dense, images)[0], rtol=1e-5, atol=1e-6)
+    back = sg.build(dense, copy=True)
+    back.get_layer("fc6").kernel.assign(np.zeros((60, 6)))
+    sg.transfer(conv, back, adapt=True)
+    assert_same(back.get_weights(), dense.get_weights())

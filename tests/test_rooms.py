@@ -13,7 +13,7 @@ FLOORS = [
     ["graph", "activations"],
     ["primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
     ["selectors", "encoding", "tracing", "files"],
-    ["grammar", "filling", "matching"],
+    ["grammar", "filling", "matching", "refitting"],
     ["where", "copying", "verification", "zoo"],
     ["building"],
     ["doors", "pictures"],

@@ -13,6 +13,7 @@ from networks import arrays_for, assert_same, assert_unchanged, fingerprint, out
 import surgery as sg
 from surgery import analysis
 from surgery.zoo import NETWORKS, cards
+from surgery.zoo.alexnet import response_normalized
 
 EIGHT = (
     "convnexttiny",
@@ -112,10 +113,30 @@ def test_the_catalogue_names_all_of_keras_applications():
     functions = {name for name in dir(keras.applications) if name[0].isupper()}
     assert {network.keras_name for network in NETWORKS.values()} - {None} == functions
     assert len(functions) == 40
-    assert all(network.name == (network.keras_name or "tinyvgg").lower() for network in NETWORKS.values())
+    assert all(network.keras_name in (None, keras_name(network)) for network in NETWORKS.values())
+    assert {name for name, network in NETWORKS.items() if not network.keras_name} == {
+        "alexnet",
+        "squeezenet",
+        "tinyvgg",
+    }
 
 
-@pytest.mark.parametrize("name", ["tinyvgg", "mobilenetv2", "convnexttiny"])
+def keras_name(network):
+    return next((name for name in dir(keras.applications) if name.lower() == network.name), None)
+
+
+def test_response_normalization_of_alexnet_is_that_of_the_paper():
+    """Section 3.3, summed by hand: over five neighbouring channels, fewer at the ends."""
+    images_bhwc = np.random.default_rng(0).normal(size=(2, 3, 4, 7)).astype("float32") * 30
+    x = keras.Input(images_bhwc.shape[1:])
+    ours = outputs_of(keras.Model(x, response_normalized(x, "norm")), images_bhwc)[0]
+    for channel in range(7):
+        energy = np.square(images_bhwc[..., max(0, channel - 2) : channel + 3]).sum(-1)
+        expected = images_bhwc[..., channel] / (2 + 1e-4 * energy) ** 0.75
+        np.testing.assert_allclose(ours[..., channel], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tinyvgg", "alexnet", "squeezenet", "mobilenetv2", "convnexttiny"])
 def test_a_card_has_the_graph_and_the_figures_of_the_network(name):
     graph = sg.open(name)
     live = sg.open(sg.build(graph))
