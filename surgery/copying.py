@@ -184,9 +184,14 @@ def _is_keras(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "keras"
 
 
+def copy_values(variable: Any, source: Any) -> None:
+    """Gives a variable the values of another one, in memory of its own: a step of JAX gives away what it is passed."""
+    variable.assign(keras.ops.copy(source))
+
+
 def _give_weights(layer: Any, source: Any) -> None:
     mine, theirs = getattr(layer, "variables", []), getattr(source, "variables", [])
     if [tuple(variable.shape) for variable in mine] != [tuple(variable.shape) for variable in theirs]:
         raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
     for variable, value in zip(mine, theirs, strict=True):
-        variable.assign(value)
+        copy_values(variable, value)

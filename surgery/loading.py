@@ -143,8 +143,9 @@ def _piece(target: Target) -> Piece:
 
 def _values(variable: Any) -> Any:
     import keras
+    import numpy as np
 
-    return keras.ops.convert_to_numpy(variable)
+    return np.array(keras.ops.convert_to_numpy(variable))  # a copy, which the variable that takes it may keep
 
 
 def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool, adapt: bool) -> Any:

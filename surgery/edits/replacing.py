@@ -103,11 +103,12 @@ def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
     if not old.weights and not new.weights:
         return ""
     from surgery.building import live_layer
+    from surgery.copying import copy_values
 
     source, target = live_layer(graph, old), new.op.layer  # type: ignore
     if source is not target:
         for mine, other in pairs:
-            target.weights[mine].assign(source.weights[other])
+            copy_values(target.weights[mine], source.weights[other])
     moved = listing(new.weights[mine].name.rpartition("/")[2] for mine, _ in pairs) or "nothing"
     return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {len(old.weights)} weights"
 
@@ -168,8 +169,10 @@ def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
 
 
 def _without_activation(layer: Any) -> Any:
+    from surgery.copying import copy_values
+
     bare = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     bare.build_from_config(layer.get_build_config())
     for mine, other in zip(bare.variables, layer.variables, strict=True):
-        mine.assign(other)
+        copy_values(mine, other)
     return bare
