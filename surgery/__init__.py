@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from surgery.pyramids import pyramid
     from surgery.showing import show
     from surgery.specs import Ref, Spec
+    from surgery.training.contracts import contract
+    from surgery.training.groups import groups
+    from surgery.training.rates import layerwise_rates
+    from surgery.training.unfreezing import StagedUnfreeze
     from surgery.verifying import verify
     from surgery.waiting import progress
     from surgery.wiring import unet_decoder
@@ -76,6 +80,10 @@ _HOMES = {
     "surgery.waiting": ("progress",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
+    "surgery.training.contracts": ("contract",),
+    "surgery.training.groups": ("groups",),
+    "surgery.training.rates": ("layerwise_rates",),
+    "surgery.training.unfreezing": ("StagedUnfreeze",),
     "surgery.verifying": ("verify",),
     "surgery.wiring": ("unet_decoder",),
 }
@@ -87,17 +95,21 @@ __all__ = [
     "Graph",
     "Ref",
     "Spec",
+    "StagedUnfreeze",
     "SurgeryError",
     "build",
+    "contract",
     "crossing",
     "cut",
     "digits",
     "freeze",
     "frozen",
     "graft",
+    "groups",
     "inline",
     "insert",
     "join",
+    "layerwise_rates",
     "load_weights",
     "open",
     "progress",

@@ -16,6 +16,7 @@ import keras
 from surgery.errors import SurgeryError, first_line
 from surgery.filling import Filling
 from surgery.graph import Call, Graph, Op
+from surgery.normalization import flag_of, set_flag
 from surgery.ops import Standin, StoredOp
 
 
@@ -70,7 +71,7 @@ class Copies:
             self._made[op, call.layer] = self._standin(op, call.layer, dict(call.flags))
         return self._made[op, call.layer].layer
 
-    def _standin(self, op: Any, name: str, flags: dict[str, bool]) -> Standin:
+    def _standin(self, op: Any, name: str, flags: dict[str, bool | str]) -> Standin:
         if not op.standins:
             standin = Standin(self._from_stored(op, name), name, {})
             standin.flags = _apply(standin.layer, flags)
@@ -133,19 +134,19 @@ def leaf_at(layer: Any, path: str) -> Any:
     return layer
 
 
-def _agrees(standin: Standin, flags: Mapping[str, bool], stored: bool) -> bool:
+def _agrees(standin: Standin, flags: Mapping[str, bool | str], stored: bool) -> bool:
     if stored and set(standin.flags) != set(flags):
         return False
-    return all(leaf_at(standin.layer, path).trainable == flag for path, flag in flags.items())
+    return all(flag_of(leaf_at(standin.layer, path)) == flag for path, flag in flags.items())
 
 
-def _apply(layer: Any, flags: Mapping[str, bool]) -> dict[str, bool]:
+def _apply(layer: Any, flags: Mapping[str, bool | str]) -> dict[str, bool | str]:
     for path, flag in flags.items():
-        leaf_at(layer, path).trainable = flag
+        set_flag(leaf_at(layer, path), flag)
     return dict(flags)
 
 
-def _stored_flags(op: StoredOp) -> dict[str, bool]:
+def _stored_flags(op: StoredOp) -> dict[str, bool | str]:
     if op.inner is None:
         return {"": bool(op.config.get("trainable", True))}
     below = ((call.layer, _stored_flags(call.op)) for call in op.inner if isinstance(call.op, StoredOp))

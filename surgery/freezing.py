@@ -1,7 +1,8 @@
 """Freezing: by `trainable` on leaf layers only, never by `training=False`, which does not hold in `fit`.
 
 A frozen BatchNormalization also stops moving its statistics (Keras runs it in inference mode). Containers stay
-trainable, so that a later choice of layers is not wiped by, nor wipes, the flag of the model around them.
+trainable, so that a later choice of layers is not wiped by, nor wipes, the flag of the model around them. Flags that
+are changed after a `fit` take effect: see `retracing.py`.
 """
 
 from __future__ import annotations
@@ -19,20 +20,28 @@ from surgery.where import Where, selected
 
 Net = TypeVar("Net")
 
+Flag = bool | str  # "affine": trains, with fixed statistics
 
-def freeze(x: Net, where: Where = "*", expect: int | None = None) -> Net:
+BN_POLICY: dict[str, Flag | None] = {"freeze": False, "stats": "affine", "train": None}
+
+
+def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "freeze") -> Net:
     """Freezes the matched layers. On a `Graph`: returns a new graph, marked. On a `keras.Model`: in place, as in Keras.
 
     Args:
         x: `Graph` or `keras.Model`.
         where: which calls; a nested model stands for all layers in it. All by default.
         expect: how many calls must match.
+        bn: what becomes of the matched BatchNormalization layers: `"freeze"` keeps statistics, gamma and beta;
+            `"stats"` keeps the statistics alone, gamma and beta train (the layer becomes a `FixedBatchNormalization`);
+            `"train"` leaves them as they are.
 
     Returns:
-        The marked graph (`build` gives its layers flags of their own, the donor keeps its own), or the same model.
+        The marked graph (`build` gives its layers flags of their own, the donor keeps its own), or the same model. A
+        model that was compiled and trained follows its new flags from the next step on; its optimizer keeps its slots.
 
     Raises:
-        SurgeryError: nothing matches, or nothing that matches has weights.
+        SurgeryError: nothing matches, nothing that matches has weights, or `bn` is none of the three.
 
     Example:
 
@@ -40,7 +49,9 @@ def freeze(x: Net, where: Where = "*", expect: int | None = None) -> Net:
     >>> graph["block1_conv1"].trainable, graph["fc1"].trainable
     (False, True)
     """
-    return _flagged(x, where, expect, flag=False)
+    if bn not in BN_POLICY:
+        raise SurgeryError(f"bn={bn!r}: it is one of {', '.join(map(repr, BN_POLICY))}.")
+    return _flagged(x, where, expect, False, BN_POLICY[bn])
 
 
 def thaw(x: Net, where: Where = "*", expect: int | None = None) -> Net:
@@ -48,7 +59,7 @@ def thaw(x: Net, where: Where = "*", expect: int | None = None) -> Net:
 
     Args: see `freeze`.
     """
-    return _flagged(x, where, expect, flag=True)
+    return _flagged(x, where, expect, True, True)
 
 
 @contextlib.contextmanager
@@ -62,34 +73,68 @@ def frozen(model: Any, where: Where = "*") -> Iterator[Any]:
     """
     if isinstance(model, Graph):
         raise SurgeryError("frozen() is for live models; freeze(graph, where) returns a marked graph.")
-    layers = _leaves_of(as_graph(model))
-    before = [(layer, layer.trainable, [variable.trainable for variable in layer.variables]) for layer in layers]
-    containers = [(model, model.trainable), *((layer, layer.trainable) for layer in _containers(as_graph(model)))]
+    from surgery.normalization import flag_of, set_flag
+    from surgery.retracing import flags_may_change
+
+    graph = as_graph(model)
+    containers = [(one, one.trainable) for one in [model, *_containers(graph)]]
+    leaves = [(layer, flag_of(layer), [one.trainable for one in layer.variables]) for layer in _leaves_of(graph)]
     try:
         yield freeze(model, where)
     finally:
-        for container, flag in reversed(containers):
-            container.trainable = flag
-        for layer, flag, flags in before:
-            layer.trainable = flag
-            for variable, one in zip(layer.variables, flags, strict=True):
-                variable.trainable = one
-        _forget_traces(model)
+        with flags_may_change(model):
+            for container, flag in reversed(containers):
+                container.trainable = flag
+            for layer, flag, flags in leaves:
+                set_flag(layer, flag)
+                for variable, one in zip(layer.variables, flags, strict=True):
+                    variable.trainable = one
 
 
-def _flagged(x: Any, where: Where, expect: int | None, flag: bool) -> Any:
+def _flagged(x: Any, where: Where, expect: int | None, flag: bool, bn: Flag | None) -> Any:
     graph = as_graph(x)
     with doing(f"{'thawing' if flag else 'freezing'} {graph.name!r}"):
-        chosen = _leaves_below(graph, selected(graph, where, expect))
-        if not any(call.weights for call in chosen.values()):
-            raise SurgeryError(f"none of the {len(chosen)} calls that match {where!r} has weights.")
+        flags = flags_for(graph, where, flag, bn, expect)
         if isinstance(x, Graph):
-            return _marked(graph, set(chosen), flag)
-        _open_containers(x, graph)
-        for layer in (op.layer for op in map(_op, chosen.values()) if op.weights):
-            layer.trainable = flag
-        _forget_traces(x)
+            return _marked(graph, flags)
+        set_flags(x, graph, flags)
         return x
+
+
+def flags_for(graph: Graph, where: Where, flag: bool, bn: Flag | None, expect: int | None = None) -> dict[str, Flag]:
+    """Returns the flags of the leaf layers that a selector means, by address.
+
+    Args:
+        graph: the network.
+        where: which calls; a nested model stands for all layers in it.
+        flag: for layers.
+        bn: for BatchNormalization layers; `None` leaves them out.
+        expect: how many calls must match.
+
+    Raises:
+        SurgeryError: nothing matches, or nothing that matches has weights.
+    """
+    chosen = {
+        address: call for address, call in _leaves_below(graph, selected(graph, where, expect)).items() if call.weights
+    }
+    if not chosen:
+        raise SurgeryError(f"nothing that matches {where!r} has weights.")
+    flags = {
+        address: bn if call.class_name.endswith("BatchNormalization") else flag for address, call in chosen.items()
+    }
+    return {address: one for address, one in flags.items() if one is not None}
+
+
+def set_flags(model: Any, graph: Graph, flags: dict[str, Flag]) -> None:
+    """Sets the flags of leaf layers of a live model in place, by their addresses in its graph."""
+    from surgery.normalization import set_flag
+    from surgery.retracing import flags_may_change
+
+    calls = dict(calls_at_every_depth(graph))
+    with flags_may_change(model):
+        _open_containers(model, graph)
+        for address, flag in flags.items():
+            set_flag(_op(calls[address]).layer, flag)
 
 
 def _leaves_below(graph: Graph, chosen: dict[str, Call]) -> dict[str, Call]:
@@ -104,15 +149,16 @@ def _leaves_below(graph: Graph, chosen: dict[str, Call]) -> dict[str, Call]:
     }
 
 
-def _marked(graph: Graph, addresses: set[str], flag: bool) -> Graph:
-    """Returns the graph with marks on the chosen leaves, the same on all calls of a layer."""
-    marks: dict[Any, dict[str, bool]] = {}
+def _marked(graph: Graph, flags: dict[str, Flag]) -> Graph:
+    """Returns the graph with marks on the chosen leaves, by address, the same on all calls of a layer."""
+    marks: dict[Any, dict[str, Flag]] = {}
     for call in graph:
         if call.op is not None:
             below = {"": call} if call.op.inner is None else dict(calls_at_every_depth(call.op.inner))
             for path, leaf in below.items():
-                if leaf.weights and f"{call.name}/{path}".rstrip("/") in addresses:
-                    marks.setdefault((call.op, call.layer), {})[_layer_path(path)] = flag
+                address = f"{call.name}/{path}".rstrip("/")
+                if leaf.weights and address in flags:
+                    marks.setdefault((call.op, call.layer), {})[_layer_path(path)] = flags[address]
 
     def marked(call: Call) -> Call:
         new = marks.get((call.op, call.layer))
@@ -149,10 +195,3 @@ def _open_containers(model: Any, graph: Graph) -> None:
             container.trainable = True
         for layer, flag in flags:
             layer.trainable = flag
-
-
-def _forget_traces(model: Any) -> None:
-    """Drops a compiled train function: Keras reads the flags once, when it is first traced (the trap of the classic
-    GAN)."""
-    if getattr(model, "train_function", None) is not None:
-        model.train_function = None

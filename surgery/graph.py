@@ -56,7 +56,7 @@ class Call:
         kwargs: keyword arguments, likewise. For an input: further arguments of `keras.Input` (`sparse`, `optional`).
         output: nested structure of `Spec`.
         flags: marks of `freeze` and `thaw` that `build` applies: the path of a leaf layer below this call (`""` for the
-            layer itself) -> trainable.
+            layer itself) -> trainable; `"affine"` for a BatchNormalization that trains with fixed statistics.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     output: Any = None
-    flags: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    flags: Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
 
     @property
     def layer(self) -> str:
@@ -109,7 +109,7 @@ class Call:
         if self.op is None:
             return False
         if self.op.inner is None:
-            return self.flags.get("", self.op.trainable)
+            return bool(self.flags.get("", self.op.trainable))
         below = (dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.op.inner)
         return any(call.trainable for call in below)
 
@@ -208,7 +208,7 @@ class Graph:
         return f"<Graph {printable(self.name)}: {len(self):,} calls, {self.params:,} parameters>"
 
 
-def flags_below(flags: Mapping[str, bool], layer: str) -> dict[str, bool]:
+def flags_below(flags: Mapping[str, bool | str], layer: str) -> dict[str, bool | str]:
     """Returns the marks of a nested call that concern one layer inside, by their paths below it."""
     return {
         path[len(layer) + 1 :]: flag for path, flag in flags.items() if path == layer or path.startswith(f"{layer}/")

@@ -21,7 +21,7 @@ class Standin:
 
     layer: Any
     name: str
-    flags: dict[str, bool]
+    flags: dict[str, bool | str]
 
 
 class LiveOp:

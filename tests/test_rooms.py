@@ -9,8 +9,8 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "waiting"],
-    ["graph", "activations"],
+    ["errors", "structure", "specs", "waiting", "activations", "normalization"],
+    ["graph", "retracing"],
     ["primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "filling", "matching", "refitting"],
@@ -18,6 +18,7 @@ FLOORS = [
     ["building"],
     ["doors", "pictures"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "wiring", "cookbook", "loading"],
+    ["training"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -1,0 +1,40 @@
+"""The flag of a layer: whether it trains, and for a BatchNormalization whether its statistics move.
+
+Keras has one flag, `trainable`, for both. The third state, gamma and beta train while mean and variance stay, has no
+name there: `base(x, training=False)` is meant to be it, and does not hold in `fit`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+AFFINE = "affine"  # the third state
+
+Flag = bool | str
+
+
+@keras.saving.register_keras_serializable(package="surgery")
+class FixedBatchNormalization(keras.layers.BatchNormalization):
+    """BatchNormalization that always uses its moving statistics and never changes them; gamma and beta may train.
+
+    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.1 (inference), in training too. Stock Keras opens a saved one
+    after `import surgery.normalization`.
+    """
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        return super().call(inputs, training=False, mask=mask)
+
+
+def set_flag(layer: Any, flag: Flag) -> None:
+    """Makes a layer trainable, frozen, or (`AFFINE`, for a BatchNormalization) trainable with fixed statistics."""
+    kinds = (keras.layers.BatchNormalization, FixedBatchNormalization)
+    if type(layer) in kinds:
+        object.__setattr__(layer, "__class__", kinds[flag == AFFINE])  # one has no state that the other lacks
+    layer.trainable = bool(flag)
+
+
+def flag_of(layer: Any) -> Flag:
+    """Returns the state of a layer, as `set_flag` takes it."""
+    return AFFINE if isinstance(layer, FixedBatchNormalization) and layer.trainable else layer.trainable
