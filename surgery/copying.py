@@ -8,6 +8,8 @@ graph twice gives the same layers twice.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,7 +17,7 @@ import keras
 
 from surgery.errors import SurgeryError, first_line
 from surgery.filling import Filling
-from surgery.graph import Call, Graph, Op
+from surgery.graph import Call, Graph, Op, flags_below
 from surgery.normalization import flag_of, set_flag
 from surgery.ops import Standin, StoredOp
 
@@ -80,10 +82,10 @@ class Copies:
             self._filling.follow(standin.layer)
         if not self._fresh or not has_variables(op.standins[0].layer):
             for standin in reversed(op.standins):
-                if standin.name == name and _agrees(standin, flags, stored=isinstance(op, StoredOp)):
+                if standin.name == name and _agrees(standin, flags, first=standin is op.standins[0]):
                     return standin
         source = op.standins[0].layer
-        layer = _renewed(source, name)
+        layer = self._copied(op, source, name, flags)
         self._filling.follow(layer)
         standin = Standin(layer, name, {})
         if isinstance(op, StoredOp) and op.standins[0].flags:  # its flags are those of another graph
@@ -91,6 +93,14 @@ class Copies:
         standin.flags = _apply(layer, flags)
         self._pending.append((op, standin, source))
         return standin
+
+    def _copied(self, op: Any, source: Any, name: str, flags: dict[str, bool | str]) -> Any:
+        """Returns a layer like `source`. A nested model that keeps its name is made anew of its layers: those that need
+        no copy are shared, and one that is used elsewhere too stays one layer."""
+        if op.inner is None or self._nested is None or name != op.name or isinstance(op, StoredOp):
+            return renewed(source, name)
+        calls = tuple(dataclasses.replace(one, flags=flags_below(flags, one.layer)) for one in op.inner)
+        return self._nested(dataclasses.replace(op.inner, calls=calls), name, self)
 
     def _from_stored(self, op: StoredOp, name: str) -> Any:
         if op.inner is not None and self._nested is not None and _has_source(op):
@@ -106,7 +116,8 @@ class Copies:
     def _finish(self) -> None:
         """Gives the copies, now built, the weights of their sources, and remembers them."""
         for op, standin, source in self._pending:
-            _give_weights(standin.layer, source)
+            if op.inner is None or self._nested is None or standin.name != op.name:
+                _give_weights(standin.layer, source)  # the others have layers that were copied one by one
             if not self._fresh:
                 op.standins.append(standin)
 
@@ -134,8 +145,9 @@ def leaf_at(layer: Any, path: str) -> Any:
     return layer
 
 
-def _agrees(standin: Standin, flags: Mapping[str, bool | str], stored: bool) -> bool:
-    if stored and set(standin.flags) != set(flags):
+def _agrees(standin: Standin, flags: Mapping[str, bool | str], first: bool) -> bool:
+    """Whether a layer that is there can stand for a call with marks: one made for the same, or the first as it is."""
+    if set(standin.flags) != set(flags) and not (first and not standin.flags):
         return False
     return all(flag_of(leaf_at(standin.layer, path)) == flag for path, flag in flags.items())
 
@@ -162,13 +174,21 @@ def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) ->
         raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error
 
 
-def _renewed(layer: Any, name: str) -> Any:
-    """Makes a new layer of the same class and configuration. The object was live, so its own code is trusted."""
-    scope = {type(part).__name__: type(part) for part in [layer, *_layers_below(layer)]}
+def renewed(layer: Any, name: str, **changed: Any) -> Any:
+    """Makes a new layer of the same class and configuration, but for its name and what else is given.
+
+    The object was live, so its own code is trusted.
+
+    Raises:
+        SurgeryError: it cannot be made from its configuration.
+    """
+    if type(layer) is keras.layers.Lambda:  # its code may use names that only it can see
+        shape, mask = layer._output_shape, layer.mask
+        return keras.layers.Lambda(layer.function, shape, mask, layer.arguments, name=name, dtype=layer.dtype_policy)
     try:
         stored: Any = keras.saving.serialize_keras_object(layer)
-        stored["config"] = {**stored["config"], "name": name}
-        with keras.saving.custom_object_scope({name: cls for name, cls in scope.items() if not _is_keras(cls)}):
+        stored["config"] = {**stored["config"], "name": name, **changed}
+        with keras.saving.custom_object_scope(_own_code(layer)):
             return keras.saving.deserialize_keras_object(stored, safe_mode=False)
     except Exception as error:
         raise SurgeryError(
@@ -177,12 +197,15 @@ def _renewed(layer: Any, name: str) -> Any:
         ) from error
 
 
-def _layers_below(layer: Any) -> list[Any]:
-    return [part for child in getattr(layer, "layers", ()) for part in [child, *_layers_below(child)]]
-
-
-def _is_keras(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == "keras"
+def _own_code(layer: Any) -> dict[str, Any]:
+    """Returns the classes and functions beside those of Keras that a layer, and the layers in it, are made of."""
+    found: dict[str, Any] = {}
+    for part in [layer, *getattr(layer, "_flatten_layers", list)()]:
+        for value in [part, *vars(part).values()]:
+            code = value if inspect.isfunction(value) else type(value)
+            if code.__module__.partition(".")[0] not in ("keras", "builtins"):
+                found[code.__name__] = code
+    return found
 
 
 def copy_values(variable: Any, source: Any) -> None:
@@ -196,3 +219,5 @@ def _give_weights(layer: Any, source: Any) -> None:
         raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
     for variable, value in zip(mine, theirs, strict=True):
         copy_values(variable, value)
+        if layer.trainable == source.trainable and variable.trainable != value.trainable:
+            variable.trainable = value.trainable

@@ -76,18 +76,17 @@ def frozen(model: Any, where: Where = "*") -> Iterator[Any]:
     from surgery.normalization import flag_of, set_flag
     from surgery.retracing import flags_may_change
 
-    graph = as_graph(model)
-    containers = [(one, one.trainable) for one in [model, *_containers(graph)]]
-    leaves = [(layer, flag_of(layer), [one.trainable for one in layer.variables]) for layer in _leaves_of(graph)]
+    as_graph(model)
+    before = [
+        (layer, flag_of(layer), [(one, one.trainable) for one in layer.variables]) for layer in model._flatten_layers()
+    ]
     try:
         yield freeze(model, where)
     finally:
         with flags_may_change(model):
-            for container, flag in reversed(containers):
-                container.trainable = flag
-            for layer, flag, flags in leaves:
+            for layer, flag, variables in before:  # from the outside in: the flag of a layer sets those below it
                 set_flag(layer, flag)
-                for variable, one in zip(layer.variables, flags, strict=True):
+                for variable, one in variables:
                     variable.trainable = one
 
 
@@ -151,14 +150,16 @@ def _leaves_below(graph: Graph, chosen: dict[str, Call]) -> dict[str, Call]:
 
 def _marked(graph: Graph, flags: dict[str, Flag]) -> Graph:
     """Returns the graph with marks on the chosen leaves, by address, the same on all calls of a layer."""
+    calls = dict(calls_at_every_depth(graph))
+    of_layer = {(calls[address].op, calls[address].layer): flag for address, flag in flags.items()}
     marks: dict[Any, dict[str, Flag]] = {}
     for call in graph:
         if call.op is not None:
             below = {"": call} if call.op.inner is None else dict(calls_at_every_depth(call.op.inner))
             for path, leaf in below.items():
-                address = f"{call.name}/{path}".rstrip("/")
-                if leaf.weights and address in flags:
-                    marks.setdefault((call.op, call.layer), {})[_layer_path(path)] = flags[address]
+                if (leaf.op, leaf.layer) in of_layer:
+                    place = (call.op, call.layer)
+                    marks.setdefault(place, {})[_layer_path(path)] = of_layer[leaf.op, leaf.layer]
 
     def marked(call: Call) -> Call:
         new = marks.get((call.op, call.layer))

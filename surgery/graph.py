@@ -69,7 +69,10 @@ class Call:
     @property
     def layer(self) -> str:
         """The name of the layer that is called: the address without `@1`."""
-        return re.sub(r"@\d+$", "", self.name)
+        if "@" not in self.name:
+            return self.name
+        own = "" if self.op is None else self.op.name  # which may itself end so
+        return own if re.fullmatch(rf"{re.escape(own)}(@\d+)?", self.name) else re.sub(r"@\d+$", "", self.name)
 
     @property
     def class_name(self) -> str:
@@ -102,6 +105,12 @@ class Call:
     def parents(self) -> list[Ref]:
         """The tensors that the call takes, in order."""
         return [leaf for leaf in leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Ref)]
+
+    @property
+    def given(self) -> list[Ref]:
+        """The tensors that the call works on, each once: its parents without a mask."""
+        values = (self.args, {key: value for key, value in self.kwargs.items() if key != "mask"})
+        return list(dict.fromkeys(leaf for leaf in leaves(values) if isinstance(leaf, Ref)))
 
     @property
     def trainable(self) -> bool:
@@ -161,12 +170,14 @@ class Graph:
 
     def __getitem__(self, address: str | Ref) -> Call:
         name = address.call if isinstance(address, Ref) else address
+        if not isinstance(name, str):
+            raise SurgeryError(f"a call of {self.name!r} is asked for by its address, a text, not by {name!r}.")
         if name not in self._position:
             raise SurgeryError(f"no call {name!r} in {self.name!r}.{nearest(name, self._position)}")
         return self.calls[self._position[name]]
 
     def __contains__(self, address: object) -> bool:
-        return address in self._position
+        return isinstance(address, str) and address in self._position
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)
@@ -186,8 +197,10 @@ class Graph:
 
     @property
     def weights(self) -> list[Weight]:
-        """The variables of all layers; those of a shared layer once."""
-        return [weight for call in one_call_per_op(self.calls) for weight in call.weights]
+        """The variables of all layers at every depth; those of a shared layer once."""
+        found: dict[Any, tuple[Weight, ...]] = {}
+        _collect(self, found)
+        return [weight for weights in found.values() for weight in weights]
 
     def spec(self, ref: Ref) -> Spec:
         """Returns shape and dtype of one tensor."""
@@ -195,6 +208,11 @@ class Graph:
         if not 0 <= ref.index < len(specs):
             raise SurgeryError(f"{ref.call!r} in {self.name!r} has {len(specs)} outputs; there is no {ref}.")
         return specs[ref.index]
+
+    def address(self, ref: Ref) -> str:
+        """Returns the selector that means one tensor alone: `x@0` for the first call of several, `x#0` of outputs."""
+        name = f"{ref.call}@0" if f"{ref.call}@1" in self else ref.call
+        return f"{name}#{ref.index}" if len(self[ref].specs) > 1 else name
 
     def __str__(self) -> str:
         ends = " + ".join(str(self.spec(ref)) for ref in leaves(self.inputs))
@@ -213,6 +231,15 @@ def flags_below(flags: Mapping[str, bool | str], layer: str) -> dict[str, bool |
     return {
         path[len(layer) + 1 :]: flag for path, flag in flags.items() if path == layer or path.startswith(f"{layer}/")
     }
+
+
+def _collect(graph: Graph, found: dict[Any, tuple[Weight, ...]], owner: str = "") -> None:
+    for call in graph:
+        if call.op is not None and call.op.inner is not None:
+            renamed = call.layer != call.op.name  # a nested model under another name has layers of its own
+            _collect(call.op.inner, found, f"{owner}/{call.layer}" if renamed else owner)
+        elif call.op is not None:
+            found.setdefault((owner, call.op, call.layer), call.op.weights)
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class LiveOp:
 
     @property
     def trainable(self) -> bool:
-        return bool(self.layer.trainable) and any(weight.trainable for weight in self.weights)
+        return bool(getattr(self.layer, "trainable", True)) and any(weight.trainable for weight in self.weights)
 
     @property
     def frozen(self) -> bool:

@@ -33,7 +33,16 @@ class Scope(Walk):
             return address in self.narrow
         if name in ("params", "trainable"):
             return getattr(call, name)
+        if name not in self.known:
+            near = nearest(name, self.known)
+            raise SurgeryError(f"no call of {self.graph.name!r} has an attribute {name!r}.{near}")
         return call.config.get(name)
+
+    @functools.cached_property
+    def known(self) -> frozenset[str]:
+        """The attributes that a call of the network can be asked for."""
+        keys = {key for call in self.calls.values() for key in call.config}
+        return frozenset(keys | {"stride", "narrow", "params", "trainable"})
 
 
 class Selector:
@@ -128,6 +137,8 @@ def _no_match(text: str, scope: Scope) -> str:
     if text.startswith((":", "[")):
         classes = dict.fromkeys(call.class_name for call in scope.calls.values())
         near = nearest(text[1:].partition("[")[0], classes) if text.startswith(":") else ""
-        return f"no call matches {text!r} in {name!r}.{near or f' Its classes: {listing(classes, 12)}.'}"
+        return (
+            f"no call matches {text!r} in {name!r}.{near or f' Its classes: {listing(map(printable, classes), 12)}.'}"
+        )
     near = nearest(text, scope.calls) or f" Its addresses: {listing(map(printable, scope.calls), 6)}."
     return f"no call matches {text!r} in {name!r}.{near} `surgery inspect {name}` lists all {len(scope.graph):,}."

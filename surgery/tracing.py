@@ -86,7 +86,8 @@ def trace(model: Any) -> Graph:
 def _plain(model: Any) -> Any:
     """Returns the same graph as a model that `clone_model` neither compiles nor makes by the user's own class."""
     if isinstance(model, keras.Sequential):
-        return model_of(model.inputs[0], model.outputs[0], model.name)
+        outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
+        return model_of(model.inputs[0], outputs, model.name)
     if type(model) is functional_class() and not model.compiled:
         return model
     return model_of(model.input, model.output, model.name)

@@ -11,10 +11,10 @@ nothing is an error that names the nearest addresses, so a misspelt selector nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from surgery.errors import SurgeryError, listing
+from surgery.errors import SurgeryError, first_line, listing
 from surgery.grammar import GRAMMAR, parse
 from surgery.graph import Call, Graph
 from surgery.selectors import Atom, Combined, Scope, Selector
@@ -40,8 +40,16 @@ def selector(where: Where) -> Selector:
     if hasattr(where, "get_config"):
         return Atom(getattr(where, "name", repr(where)), lambda address, scope: _applies(scope.calls[address], where))
     if callable(where):
-        return Atom(getattr(where, "__name__", repr(where)), lambda address, scope: bool(where(scope.calls[address])))
+        return Atom(getattr(where, "__name__", repr(where)), lambda address, scope: _holds(where, scope.calls[address]))
     raise SurgeryError(f"a selector was expected, not {where!r} ({type(where).__name__}). {GRAMMAR}")
+
+
+def _holds(predicate: Callable[[Call], Any], call: Call) -> bool:
+    try:
+        return bool(predicate(call))
+    except Exception as error:
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise SurgeryError(f"the predicate failed at {call}: {what}. It is asked of every call.") from error
 
 
 def _is_a(call: Call, cls: type) -> bool:
@@ -60,8 +68,11 @@ def selected(graph: Graph, where: Where, expect: int | None = None) -> dict[str,
         SurgeryError: nothing matches, a part of the selector matches nothing, or the count is not `expect`.
     """
     scope = Scope(graph)
-    chosen = selector(where)
-    found = chosen.addresses(scope)
+    try:
+        chosen = selector(where)
+        found = chosen.addresses(scope)
+    except RecursionError as error:
+        raise SurgeryError("the selector is nested too deeply.") from error
     if not found:
         raise SurgeryError(f"no call matches {chosen!r} in {graph.name!r}; each part of it matches something.")
     if expect is not None and len(found) != expect:
@@ -77,13 +88,19 @@ def tensors(graph: Graph, where: Where, expect: int | None = None) -> list[Ref]:
     A `Ref` into a nested model carries the full address of its call.
     """
     calls = selected(graph, where)
-    scope, wanted = Scope(graph), {}
-    for atom in _indexed_atoms(selector(where)):
-        for address in atom.addresses(scope):
-            wanted.setdefault(address, []).append(atom.index)
+    scope = Scope(graph)
+    wanted: dict[str, set[int]] = {}
+    for member in _members(selector(where)):
+        indices: dict[str, list[int]] = {}
+        for atom in _indexed_atoms(member):
+            for address in atom.addresses(scope):
+                indices.setdefault(address, []).append(atom.index or 0)
+        for address in member.addresses(scope):
+            every = range(len(calls[address].specs)) if address in calls else ()
+            wanted.setdefault(address, set()).update(indices.get(address, every))
     found = []
     for address, call in calls.items():
-        for index in sorted(set(wanted.get(address, range(len(call.specs))))):
+        for index in sorted(wanted.get(address, ())):
             if index >= len(call.specs):
                 raise SurgeryError(
                     f"{address!r} in {graph.name!r} has {len(call.specs)} outputs; there is no #{index}."
@@ -95,6 +112,13 @@ def tensors(graph: Graph, where: Where, expect: int | None = None) -> list[Ref]:
             f"{where!r} means {len(found)} tensors of {graph.name!r}, where {expect} is wanted: {listing(names)}."
         )
     return found
+
+
+def _members(chosen: Selector) -> Iterable[Selector]:
+    """Returns the parts of a union, each of which says by itself which outputs it means."""
+    if isinstance(chosen, Combined) and chosen.sign == ",":
+        return [member for part in chosen.parts for member in _members(part)]
+    return [chosen]
 
 
 def _indexed_atoms(chosen: Selector) -> Iterable[Atom]:

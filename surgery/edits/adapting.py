@@ -26,13 +26,24 @@ def fits(given: Spec, wanted: Spec) -> bool:
     )
 
 
-def recipe_for(given: Spec, wanted: Spec) -> list[tuple[str, tuple[Any, ...]]] | None:
+Steps = list[tuple[str, tuple[Any, ...]]]
+
+
+def recipe_for(given: Spec, wanted: Spec, channels_first: bool = False) -> Steps | None:
     """Returns the Keras layers, `(class name, arguments)`, that turn one shape into the other, or `None` if none do.
 
     Pictures are pooled to vectors, or resized and given their channels by a 1 x 1 convolution; the last axis of
     anything else goes through a Dense layer.
+
+    Args:
+        given: what there is.
+        wanted: what is wanted.
+        channels_first: whether pictures are `(batch, channels, height, width)`.
     """
-    steps: list[tuple[str, tuple[Any, ...]]] = []
+    if channels_first and max(len(given.sides), len(wanted.sides)) == 4:
+        moved = [Spec(_last(spec.shape), spec.dtype) for spec in (given, wanted)]
+        return recipe_for(moved[0], moved[1])
+    steps: Steps = []
     if given.shape is None or wanted.shape is None or "float" not in given.dtype or "float" not in wanted.dtype:
         return None
     shape = list(given.shape)
@@ -51,17 +62,29 @@ def recipe_for(given: Spec, wanted: Spec) -> list[tuple[str, tuple[Any, ...]]] |
     return steps
 
 
-def advice(given: Spec, wanted: Spec) -> str:
+def _last(shape: Any) -> Any:
+    """Returns a shape of a picture with its channels last."""
+    return (shape[0], *shape[2:], shape[1]) if shape is not None and len(shape) == 4 else shape
+
+
+def channels_come_first(graph: Graph) -> bool:
+    """Whether a layer of the network takes pictures with their channels first."""
+    return any(call.config.get("data_format") == "channels_first" for call in graph)
+
+
+def advice(given: Spec, wanted: Spec, channels_first: bool = False) -> str:
     """Returns the sentence that says what would fit."""
-    steps = recipe_for(given, wanted)
+    steps = recipe_for(given, wanted, channels_first)
     if not steps:
         return ""
     layers = ", ".join(f"{name}({', '.join(map(str, arguments))})" for name, arguments in steps)
     return f" {layers} between them would fit: adapt=True puts it in."
 
 
-def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool) -> Graph:
+def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool, host: Graph) -> Graph:
     """Returns a part with one output, followed by an adapter to `wanted` when it needs one and `adapt` allows it.
+
+    The adapter has the layout, channels first or last, of the network `host` that the part goes into.
 
     Raises:
         SurgeryError: the shapes differ and no adapter was asked for, or none makes them fit.
@@ -72,12 +95,16 @@ def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool) -> Graph:
     given = piece.spec(ref)
     if fits(given, wanted):
         return piece
-    steps = recipe_for(given, wanted)
+    first = channels_come_first(host)
+    steps = recipe_for(given, wanted, first)
     if not adapt or not steps:
-        raise SurgeryError(f"{ref} is {given}; at {at} {wanted} is wanted.{advice(given, wanted)}")
+        raise SurgeryError(f"{ref} is {given}; at {at} {wanted} is wanted.{advice(given, wanted, first)}")
     import keras
 
-    layers = [getattr(keras.layers, name)(*arguments) for name, arguments in steps]
+    layout = {"data_format": "channels_first" if first else "channels_last"}
+    layers = [
+        getattr(keras.layers, name)(*arguments, **({} if name == "Dense" else layout)) for name, arguments in steps
+    ]
     grown, output = attach(piece, part_graph(layers, given), [ref])
     note = f"adapter at {at}: {' + '.join(name for name, _ in steps)} from {given} to {wanted}"
     return dataclasses.replace(grown, outputs=output, notes=(*piece.notes, note))
@@ -93,6 +120,6 @@ def fitted(graph: Graph, given: Ref, wanted: Spec, at: str, adapt: bool) -> tupl
 
     if fits(graph.spec(given), wanted):
         return graph, given
-    piece = adapted(part_graph(lambda x: x, graph.spec(given)), wanted, at, adapt)
+    piece = adapted(part_graph(lambda x: x, graph.spec(given)), wanted, at, adapt, graph)
     grown, output = attach(graph, piece, [given])
     return grown, leaves(output)[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from surgery.doors import as_graph, build, edit
@@ -43,6 +43,8 @@ def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = N
     """
     with doing(f"tapping {graph.name!r}"):
         if isinstance(where, Mapping):
+            if not where:
+                raise SurgeryError("{} names no tensor.")
             names = list(where)
             refs = [tensors(graph, one, expect=1)[0] for one in where.values()]
         else:
@@ -95,6 +97,8 @@ def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
     """
     graph = as_graph(x)
     with doing(f"splitting {graph.name!r}"):
+        if at is None:
+            raise SurgeryError("at= says which tensors.")
         graph, (middle,) = resolved(graph, [at], expect)
         front = prune(dataclasses.replace(graph, outputs=middle))
         back = _entered(graph, middle)
@@ -143,13 +147,15 @@ def resolved(graph: Graph, ends: list[Any], expect: int | None = None) -> tuple[
 
 def _tensors_of(graph: Graph, where: Any, expect: int | None) -> Any:
     if isinstance(where, (Mapping, list)):
+        if not where:
+            raise SurgeryError(f"{where!r} names no tensor.")
         if expect not in (None, len(where)):
             raise SurgeryError(f"{where!r} names {len(where)} tensors, not {expect}.")
         if isinstance(where, Mapping):
             return {name: tensors(graph, one, expect=1)[0] for name, one in where.items()}
         return [tensors(graph, one, expect=1)[0] for one in where]
     one_name = isinstance(where, str) and re.fullmatch(r"[\w\-@/.#]+", where) and ".." not in where
-    refs = tensors(graph, where, expect=expect or (1 if one_name else None))
+    refs = tensors(graph, where, expect=expect if expect is not None else 1 if one_name else None)
     return refs[0] if len(refs) == 1 else refs
 
 
@@ -161,6 +167,9 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     kept = [call for call in graph if call.name not in front]
     layers = {call.layer for call in kept}
     names = entry if isinstance(entry, dict) else _input_names(refs, layers)
+    refuse_input_names(names)
+    if len(set(refs)) < len(refs):
+        raise SurgeryError(f"one tensor cannot be two inputs: {listing(map(str, refs))}.")
     clash = sorted(layers & set(names))
     if clash:
         raise SurgeryError(f"an input cannot be called {clash[0]!r}: a layer of that name is left.")
@@ -174,6 +183,17 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     elif staying:
         entries = leaves(entries) + staying
     return ordered(dataclasses.replace(moved, inputs=entries))
+
+
+def refuse_input_names(names: Iterable[Any]) -> None:
+    """Refuses names that Keras, or an address, cannot have.
+
+    Raises:
+        SurgeryError: one is no text, is empty, or has a `/`, `#`, or ends in `@1`.
+    """
+    for name in names:
+        if not isinstance(name, str) or not name or re.search(r"[/#]|@\d+$", name):
+            raise SurgeryError(f"an input cannot be called {name!r}: a text without '/', '#' and '@' is wanted.")
 
 
 def _input_names(refs: list[Ref], taken: set[str]) -> dict[str, Ref]:
@@ -211,12 +231,12 @@ def _refuse_open_cut(graph: Graph, refs: list[Ref]) -> None:
     if missed:
         lines = "\n".join(f"  {ref}  {graph.spec(ref)}  {_need(graph, ref, refs)}" for ref in missed)
         count = f"{len(missed)} more tensor{'s' if len(missed) > 1 else ''}"
-        closing = ", ".join(map(str, crossing))
+        closing = ", ".join(map(graph.address, crossing))
         raise SurgeryError(
             f"entering at {', '.join(map(str, refs))} leaves {count} crossing the cut:\n{lines}\nThe cut is closed by "
             f"inputs={closing!r}."
         )
-    idle = [str(ref) for ref in refs if ref not in crossing]
+    idle = [graph.address(ref) if ref.call in graph else str(ref) for ref in refs if ref not in crossing]
     if idle:
         raise SurgeryError(f"nothing beyond the cut needs {', '.join(idle)}: leave it out of inputs=.")
 

@@ -8,12 +8,12 @@ from typing import Any
 from surgery.doors import edit
 from surgery.edits.adapting import fitted
 from surgery.edits.ends import resolved
-from surgery.edits.parts import attach, part_graph
+from surgery.edits.parts import attach, in_order_of, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Graph
 from surgery.primitives import ordered, prune
 from surgery.specs import Spec
-from surgery.structure import leaves, packed, rebuilt
+from surgery.structure import leaves, rebuilt
 
 
 @edit
@@ -50,6 +50,8 @@ def graft(
     with doing(f"grafting onto {graph.name!r} at {place}"):
         graph, feeds = _feeds(graph, at, expect)
         old = graph.outputs
+        if isinstance(part, Graph):
+            feeds = in_order_of(part, feeds)
         if adapt:
             graph, feeds = _adapted_to(part, graph, feeds)
         specs = rebuilt(graph.spec, feeds)
@@ -77,11 +79,10 @@ def _adapted_to(part: Any, graph: Graph, feeds: Any) -> tuple[Graph, Any]:
     wanted = _wanted(part)
     if wanted is None or len(wanted) != len(leaves(feeds)):
         return graph, feeds
-    found = []
-    for ref, spec in zip(leaves(feeds), wanted, strict=True):
-        graph, ref = fitted(graph, ref, spec, f"{part.name!r}", adapt=True)
-        found.append(ref)
-    return graph, packed(feeds, found)
+    new = {}
+    for ref, spec in zip(in_order_of(part, feeds), wanted, strict=True):
+        graph, new[ref] = fitted(graph, ref, spec, f"{part.name!r}", adapt=True)
+    return graph, rebuilt(new.__getitem__, feeds)
 
 
 def _wanted(part: Any) -> list[Spec] | None:

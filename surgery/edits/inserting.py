@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import edit
-from surgery.edits.adapting import adapted, advice, fits
+from surgery.edits.adapting import adapted, advice, channels_come_first, fits
 from surgery.edits.nesting import reached
 from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
@@ -51,13 +51,15 @@ def insert(
     """
     if sum(place is not None for place in (after, before, between)) != 1:
         raise SurgeryError("insert takes one of after=, before= and between=.")
+    if between is not None and not (isinstance(between, (tuple, list)) and len(between) == 2):
+        raise SurgeryError(f"between=(tensor, call) names an edge, not {between!r}.")
     with doing(f"inserting into {graph.name!r}"):
         edges, graph = _edges(graph, after, before, between, expect)
         for tensor, users in edges:
             spec = graph.spec(tensor)
             if tensor not in graph.consumers and tensor not in leaves(graph.outputs):
                 raise SurgeryError(f"nothing uses {tensor}; a part after it would be dropped.")
-            piece = adapted(part_graph(part, spec), spec, str(tensor), adapt)
+            piece = adapted(part_graph(part, spec), spec, str(tensor), adapt, graph)
             had = {call.name for call in graph}
             grown, output = attach(graph, piece, [tensor])
             untouched = {call.name for call in grown if call.name not in (users if users is not None else had)}
@@ -74,10 +76,10 @@ def _edges(
     if after is not None:
         graph, refs = reached(graph, tensors(graph, after, expect))
         return [(ref, None) for ref in refs], graph
-    graph, calls = matched_calls(graph, before if before is not None else between[1], expect)
     if before is not None:
+        graph, calls = matched_calls(graph, before, expect)
         return [(_only_parent(call), {call.name}) for call in calls], graph
-    (source,) = tensors(graph, between[0], expect=1)
+    graph, calls, (source,) = matched_calls_and(graph, between[1], [between[0]], expect)
     users = {call.name for call in calls if source in call.parents}
     if not users:
         taken = listing(map(str, dict.fromkeys(ref for call in calls for ref in call.parents)))
@@ -87,15 +89,24 @@ def _edges(
 
 def matched_calls(graph: Graph, where: Where, expect: int | None) -> tuple[Graph, list[Call]]:
     """Returns the matched calls, in a graph in which they are no longer nested."""
+    graph, calls, _ = matched_calls_and(graph, where, [], expect)
+    return graph, calls
+
+
+def matched_calls_and(
+    graph: Graph, where: Where, others: list[Where], expect: int | None
+) -> tuple[Graph, list[Call], list[Ref]]:
+    """Returns the matched calls and one tensor for each of `others`, all in one graph in which none is nested."""
     found = list(dict.fromkeys(Ref(ref.call) for ref in tensors(graph, where)))
     if expect is not None and len(found) != expect:
         raise SurgeryError(f"{where!r} matches {len(found)} calls, not {expect}: {listing(map(str, found))}.")
-    graph, refs = reached(graph, found)
-    return graph, [graph[ref] for ref in refs]
+    further = [tensors(graph, other, expect=1)[0] for other in others]
+    graph, refs = reached(graph, found + further)
+    return graph, [graph[ref] for ref in refs[: len(found)]], refs[len(found) :]
 
 
 def _only_parent(call: Call) -> Ref:
-    parents = list(dict.fromkeys(call.parents))
+    parents = call.given
     if len(parents) != 1:
         taken = listing(map(str, parents)) or "none"
         raise SurgeryError(f"{call.name!r} takes {len(parents)} tensors ({taken}); between=(tensor, call) says which.")
@@ -122,8 +133,8 @@ def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, ex
     False
     """
     with doing(f"removing {where!r} from {graph.name!r}"):
-        graph, calls = matched_calls(graph, where, expect)
-        stands_in = tensors(graph, to, expect=1)[0] if to is not None else None
+        graph, calls, instead = matched_calls_and(graph, where, [] if to is None else [to], expect)
+        stands_in = instead[0] if instead else None
         for name in [call.name for call in calls]:
             graph = _bypassed(graph, graph[name], stands_in, adapt)
         return ordered(graph)
@@ -137,7 +148,7 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> G
             f"{call.name!r} makes {len(call.specs)} tensors; nothing that it is given can stand for all."
         )
     if stands_in is None:
-        parents = list(dict.fromkeys(call.parents))
+        parents = call.given
         if len(parents) != 1:
             raise SurgeryError(f"{call.name!r} takes {listing(map(str, parents))}; say to= which of them stands in.")
         stands_in = parents[0]
@@ -147,8 +158,10 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> G
     if fits(given, wanted):
         return _without(substitute(graph, {Ref(call.name): stands_in}), call)
     if not adapt:
-        raise SurgeryError(f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted)}")
-    piece = adapted(part_graph(lambda x: x, given), wanted, call.name, adapt=True)
+        raise SurgeryError(
+            f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted, channels_come_first(graph))}"
+        )
+    piece = adapted(part_graph(lambda x: x, given), wanted, call.name, True, graph)
     grown, output = attach(_without(graph, call), piece, [stands_in])
     return substitute(grown, {Ref(call.name): leaves(output)[0]})
 

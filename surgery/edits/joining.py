@@ -8,13 +8,15 @@ from typing import Any
 
 from surgery.doors import as_graph, build, edit
 from surgery.edits.adapting import fitted
+from surgery.edits.ends import refuse_input_names
 from surgery.edits.inserting import matched_calls
-from surgery.edits.nesting import next_call
+from surgery.edits.nesting import next_call, reached
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph
 from surgery.primitives import check, ordered, prune, rename
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
+from surgery.walking import calls_at_every_depth
 from surgery.where import Where, tensors
 
 
@@ -46,7 +48,9 @@ def join(
     """
     left, right = as_graph(a), as_graph(b)
     with doing(f"joining {left.name!r} and {right.name!r}"):
-        fed = _fed(left, right, wires)
+        if not isinstance(prefix, str):
+            raise SurgeryError(f"prefix={prefix!r}: a text that goes before names is wanted.")
+        left, fed = _fed(left, right, wires)
         ends = set(fed.values())
         for name, ref in fed.items():
             left, fed[name] = fitted(left, ref, right[name].specs[0], f"{name!r} of {right.name!r}", adapt)
@@ -63,16 +67,23 @@ def join(
             if Ref(call.name) not in swap
         ]
         staying = [ref for ref in leaves(right.inputs) if ref not in swap]
-        outputs = [ref for ref in leaves(left.outputs) if keep or ref not in ends]
+        outputs = _left_over(left.outputs, set() if keep else ends)
         joined = Graph(
             left.name,
             (*left.calls, *moved),
             _together(left.inputs, staying, right.inputs),
-            _together(outputs or None, leaves(right.outputs), right.outputs),
+            _together(outputs or None, [look(ref) for ref in leaves(right.outputs)], rebuilt(look, right.outputs)),
             left.notes + right.notes,
         )
         joined = ordered(check(joined))
     return joined if isinstance(a, Graph) or isinstance(b, Graph) else build(joined)
+
+
+def _left_over(outputs: Any, ends: set[Ref]) -> Any:
+    """Returns the outputs that feed nothing: of a dict a dict, else a list."""
+    if isinstance(outputs, dict):
+        return {key: one for key, one in outputs.items() if not ends & set(leaves(one))}
+    return [ref for ref in leaves(outputs) if ref not in ends]
 
 
 def _refuse_clash(left: Graph, calls: list[Call], name: str, prefix: str) -> None:
@@ -83,7 +94,10 @@ def _refuse_clash(left: Graph, calls: list[Call], name: str, prefix: str) -> Non
         raise SurgeryError(f"both have {listing(clash, 4)}. prefix={free!r} tells them apart.")
 
 
-def _fed(left: Graph, right: Graph, wires: Mapping[str, Where] | None) -> dict[str, Ref]:
+def _fed(left: Graph, right: Graph, wires: Mapping[str, Where] | None) -> tuple[Graph, dict[str, Ref]]:
+    """Returns the tensor of the left network that feeds each input of the right one, in a graph where it is at hand."""
+    if wires is not None and not isinstance(wires, Mapping):
+        raise SurgeryError(f"wires={wires!r}: a dict, input of {right.name!r} -> tensor of {left.name!r}, is wanted.")
     entries = [ref.call for ref in leaves(right.inputs)]
     if wires is None:
         ends = leaves(left.outputs)
@@ -94,8 +108,9 @@ def _fed(left: Graph, right: Graph, wires: Mapping[str, Where] | None) -> dict[s
         unknown = [name for name in wires if name not in entries]
         if unknown:
             raise SurgeryError(f"{right.name!r} has no input {unknown[0]!r}; its inputs are {listing(entries)}.")
-        fed = {name: tensors(left, where, expect=1)[0] for name, where in wires.items()}
-    return fed
+        left, refs = reached(left, [tensors(left, where, expect=1)[0] for where in wires.values()])
+        fed = dict(zip(wires, refs, strict=True))
+    return left, fed
 
 
 def _together(mine: Any, theirs: list[Ref], structure: Any) -> Any:
@@ -136,7 +151,10 @@ def share(graph: Graph, inputs: Sequence[str]) -> Graph:
         entries = leaves(graph.inputs)
         if len(entries) != 1:
             raise SurgeryError(f"it has {len(entries)} inputs, {listing(map(str, entries))}; one is wanted.")
+        if isinstance(inputs, str) or not isinstance(inputs, Sequence):
+            raise SurgeryError(f"inputs= is a list of names, not {inputs!r}.")
         names = list(inputs)
+        refuse_input_names(names)
         taken = {call.layer for call in graph if call.op is not None}
         bad = [name for name in names if name in taken or names.count(name) > 1]
         if len(names) < 2 or bad:
@@ -171,9 +189,13 @@ def unshare(graph: Graph, where: Where, expect: int | None = None) -> Graph:
     with doing(f"unsharing {where!r} in {graph.name!r}"):
         graph, calls = matched_calls(graph, where, expect)
         for call in calls:
-            others = [one.name for one in graph if one.layer == call.layer and one.name != call.name]
+            others = [
+                one for _, one in calls_at_every_depth(graph) if one.op == call.op and one is not graph[call.name]
+            ]
             if not others:
                 raise SurgeryError(f"the layer of {call.name!r} is called once.")
+            if all(one.layer != call.layer for one in others):
+                continue  # the others were given copies just now; this one keeps the layer
             taken, count = {one.layer for one in graph}, 1
             while f"{call.layer}_{count}" in taken:
                 count += 1

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from surgery.doors import edit
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph, Op, flags_below
 from surgery.primitives import substitute
-from surgery.specs import Ref
+from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
 from surgery.where import Where, selected
 
@@ -33,18 +34,27 @@ def inline(graph: Graph, where: Where = "**", expect: int | None = None) -> Grap
         SurgeryError: no nested model matches.
     """
     with doing(f"inlining {where!r} in {graph.name!r}"):
-        nested = [name for name, call in selected(graph, where, expect).items() if _inner(call) is not None]
-        if not nested:
+        chosen = [name for name, call in selected(graph, where, expect).items() if _inner(call) is not None]
+        if not chosen:
             raise SurgeryError(
                 f"no nested model matches; those of {graph.name!r}: {listing(_nested(graph)) or 'none'}."
             )
-        waiting = [name for name in _nested(graph) if any(one.split("/")[0] == name for one in nested)]
+        waiting = [(name, name in chosen, _below(chosen, name)) for name in _nested(graph)]
         while waiting:
-            graph, places = dissolve(graph, waiting.pop(0))
-            waiting.extend(
-                ref.call for ref in places.values() if _inner(graph[ref]) is not None and ref.call not in waiting
-            )
+            name, whole, inside = waiting.pop(0)
+            if not whole and not inside:
+                continue
+            nested = _nested(_inner(graph[name]) or graph)
+            graph, moved = dissolve(graph, name)
+            waiting += [
+                (moved(Ref(f"{name}/{one}")).call, whole or one in inside, _below(inside, one)) for one in nested
+            ]
         return graph
+
+
+def _below(addresses: list[str], name: str) -> list[str]:
+    """Returns the addresses inside a nested call, without its name."""
+    return [address.removeprefix(f"{name}/") for address in addresses if address.startswith(f"{name}/")]
 
 
 def _inner(call: Call) -> Graph | None:
@@ -59,34 +69,30 @@ def reached(graph: Graph, refs: list[Ref]) -> tuple[Graph, list[Ref]]:
     """Dissolves the nested models that hold any of the tensors; returns the new graph and the tensors' new
     addresses."""
     refs = list(refs)
-    while True:
-        hidden = next((ref.call for ref in refs if ref.call not in graph), None)
-        if hidden is None:
-            return graph, refs
-        container = hidden.split("/")[0]
-        graph, places = dissolve(graph, container)
-        for position, ref in enumerate(refs):
-            outer, _, path = ref.call.partition("/")
-            if outer == container and path:
-                first, slash, rest = path.partition("/")
-                place = places[first]
-                refs[position] = Ref(place.call + slash + rest, place.index + ref.index)
+    while (hidden := next((ref.call for ref in refs if ref.call not in graph), None)) is not None:
+        graph, moved = dissolve(graph, hidden.split("/")[0])
+        refs = [moved(ref) for ref in refs]
+    return graph, refs
 
 
-def dissolve(graph: Graph, name: str) -> tuple[Graph, dict[str, Ref]]:
-    """Returns the graph with one nested call replaced by the calls inside, and where each inner call is now.
+def dissolve(graph: Graph, name: str) -> tuple[Graph, Callable[[Ref], Ref]]:
+    """Returns the graph with one nested call replaced by the calls inside, and a function: address -> new address.
 
-    An inner input is where the tensor is that the nested model was given.
+    An inner input is where the tensor is that the nested model was given, as the inner input takes it: Keras casts it
+    and adjusts its rank, and so do calls that are put in where it is needed.
     """
     outer = graph[name]
     inner = _inner(outer)
     if inner is None:
         raise SurgeryError(f"{name!r} is a {outer.class_name}, not a nested model.")
     names = _new_names(graph, outer, inner)
-    moved = dict(zip(leaves(inner.inputs), _feeds(outer, inner), strict=True))
+    entries = leaves(inner.inputs)
+    before = len(graph)
+    graph, feeds = _as_taken(graph, _feeds(outer, inner), [inner.spec(ref) for ref in entries])
+    given = dict(zip(entries, feeds, strict=True))
 
     def look(leaf: Any) -> Any:
-        return moved.get(leaf) or Ref(names[leaf.call], leaf.index) if isinstance(leaf, Ref) else leaf
+        return given.get(leaf) or Ref(names[leaf.call], leaf.index) if isinstance(leaf, Ref) else leaf
 
     flags = dict(outer.flags)
     calls = tuple(
@@ -101,10 +107,47 @@ def dissolve(graph: Graph, name: str) -> tuple[Graph, dict[str, Ref]]:
         if call.op is not None
     )
     position = [call.name for call in graph].index(name)
-    opened = dataclasses.replace(graph, calls=graph.calls[:position] + calls + graph.calls[position + 1 :])
+    new = graph.calls[before:]
+    opened = dataclasses.replace(graph, calls=graph.calls[:position] + new + calls + graph.calls[position + 1 : before])
     outputs = dict(zip(outer.refs, map(look, leaves(inner.outputs)), strict=True))
-    places = {call.name: look(Ref(call.name)) for call in inner}
-    return substitute(opened, outputs), places
+
+    def moved(ref: Ref) -> Ref:
+        container, _, path = ref.call.partition("/")
+        if container != name:
+            return ref
+        if not path:
+            return outputs[ref]
+        first, slash, rest = path.partition("/")
+        place = look(Ref(first))
+        return Ref(place.call + slash + rest, place.index + ref.index)
+
+    return substitute(opened, outputs), moved
+
+
+def _as_taken(graph: Graph, feeds: list[Ref], wanted: list[Spec]) -> tuple[Graph, list[Ref]]:
+    """Returns the tensors as the inputs of a nested model take them; calls that cast or reshape come last."""
+    found = []
+    for ref, spec in zip(feeds, wanted, strict=True):
+        given = graph.spec(ref)
+        more = len(spec.sides) - len(given.sides) if None not in (spec.shape, given.shape) else 0
+        if given.dtype != spec.dtype or more:
+            from surgery.edits.parts import attach, part_graph
+
+            graph, output = attach(graph, part_graph(_adjustment(spec.dtype, more), given), [ref])
+            ref = leaves(output)[0]
+        found.append(ref)
+    return graph, found
+
+
+def _adjustment(dtype: str, more: int) -> Callable[[Any], Any]:
+    """Returns what Keras does to a tensor that another dtype, or one axis more or less, is wanted of."""
+    import keras
+
+    def adjusted(x: Any) -> Any:
+        x = keras.ops.expand_dims(x, -1) if more > 0 else keras.ops.squeeze(x, -1) if more < 0 else x
+        return x if x.dtype == dtype else keras.ops.cast(x, dtype)
+
+    return adjusted
 
 
 def _new_names(graph: Graph, outer: Call, inner: Graph) -> dict[str, str]:
@@ -115,10 +158,17 @@ def _new_names(graph: Graph, outer: Call, inner: Graph) -> dict[str, str]:
             continue
         if call.op not in layers:
             free = not any(name == call.layer or name.startswith(f"{call.layer}@") for name in taken)
-            layers[call.op] = call.layer if free else f"{outer.layer}_{call.layer}"
+            layers[call.op] = call.layer if free else _free(f"{outer.layer}_{call.layer}", taken)
         names[call.name] = next_call(layers[call.op], taken)
         taken.add(names[call.name])
     return names
+
+
+def _free(name: str, taken: set[str]) -> str:
+    count, free = 0, name
+    while any(one == free or one.startswith(f"{free}@") for one in taken):
+        count, free = count + 1, f"{name}_{count + 1}"
+    return free
 
 
 def next_call(layer: str, taken: set[str]) -> str:
@@ -149,6 +199,13 @@ def _with_training(call: Call, kwargs: dict[str, Any], outer: Call) -> dict[str,
     """Passes the `training=` of a nested call on to the calls inside that know the argument."""
     if "training" not in outer.kwargs or "training" in kwargs:
         return kwargs
-    layer = getattr(call.op, "layer", None)
-    knows = layer is not None and "training" in inspect.signature(layer.call).parameters
-    return {**kwargs, "training": outer.kwargs["training"]} if knows else kwargs
+    return {**kwargs, "training": outer.kwargs["training"]} if _knows_training(call) else kwargs
+
+
+def _knows_training(call: Call) -> bool:
+    if _inner(call) is not None:
+        return True
+    import keras
+
+    layer = getattr(call.op, "layer", None) or getattr(keras.layers, call.class_name, None)
+    return layer is not None and "training" in inspect.signature(layer.call).parameters

@@ -14,10 +14,11 @@ from typing import Any
 from surgery.edits.adapting import advice, fits
 from surgery.edits.nesting import next_call
 from surgery.errors import SurgeryError, first_line, listing
+from surgery.files import snake_case
 from surgery.graph import Call, Graph, Op
 from surgery.primitives import extend
 from surgery.specs import Ref, Spec
-from surgery.structure import leaves, rebuilt
+from surgery.structure import leaves, rebuilt, sorted_keys
 
 
 def part_graph(part: Any, specs: Any) -> Graph:
@@ -38,7 +39,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
     outputs = _applied(part, inputs, leaves(specs))
     odd = [leaf for leaf in leaves(outputs) if not isinstance(leaf, keras.KerasTensor)]
     if odd or not leaves(outputs):
-        found = "nothing" if all(leaf is None for leaf in odd) else f"a {type(odd[0]).__name__}"
+        found = f"a {type(odd[0]).__name__}" if leaves(outputs) != [None] and odd else "nothing"
         raise SurgeryError(
             f"the part {_name(part)} returned {found}, where a tensor (or a list or dict of tensors) is wanted."
         )
@@ -81,6 +82,25 @@ def _refuse_other_inputs(part: Graph, specs: list[Spec]) -> None:
         raise SurgeryError(
             f"{part.name!r} wants {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.{hint}"
         )
+
+
+def in_order_of(part: Any, feeds: Any) -> list[Ref]:
+    """Returns the tensors that feed a part in the order of its inputs; those of a dict go by their names.
+
+    Raises:
+        SurgeryError: the names are others than those of the inputs.
+    """
+    if not isinstance(feeds, dict):
+        return leaves(feeds)
+    if isinstance(part.inputs, dict):
+        names = sorted_keys(part.inputs)
+    elif isinstance(part, Graph):
+        names = [ref.call for ref in leaves(part.inputs)]
+    else:
+        names = list(part.input) if isinstance(part.input, dict) else [tensor.name for tensor in part.inputs]
+    if set(feeds) != set(names):
+        raise SurgeryError(f"the inputs of {part.name!r} are {listing(names)}; at= names {listing(map(str, feeds))}.")
+    return [feeds[name] for name in names]
 
 
 def one_output(part: Graph) -> Ref:
@@ -128,7 +148,7 @@ def _names(graph: Graph, part: Graph) -> dict[str, str]:
 def _free(call: Call, taken: set[str], graph: Graph) -> str:
     if call.layer not in taken:
         return call.layer
-    stem = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", call.class_name)).lower()
+    stem = snake_case(call.class_name)
     if not re.fullmatch(rf"{re.escape(stem)}(_\d+)?", call.layer):
         raise SurgeryError(
             f"the part has a layer named {call.layer!r}, and so has {graph.name!r}. Give it another name: "

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import Any
 
@@ -16,7 +17,7 @@ from surgery.graph import Call, Graph, one_call_per_op
 from surgery.ops import LiveOp
 from surgery.primitives import ordered, rename, substitute
 from surgery.specs import Ref
-from surgery.structure import leaves
+from surgery.structure import leaves, rebuilt
 from surgery.where import Where
 
 
@@ -24,8 +25,9 @@ from surgery.where import Where
 def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: int | None = None) -> Graph:
     """Returns a new graph with another part in the place of each matched call.
 
-    A layer in the place of a layer keeps its address. Weights of the same name and shape move over (a
-    GroupNormalization takes gamma and beta of the BatchNormalization it replaces); `graph.notes` says which.
+    A layer in the place of a layer keeps its address, and the keyword arguments of the call that it knows. A new layer
+    takes the weights of the same name and shape (a GroupNormalization gamma and beta of the BatchNormalization that it
+    replaces); `graph.notes` says which. A layer that has been built, a model, or a `Graph` brings its own.
 
     Args:
         graph: `Graph` or `keras.Model`.
@@ -52,7 +54,7 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
         for together in layers.values():
             new = _part_for(together[0], part, single=len(layers) == 1)
             if new is not None:
-                graph = _exchanged(graph, together, new, adapt)
+                graph = _exchanged(graph, [call.name for call in together], new, adapt)
         return ordered(graph)
 
 
@@ -60,57 +62,99 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     """Returns the part for one layer: what the function says, or the layer, of which the second place gets a copy."""
     import keras
 
+    from surgery.copying import renewed
+
     if isinstance(part, (Graph, list, tuple, keras.Model)):
         return part
     if isinstance(part, keras.Operation):
-        return part if single or not hasattr(part, "get_config") else type(part).from_config(part.get_config())
+        return part if single else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
         return part(call)
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
 
 
-def _exchanged(graph: Graph, calls: list[Call], part: Any, adapt: bool) -> Graph:
+def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     """Puts a part in the place of all matched calls of one layer."""
-    gone = {call.name for call in calls}
-    grown = dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name not in gone))
+    calls = [graph[name] for name in names]
+    grown = dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name not in names))
     name_is_free = all(one.layer != calls[0].layer for one in grown)
+    empty = _has_no_weights_yet(part)
     new: dict[Ref, Ref] = {}
     for call in calls:
         if len(call.specs) != 1:
             raise SurgeryError(f"{call.name!r} makes {len(call.specs)} tensors, and a part that replaces it one.")
-        parents = list(dict.fromkeys(call.parents))
-        specs = [graph.spec(ref) for ref in parents]
-        piece = part_graph(part, specs[0] if len(specs) == 1 else specs)
-        piece = adapted(piece, call.specs[0], call.name, adapt)
+        piece, parents = _piece_for(graph, call, part)
+        piece = adapted(piece, call.specs[0], call.name, adapt, graph)
         applied = [one for one in piece if one.op is not None]
         if len(applied) == 1 and name_is_free:
             piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
-        if len(applied) == 1 and call is calls[0] and (note := _weights_moved(graph, call, applied[0])):
+        if len(applied) == 1 and call is calls[0] and empty and (note := _weights_moved(graph, call, applied[0])):
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
         new[Ref(call.name)] = leaves(output)[0]
     return substitute(grown, new)
 
 
+def _piece_for(graph: Graph, call: Call, part: Any) -> tuple[Graph, list[Ref]]:
+    """Returns the graph of a part for what a call is given, and the tensors that feed it.
+
+    A layer is called as the old one was, with the keyword arguments (`training`, `mask`, `initial_state`) that it
+    knows; any other part is called with the tensors.
+    """
+    import keras
+
+    one_layer = isinstance(part, keras.Operation) and not isinstance(part, keras.Model)
+    parents = list(dict.fromkeys(call.parents)) if one_layer else call.given
+    specs = [graph.spec(ref) for ref in parents]
+    given = specs[0] if len(specs) == 1 else specs
+    if not one_layer:
+        return part_graph(part, given), parents
+    knows = inspect.signature(part.call).parameters
+    unknown = [key for key, value in call.kwargs.items() if key not in knows and key != "mask" and _tensors_in(value)]
+    if unknown:
+        raise SurgeryError(f"{call.name!r} is given {listing(unknown)}, which {type(part).__name__} does not take.")
+    kwargs = {key: value for key, value in call.kwargs.items() if key in knows}
+
+    def like_the_old(tensors: Any) -> Any:
+        by_ref = dict(zip(parents, leaves(tensors), strict=True))
+        args, named = rebuilt(lambda one: by_ref[one] if isinstance(one, Ref) else one, (call.args, kwargs))
+        return part(*args, **named)
+
+    like_the_old.__name__ = part.name
+    return part_graph(like_the_old, given), parents
+
+
+def _tensors_in(value: Any) -> bool:
+    return any(isinstance(one, Ref) for one in leaves(value))
+
+
+def _has_no_weights_yet(part: Any) -> bool:
+    """Whether a part is a new layer, or ends in one: a layer that has been built keeps its weights."""
+    layers = part if isinstance(part, (list, tuple)) else [part]
+    return all(hasattr(layer, "built") and not layer.built for layer in layers)
+
+
 def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
-    """Gives a new layer the weights of the old one that have its names and shapes; returns what to say of it."""
-    theirs = {(weight.name.rpartition("/")[2], weight.shape): place for place, weight in enumerate(old.weights)}
-    pairs = [
-        (place, theirs[weight.name.rpartition("/")[2], weight.shape])
-        for place, weight in enumerate(new.weights)
-        if (weight.name.rpartition("/")[2], weight.shape) in theirs
-    ]
+    """Gives a new layer the weights of the old one that have its names and shapes; returns what to say of it.
+
+    Where both have the same names and shapes in the same order, all move; else those that are unique on both sides.
+    """
     if not old.weights and not new.weights:
         return ""
     from surgery.building import live_layer
     from surgery.copying import copy_values
 
-    source, target = live_layer(graph, old), new.op.layer  # type: ignore
-    if source is not target:
-        for mine, other in pairs:
-            copy_values(target.weights[mine], source.weights[other])
-    moved = listing(new.weights[mine].name.rpartition("/")[2] for mine, _ in pairs) or "nothing"
-    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {len(old.weights)} weights"
+    source, target = live_layer(graph, old).weights, new.op.layer.weights  # type: ignore
+    mine, theirs = ([(one.path.rpartition("/")[2], tuple(one.shape)) for one in side] for side in (target, source))
+    if mine == theirs:
+        pairs = list(zip(target, source, strict=True))
+    else:
+        alone = [key for key in mine if mine.count(key) == theirs.count(key) == 1]
+        pairs = [(target[mine.index(key)], source[theirs.index(key)]) for key in alone]
+    for variable, other in pairs:
+        copy_values(variable, other)
+    moved = listing(variable.path.rpartition("/")[2] for variable, _ in pairs) or "nothing"
+    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {len(source)} weights"
 
 
 _FUSED = re.compile(r"(Dense|EinsumDense|(Depthwise|Separable)?Conv[123]D(Transpose)?)$")
@@ -140,23 +184,23 @@ def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = N
     with doing(f"unfusing {graph.name!r}"):
         graph, calls = matched_calls(graph, where, expect)
         for call in one_call_per_op(calls):
-            activation = fused_activation(call)
-            if activation is None:
+            if fused_activation(call) is None:
                 raise SurgeryError(f"{call.name!r} is a {call.class_name} without an activation of its own.")
-            graph = _unfused(graph, call, activation)
+            graph = _unfused(graph, call)
         return ordered(graph)
 
 
-def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
+def _unfused(graph: Graph, call: Call) -> Graph:
     import keras
 
     from surgery.building import live_layer
 
-    bare = LiveOp(_without_activation(live_layer(graph, call)))
+    layer = live_layer(graph, call)
+    bare = LiveOp(_without_activation(layer))
     name = f"{call.layer}_activation"
     if any(one.layer == name for one in graph):
         raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
-    act = LiveOp(keras.layers.Activation.from_config({"name": name, "activation": activation}))
+    act = LiveOp(keras.layers.Activation(layer.activation, name=name, dtype=layer.dtype_policy))
     calls, new = [], {}
     for one in graph:
         if (one.op, one.layer) != (call.op, call.layer):
@@ -169,10 +213,12 @@ def _unfused(graph: Graph, call: Call, activation: Any) -> Graph:
 
 
 def _without_activation(layer: Any) -> Any:
-    from surgery.copying import copy_values
+    from surgery.copying import copy_values, renewed
 
-    bare = type(layer).from_config({**layer.get_config(), "activation": "linear"})
-    bare.build_from_config(layer.get_build_config())
+    bare = renewed(layer, layer.name, activation="linear")
+    if not bare.built:
+        bare.build_from_config(layer.get_build_config())
     for mine, other in zip(bare.variables, layer.variables, strict=True):
         copy_values(mine, other)
+    bare.trainable = layer.trainable
     return bare

@@ -41,6 +41,8 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
     Spec(shape=(None, 4, 3, 40), dtype='float32')
     """
     with doing(f"resizing {graph.name!r}"):
+        for one in shape.values() if isinstance(shape, Mapping) else [shape]:
+            _refuse_no_shape(one)
         entries = [ref.call for ref in leaves(graph.inputs)]
         shapes = dict(shape) if isinstance(shape, Mapping) else {entries[0]: shape}
         odd = [name for name in shapes if name not in entries]
@@ -53,6 +55,12 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
             notes.append(f"{misfit} was dissolved: its inputs have a fixed size")
         calls = tuple(dataclasses.replace(call, output=_output(call, specs)) for call in graph)
         return ordered(dataclasses.replace(graph, calls=calls, notes=(*graph.notes, *notes)))
+
+
+def _refuse_no_shape(shape: Any) -> None:
+    sides = shape if isinstance(shape, (list, tuple)) else ["none"]
+    if not all(side is None or (isinstance(side, int) and side > 0) for side in sides):
+        raise SurgeryError(f"{shape!r} is no shape: sizes in pixels, or None, without the batch axis.")
 
 
 def _entry(old: Spec, shape: Shape) -> Spec:
@@ -121,3 +129,8 @@ def _refuse_other_axes(layer: Any, tensors: list[Any]) -> None:
         for axis, size in (getattr(spec, "axes", None) or {}).items():
             if tensor.shape[axis] not in (None, size):
                 raise ValueError(f"its weights are for {size} on axis {axis}.")
+    axes, gamma = getattr(layer, "axis", None), getattr(layer, "gamma", None)
+    if tensors and gamma is not None and isinstance(axes, (list, tuple)):  # LayerNormalization over several axes
+        sides = [tensors[0].shape[axis] for axis in axes]
+        if sides != list(gamma.shape):
+            raise ValueError(f"its weights are for {tuple(gamma.shape)} on axes {tuple(axes)}.")

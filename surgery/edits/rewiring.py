@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import edit
-from surgery.edits.adapting import advice, fits, fitted
-from surgery.edits.inserting import matched_calls
+from surgery.edits.adapting import adapted, fitted
+from surgery.edits.inserting import matched_calls_and
 from surgery.edits.nesting import reached
-from surgery.edits.parts import attach, one_output, part_graph
+from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Graph
 from surgery.primitives import ordered, prune, substitute
@@ -43,11 +43,11 @@ def rewire(
     >>> graph = sg.rewire(sg.open("tinyvgg"), "block4_conv1", into="block4_conv3")
     """
     with doing(f"rewiring {graph.name!r}"):
-        graph, (start, end) = reached(graph, [tensors(graph, source, expect=1)[0], tensors(graph, into, expect=1)[0]])
         if instead_of is None:
+            ends = [tensors(graph, one, expect=1)[0] for one in (source, into)]
+            graph, (start, end) = reached(graph, ends)
             return _skip(graph, start, end, merge, adapt)
-        graph, (call,) = matched_calls(graph, end, expect=1)
-        (old,) = tensors(graph, instead_of, expect=1)
+        graph, (call,), (start, old) = matched_calls_and(graph, into, [source, instead_of], expect=1)
         if old not in call.parents:
             raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {old}.")
         graph, start = fitted(graph, start, graph.spec(old), f"the edge from {start}", adapt)
@@ -62,9 +62,7 @@ def _skip(graph: Graph, start: Ref, end: Ref, merge: Any, adapt: bool) -> Graph:
         graph, start = fitted(graph, start, graph.spec(end), f"the edge from {start}", adapt)
         merge = keras.layers.Add()
     piece = part_graph(merge, [graph.spec(end), graph.spec(start)])
-    made, wanted = piece.spec(one_output(piece)), graph.spec(end)
-    if not fits(made, wanted):
-        raise SurgeryError(f"the merge makes {made}, and {end} is {wanted}.{advice(made, wanted)}")
+    piece = adapted(piece, graph.spec(end), str(end), adapt, graph)
     before = {call.name for call in graph}
     grown, output = attach(graph, piece, [end, start])
     new = {call.name for call in grown} - before

@@ -3,7 +3,7 @@
 from surgery.files.architecture import NoArchitecture, WeightsAlone
 from surgery.files.opening import SUFFIXES, open_file
 from surgery.files.pieces import Piece, pieces_of_file
-from surgery.files.placing import Source
+from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import Tensor
 from surgery.files.variables import names_of_variables
@@ -19,4 +19,5 @@ __all__ = [
     "open_file",
     "pieces_of_file",
     "save_model",
+    "snake_case",
 ]
