@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
 from surgery.copying import Copies
 from surgery.depth import room_for
-from surgery.errors import SurgeryError, doing, first_line
+from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
@@ -46,8 +47,19 @@ def assemble(
         custom_objects = custom_objects or {}
         _refuse_code(graph, custom_objects)
         copies = Copies(copy, custom_objects, _model)
-        with room_for(len(graph)), copies.of(graph.calls):
+        with room_for(len(graph)), _one_error(), copies.of(graph.calls):
             return _model(graph, graph.name, copies)
+
+
+@contextlib.contextmanager
+def _one_error() -> Iterator[None]:
+    """Turns what Keras raises for what a file says into a SurgeryError."""
+    try:
+        yield
+    except (SurgeryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise SurgeryError(f"Keras cannot make it: {type(error).__name__}: {first_line(error)}") from error
 
 
 def live_layer(graph: Graph, call: Call) -> Any:
@@ -82,7 +94,7 @@ def shaped(graph: Graph) -> Graph:
     with doing(f"computing the shapes of {graph.name!r}"):
         _refuse_code(graph, {})
         copies = Copies(nested=_model)
-        with room_for(len(graph)), copies.of(graph.calls):
+        with room_for(len(graph)), _one_error(), copies.of(graph.calls):
             tensors = _run(graph, copies)
         calls = []
         for call in graph:
@@ -124,9 +136,14 @@ def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
         if isinstance(call.op, StoredOp)
         and call.op.source is not None
         and not call.op.standins
-        and (words := refused(call.op.stored, custom_objects))
+        and (words := [*refused(call.op.stored, custom_objects), *_assets(call.op)])
     }
     refuse_code(found)
+
+
+def _assets(op: StoredOp) -> list[str]:
+    kept = getattr(op.source, "assets", ())
+    return [f"what it keeps in a file of its own ({listing(map(printable, kept), 3)}), which is not read"] * bool(kept)
 
 
 def _model(graph: Graph, name: str, copies: Copies) -> keras.Model:

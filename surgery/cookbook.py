@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from surgery.errors import SurgeryError, nearest, printable
+from surgery.files import exists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def summary(path: Path) -> str:
 def find(name: str) -> Path:
     """Returns the file of a recipe: a path, or the name of a shipped one."""
     path = Path(name)
-    if path.is_file():
+    if exists(path) and path.is_file():
         return path.resolve()
     if name in shipped():
         return shipped()[name]

@@ -10,16 +10,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from surgery.errors import SurgeryError, first_line
-from surgery.filling import Filling
+from surgery.filling import Filling, settle
 from surgery.graph import Call, Graph, Op, flags_below
 from surgery.normalization import flag_of, set_flag
 from surgery.ops import Standin, StoredOp
+from surgery.pairing import reads_by_itself
 
 
 class Copies:
@@ -55,6 +58,7 @@ class Copies:
         stored = [op for op in map(_op, calls) if isinstance(op, StoredOp) and not op.standins]
         try:
             if any(op.source is not None or _has_source(op) for op in stored):
+                self._filling = Filling(eager=any(map(_keeps_states, stored)))
                 with self._filling.scope():
                     yield self
                     self._fill()
@@ -131,6 +135,13 @@ def _has_source(op: StoredOp) -> bool:
     if op.inner is None:
         return op.source is not None
     return any(isinstance(call.op, StoredOp) and _has_source(call.op) for call in op.inner)
+
+
+def _keeps_states(op: StoredOp) -> bool:
+    """Whether a stored op, or one inside it, is a recurrent layer whose states stay from batch to batch."""
+    if op.inner is None:
+        return '"stateful": true' in json.dumps(op.config, default=str)
+    return any(isinstance(call.op, StoredOp) and _keeps_states(call.op) for call in op.inner)
 
 
 def has_variables(layer: Any) -> bool:
@@ -217,7 +228,13 @@ def _give_weights(layer: Any, source: Any) -> None:
     mine, theirs = getattr(layer, "variables", []), getattr(source, "variables", [])
     if [tuple(variable.shape) for variable in mine] != [tuple(variable.shape) for variable in theirs]:
         raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
+    for part, like in zip(*(one._flatten_layers() for one in (layer, source)), strict=True) if mine else ():
+        if reads_by_itself(part):
+            store: dict[str, Any] = {}
+            like.save_own_variables(store)
+            part.load_own_variables({key: np.array(keras.ops.convert_to_numpy(one)) for key, one in store.items()})
     for variable, value in zip(mine, theirs, strict=True):
         copy_values(variable, value)
         if layer.trainable == source.trainable and variable.trainable != value.trainable:
             variable.trainable = value.trainable
+    settle(layer)

@@ -66,6 +66,8 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
         return source
     if isinstance(source, (str, os.PathLike)):
         return _of_file(source)
+    if isinstance(source, bytes):
+        raise SurgeryError(f"a path is a text or a pathlib.Path, not {source!r}.")
     from surgery.tracing import trace
 
     return trace(source)
@@ -85,7 +87,7 @@ def is_path(source: str) -> bool:
     return (
         source.lower() not in zoo.NETWORKS
         and bool(source)
-        and (Path(source).exists() or os.sep in source or Path(source).suffix in files.SUFFIXES)
+        and (os.sep in source or Path(source).suffix in files.SUFFIXES or files.exists(source))
     )
 
 
@@ -149,6 +151,10 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     Raises:
         SurgeryError: the path cannot be written, or what was written is not the same model.
     """
+    import keras
+
+    if not isinstance(x, (Graph, keras.Model)):
+        raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")
     return files.save_model(build(x) if isinstance(x, Graph) else x, path, prove)
 
 

@@ -7,17 +7,14 @@ tensor of the file as its initial value: read once, straight into the memory tha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
-from surgery.errors import SurgeryError, listing, printable
-from surgery.files.placing import Source, snake_case
-from surgery.files.tensors import Tensor
-from surgery.files.variables import names_of_variables
-
-Refit = Callable[[Tensor, tuple[int, ...]], Tensor | None]
+from surgery.errors import SurgeryError, first_line
+from surgery.files import Source, Tensor
+from surgery.pairing import Late, Pairs, paired
 
 
 class Filling:
@@ -25,10 +22,15 @@ class Filling:
 
     What fails inside leaves nothing behind: Keras keeps a list of the variables without values, and makes all of them
     when the scope ends, however it ends.
+
+    Args:
+        eager: whether layers are built with values at once, which are then replaced: what keeps states needs them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, eager: bool = False) -> None:
+        self._eager = eager
         self._layers: list[Any] = []
+        self._late: list[Late] = []
         self._failures: list[Exception] = []
 
     @contextlib.contextmanager
@@ -36,16 +38,20 @@ class Filling:
         """The scope. When it ends well, every tensor has been read.
 
         Raises:
-            Exception: what reading a tensor raised.
+            SurgeryError: a tensor could not be read.
         """
-        with keras.StatelessScope():
+        with contextlib.nullcontext() if self._eager else keras.StatelessScope():
             try:
                 yield
             except BaseException:
                 self._abandon()
                 raise
-        if self._failures:
-            raise self._failures[0]
+        for error in self._failures[:1]:
+            raise error if isinstance(error, SurgeryError) else SurgeryError(first_line(error)) from error
+        for late in self._late:
+            late.load()
+        for layer in self._layers:
+            settle(layer)
 
     def follow(self, layer: Any) -> None:
         """Remembers a layer that is made inside the scope."""
@@ -62,8 +68,13 @@ class Filling:
         Raises:
             SurgeryError: as `paired`. Nothing has been read.
         """
-        for variable, tensor in paired(layer, source, name):
-            _start_with(variable, lambda dtype, tensor=tensor: self._read(tensor, dtype))
+        found = paired(layer, source, name)
+        for variable, tensor in found.pairs:
+            if self._eager:
+                variable.assign(_as_tensor(tensor.load(), variable.dtype))
+            else:
+                _start_with(variable, lambda dtype, tensor=tensor: self._read(tensor, dtype))
+        self._late += found.late
 
     def _read(self, tensor: Tensor, dtype: str) -> Any:
         try:
@@ -74,105 +85,24 @@ class Filling:
 
     def _abandon(self) -> None:
         for variable in (variable for layer in self._layers for variable in getattr(layer, "variables", ())):
-            _start_with(variable, lambda dtype: keras.ops.zeros((), dtype))
+            if not self._eager:
+                _start_with(variable, lambda dtype: keras.ops.zeros((), dtype))
 
 
-def paired(layer: Any, source: Source, name: str, refit: Refit | None = None) -> list[tuple[Any, Tensor]]:
-    """Returns (variable, tensor) for every weight of a built layer.
-
-    Args:
-        layer: the layer.
-        source: its tensors.
-        name: its address, for messages.
-        refit: makes a tensor of another shape serve; `None` where it cannot.
-
-    Raises:
-        SurgeryError: a tensor is missing, there is one too many, or a shape differs.
-    """
-    if source.tree:
-        pairs = _of_tree(layer, source.tree, name)
-    elif source.named:
-        pairs = _of_names(layer, source.named)
-    else:
-        pairs = _of_row(layer, source.row)
-    given = {id(variable) for variable, _ in pairs}
-    missing = [variable.path for variable in layer.weights if id(variable) not in given]
-    if missing or len(given) < len(pairs) or len(source.row) > len(pairs) or len(source.named) > len(pairs):
-        raise SurgeryError(
-            f"{printable(name)!r} ({type(layer).__name__}) has {len(layer.weights)} weights, and the file "
-            f"{len(source.tensors)} for it{f': {listing(missing, 3)} would be without' if missing else ''}."
-        )
-    for place, (variable, tensor) in enumerate(pairs):
-        if tuple(variable.shape) == tensor.shape:
-            continue
-        new = refit(tensor, tuple(variable.shape)) if refit else None
-        if new is not None:
-            pairs[place] = (variable, new)
-        else:
-            raise SurgeryError(
-                f"{printable(name)!r}: {variable.path} is {tuple(variable.shape)}, and the file has {tensor.shape} for "
-                "it. The file was not made by this architecture."
-            )
-    return pairs
+def give(layer: Any, found: Pairs) -> None:
+    """Gives the variables of a live layer the values of their tensors."""
+    for variable, tensor in found.pairs:
+        variable.assign(tensor.load())
+    for late in found.late:
+        late.load()
+    settle(layer)
 
 
-def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:
-    own = names_of_variables(layer)
-    return [(own[name], tensor) for name, tensor in named.items() if name in own]
-
-
-def _of_row(layer: Any, row: Iterable[Tensor]) -> list[tuple[Any, Tensor]]:
-    return list(zip([*layer.trainable_weights, *layer.non_trainable_weights], row, strict=False))
-
-
-def _of_tree(layer: Any, tree: dict[str, Tensor], name: str) -> list[tuple[Any, Tensor]]:
-    pairs = []
-    own: dict[int, dict[str, Any]] = {}
-    for place, tensor in tree.items():
-        *path, _, number = place.split("/")
-        owner = layer
-        for step in path:
-            owner = _child(owner, step)
-        if owner is None:
-            if "seed_generator" in path:
-                continue
-            raise SurgeryError(f"the file has {printable(place)!r} for {printable(name)!r}, which has no such part.")
-        if id(owner) not in own:
-            own[id(owner)] = _own_variables(owner)
-        variable = own[id(owner)].get(number)
-        if variable is None:
-            raise SurgeryError(f"the file has {printable(place)!r} for {printable(name)!r}, which has no such weight.")
-        pairs.append((variable, tensor))
-    return pairs
-
-
-def _own_variables(owner: Any) -> dict[str, Any]:
-    """Returns the variables that Keras would write for a layer itself, by the numbers under which it would."""
-    found: dict[str, Any] = {}
-    if isinstance(owner, keras.layers.Layer):
-        owner.save_own_variables(found)
-    elif isinstance(owner, keras.random.SeedGenerator):
-        found["0"] = owner.state
-    return {number: variable for number, variable in found.items() if isinstance(variable, keras.Variable)}
-
-
-def _child(owner: Any, step: str) -> Any:
-    """Returns the part of a layer that Keras writes under a name: an attribute, or a member of a list of layers."""
-    if isinstance(owner, dict):
-        owner = list(owner.values())
-    if isinstance(owner, (list, tuple)):
-        counts: dict[str, int] = {}
-        for one in owner:
-            stem = snake_case(type(one).__name__)
-            counts[stem] = counts.get(stem, -1) + 1
-            if step == (f"{stem}_{counts[stem]}" if counts[stem] else stem):
-                return one
-        return None
-    if owner is None or step.startswith("__") or not step.isidentifier():
-        return None
-    found = getattr(owner, step, None)
-    kinds = (keras.Operation, keras.random.SeedGenerator, list, tuple, dict)
-    return found if isinstance(found, kinds) else None
+def settle(layer: Any) -> None:
+    """Has a layer, and those in it, derive anew what they derive from their weights (Normalization does)."""
+    for part in layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else ():
+        if hasattr(part, "finalize_state"):
+            part.finalize_state()
 
 
 def _start_with(variable: Any, value: Callable[[str], Any]) -> None:

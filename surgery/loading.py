@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.doors import as_graph, build
 from surgery.errors import SurgeryError, doing, listing, printable
-from surgery.files import Piece, Source, Tensor, names_of_variables, pieces_of_file
+from surgery.files import Piece, Source, Tensor, layers_of, names_of_variables, pieces_of_file
 from surgery.graph import Graph
 from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
@@ -106,7 +106,7 @@ def load_weights(
 
     >>> print(sg.load_weights(model, "vgg16.weights.h5"))
     """
-    with doing(f"loading {printable(path)!r}"):
+    with doing(f"loading {printable(os.fspath(path))!r}"):
         return _loaded(x, pieces_of_file(path), where, rename, strict, adapt)
 
 
@@ -136,9 +136,9 @@ def transfer(
 def _piece(target: Target) -> Piece:
     tensors = tuple(
         Tensor(variable.path, tuple(variable.shape), str(variable.dtype), lambda variable=variable: _values(variable))
-        for variable in [*target.layer.trainable_weights, *target.layer.non_trainable_weights]
+        for variable in target.layer.weights
     )
-    return Piece(target.name, Source(row=tensors))
+    return Piece(target.name, Source(row=tensors, as_made=True), class_name=target.class_name)
 
 
 def _values(variable: Any) -> Any:
@@ -151,15 +151,17 @@ def _values(variable: Any) -> Any:
 def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool, adapt: bool) -> Any:
     model = build(x, copy=True) if isinstance(x, Graph) else x
     targets = _targets(model, where)
-    if not targets:
+    if not targets and where != "**":
         raise SurgeryError(f"no layer that matches {where!r} has weights.")
     pairs = matched(targets, pieces, rename)
     missing = [target for target in targets if target.name not in {one.name for one, _, _ in pairs}]
     if strict and missing:
         raise SurgeryError(_missing(targets, missing, pieces))
     report, writes = _planned(targets, pairs, pieces, strict, adapt)
-    for variable, tensor in writes:
-        variable.assign(tensor.load())
+    from surgery.filling import give
+
+    for layer, pairs in writes:
+        give(layer, pairs)
     if not isinstance(x, Graph):
         return report
     graph = as_graph(model)
@@ -170,6 +172,7 @@ def _targets(model: Any, where: Where) -> list[Target]:
     graph = as_graph(model)
     chosen = selected(graph, where)
     nested = [address for address, call in chosen.items() if call.op is not None and call.op.inner is not None]
+    places = {id(layer): (place, order) for order, (_, place, layer) in enumerate(layers_of(model))}
     found, seen = [], set()
     for address, call in calls_at_every_depth(graph):
         inside = address in chosen or any(address.startswith(f"{one}/") for one in nested)
@@ -178,7 +181,8 @@ def _targets(model: Any, where: Where) -> list[Target]:
             continue
         seen.add(op)
         name = address.rpartition("@")[0] if address.rpartition("@")[2].isdigit() else address
-        found.append(Target(name, op.class_name, tuple(weight.shape for weight in op.weights), op.layer))
+        shapes = tuple(weight.shape for weight in op.weights)
+        found.append(Target(name, op.class_name, shapes, op.layer, *places.get(id(op.layer), ("", 0))))
     return found
 
 
@@ -194,13 +198,13 @@ def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piec
 
 def _planned(
     targets: list[Target], pairs: list[tuple[Target, Piece, str]], pieces: Sequence[Piece], strict: bool, adapt: bool
-) -> tuple[Loaded, list[tuple[Any, Tensor]]]:
-    """Returns the table, and (variable, tensor) for all that is to be written: checked, nothing is read yet."""
-    from surgery.filling import paired
+) -> tuple[Loaded, list[tuple[Any, Any]]]:
+    """Returns the table, and what each layer gets: checked, nothing is read yet."""
+    from surgery.pairing import Pairs, paired
 
     found = {target.name: (piece, how) for target, piece, how in pairs}
     origins: list[Origin] = []
-    writes: list[tuple[Any, Tensor]] = []
+    writes: list[tuple[Any, Any]] = []
     used: set[int] = set()
     changed: dict[int, str] = {}
 
@@ -213,7 +217,7 @@ def _planned(
 
     for target in targets:
         piece, how = found.get(target.name, (None, "not in the file"))
-        pair: list[tuple[Any, Tensor]] = []
+        pair = Pairs([])
         if piece is not None:
             used.add(id(piece))
             try:
@@ -222,8 +226,8 @@ def _planned(
                 if strict:
                     raise
                 how = str(error)
-        writes += pair
-        given = {id(variable): tensor for variable, tensor in pair}
+        writes.append((target.layer, pair))
+        given = pair.given
         origins += [
             _origin(f"{target.name}/{name}", variable, given.get(id(variable)), how, changed)
             for name, variable in names_of_variables(target.layer).items()

@@ -25,12 +25,16 @@ class Target:
         class_name: its class.
         shapes: those of its weights, in order.
         layer: the live layer.
+        path: the place at which Keras 3 would write it, where it is known.
+        order: its place in the order in which Keras writes layers, where it is known.
     """
 
     name: str
     class_name: str
     shapes: tuple[tuple[int, ...], ...]
     layer: Any
+    path: str = ""
+    order: int = 0
 
     @property
     def numbered(self) -> bool:
@@ -59,6 +63,7 @@ def matched(
     used, having = _taken(pairs)
     given = [target for target in targets if not target.numbered and target.name not in having]
     pairs += _by_name(given, [piece for piece in pieces if piece.sure and id(piece) not in used], new)
+    pairs += _by_structure(targets, pieces, *_taken(pairs))
     used, having = _taken(pairs)
     rest = [target for target in targets if target.name not in having]
     left = [piece for piece in pieces if id(piece) not in used]
@@ -79,6 +84,10 @@ def _taken(pairs: list[tuple[Target, Piece, str]]) -> tuple[set[int], set[str]]:
 def _renamed(piece: Piece, rename: Rename) -> str:
     if rename is None:
         return piece.name
+    if not isinstance(rename, Mapping) and not callable(rename):
+        raise SurgeryError(
+            f"rename={rename!r}: a dict, name in the file -> name in the network, or a function is wanted."
+        )
     new = rename.get(piece.name, piece.name) if isinstance(rename, Mapping) else rename(piece.name)
     if not isinstance(new, str):
         raise SurgeryError(f"rename makes {new!r} of {printable(piece.name)!r}, where a name is wanted.")
@@ -118,10 +127,28 @@ def _signature(shapes: Sequence[tuple[int, ...]], kind: str) -> Any:
     return tuple(sorted(shapes)), kind
 
 
+def _by_structure(
+    targets: Sequence[Target], pieces: Sequence[Piece], used: set[int], having: set[str]
+) -> list[tuple[Target, Piece, str]]:
+    """Pairs by the places at which Keras writes layers, if file and network have the same places and shapes there."""
+    wanted = {target.path: sorted(target.shapes) for target in targets}
+    offered = {piece.path: sorted(tensor.shape for tensor in piece.tensors) for piece in pieces}
+    if "" in wanted or len(wanted) < len(targets) or wanted != offered:
+        return []
+    by_path = {piece.path: piece for piece in pieces if id(piece) not in used}
+    return [
+        (target, by_path[target.path], "structure")
+        for target in targets
+        if target.name not in having and target.path in by_path
+    ]
+
+
 def _could_be(target: Target, piece: Piece, name: str) -> bool:
-    """Whether a layer of the file has the shapes of a target, and no name that says it is of another class."""
+    """Whether a layer of the file has the shapes of a target, and nothing says that it is of another class."""
     if sorted(tensor.shape for tensor in piece.tensors) != sorted(target.shapes):
         return False
+    if piece.class_name:
+        return piece.class_name == target.class_name
     stem = re.sub(r"_\d+$", "", _last(name))
     return piece.sure or stem == snake_case(target.class_name)
 
@@ -130,11 +157,14 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
     """Pairs layers of the same shapes in order, where the names that Keras numbered do not say otherwise."""
     if not pieces:
         return []
+    if not any(piece.class_name for piece in pieces):  # not from a graph: in the order in which Keras writes layers
+        targets = sorted(targets, key=lambda target: target.order)
     in_order = list(zip(targets, pieces, strict=False))
     by_name = {new[id(piece)]: piece for piece in pieces if piece.sure}
     named = [(target, by_name[target.name]) for target in targets if target.name in by_name]
     whole = len(named) == len(targets)
-    if len(targets) == len(pieces) and (not whole or named == in_order):
+    alike = len(targets) == len(pieces) and _made_in_one_order(targets, pieces, new)
+    if alike and (not whole or named == in_order):
         return [(target, piece, "position") for target, piece in in_order]
     if whole and named == in_order:
         return [(target, piece, "number") for target, piece in named]
@@ -144,6 +174,30 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
         f"not tell them apart:\n  {_reading(in_order, new)}\n  or {_reading(other, new)}\n"
         "Say rename={name in the file: name in the network}."
     )
+
+
+def _made_in_one_order(targets: list[Target], pieces: list[Piece], new: dict[int, str]) -> bool:
+    """Whether numbers say that the layers were made in the order in which they stand, or out of it in the same way.
+
+    Parallel branches are written side by side though they were made one after the other: an order that is not that of
+    the numbers is only believed where file and network agree on it. A file without names must have one chain of layers.
+    """
+    if len(targets) == 1:
+        return True
+    if len({piece.path.rpartition("/layers/")[0] for piece in pieces}) > 1:
+        return False
+    mine = _ranks([target.name for target in targets])
+    theirs = _ranks([new[id(piece)] for piece in pieces])
+    return mine is None or theirs is None or mine == theirs
+
+
+def _ranks(names: list[str]) -> list[int] | None:
+    """Returns for each name the rank of its number, `[0, 2, 1]`; `None` where one has none, or two have the same."""
+    found = [re.fullmatch(r"(.*?)(?:_(\d+))?", _last(name)) for name in names]
+    stems, numbers = {one[1] for one in found if one}, [int(one[2] or 0) for one in found if one]
+    if len(stems) > 1 or len(set(numbers)) < len(numbers):
+        return None
+    return [sorted(numbers).index(number) for number in numbers]
 
 
 def _reading(pairs: list[tuple[Target, Piece]], new: dict[int, str]) -> str:

@@ -13,7 +13,8 @@ from surgery.errors import SurgeryError, printable
 
 _ROOMS = ("layers", "initializers", "regularizers", "constraints", "activations", "dtype_policies", "quantizers")
 _OF_KERAS = re.compile(r"keras(\.\w+)*$")
-_VALUES = ("__slice__", "__tuple__", "__ellipsis__", "__numpy__", "__tensor__", "DTypePolicy", "Policy")
+_VALUES = ("__slice__", "__tuple__", "__ellipsis__", "__numpy__", "__tensor__", "__keras_tensor__")
+_POLICIES = ("DTypePolicy", "Policy")
 
 
 def refused(stored: Any, custom_objects: Mapping[str, Any]) -> list[str]:
@@ -62,7 +63,7 @@ def _known(value: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any
         return False
     if any(">" in name and keras.saving.get_registered_object(name) is not None for name in texts):
         return True
-    if kind in _VALUES:
+    if kind in (*_VALUES, *_POLICIES):
         return True
     if kind == "function":
         name = value.get("config")

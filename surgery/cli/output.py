@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from surgery.errors import SurgeryError
+from surgery.files import exists
 
 
 def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = (".keras",)) -> None:
@@ -14,7 +15,7 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
         return
     if output.suffix not in suffixes:
         raise SurgeryError(f"{str(output)!r} should end in {' or '.join(suffixes)}, the format that is written.")
-    if output.exists() and not force:
+    if exists(output) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise SurgeryError(

@@ -1,12 +1,12 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
 from surgery.files.architecture import NoArchitecture, WeightsAlone
-from surgery.files.opening import SUFFIXES, open_file
+from surgery.files.opening import SUFFIXES, exists, open_file
 from surgery.files.pieces import Piece, pieces_of_file
 from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import Tensor
-from surgery.files.variables import names_of_variables
+from surgery.files.variables import layers_of, names_of_variables
 
 __all__ = [
     "SUFFIXES",
@@ -15,6 +15,8 @@ __all__ = [
     "Source",
     "Tensor",
     "WeightsAlone",
+    "exists",
+    "layers_of",
     "names_of_variables",
     "open_file",
     "pieces_of_file",

@@ -86,9 +86,11 @@ class Reader:
         entries = [self._entry(one) for one in _list(config, "layers")]
         if len({entry.name for entry in entries}) < len(entries):
             raise SurgeryError("two layers of the file have one name.")
+        first = {entry.name: self._first_call(entry, config, entries) if self._old else 0 for entry in entries}
         wires = Connections(
             {entry.name: len(entry.nodes) for entry in entries},
-            {entry.name: self._first_call(entry, config, entries) for entry in entries},
+            first,
+            first if self._old else {entry.name: int(entry.class_name == "Functional") for entry in entries},
         )
         ops = self._ops(entries, places)
         calls = [call for entry in entries for call in self._calls(entry, ops[entry.name], wires)]
@@ -99,7 +101,7 @@ class Reader:
         return with_specs(ordered(Graph("model", tuple(calls), inputs, outputs)), wires.known, arity)
 
     def _first_call(self, entry: Entry, config: dict[str, Any], entries: list[Entry]) -> int:
-        """Returns the number of the first call of a layer: nested models may count themselves as call 0."""
+        """Returns the number of the first call of a layer of Keras 2: nested models may count themselves as call 0."""
         if entry.class_name not in MODELS:
             return 0
         found = references([[one.nodes for one in entries], config.get("output_layers")])
@@ -194,11 +196,12 @@ class Reader:
         new = mended(old, self._origin, self._rules, self._report)
         if self._old and source.row:
             source = Source(row=tuple(converted(old, new, list(source.row), self._origin, self._report)))
+        module, registered = ("keras.layers", None) if self._old else _origin_of(entry)
         stored = {
-            "module": "keras.layers" if self._old else entry.whole.get("module") or "keras.layers",
-            "class_name": new.class_name,
+            "module": module,
+            "class_name": _ALIASES.get(new.class_name, new.class_name).rpartition(">")[2],
             "config": {**new.config, "name": entry.name},
-            "registered_name": None if self._old else entry.whole.get("registered_name"),
+            "registered_name": registered,
         }
         build = entry.whole.get("build_config")
         if isinstance(build, dict) and not self._old:
@@ -207,6 +210,15 @@ class Reader:
 
 
 # ---- small readers ----
+
+_ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # what HDF5 of Keras 3 calls it
+
+
+def _origin_of(entry: Entry) -> tuple[Any, Any]:
+    """Returns module and registered name of a layer of Keras 3; in HDF5 the class alone says both, `package>Class`."""
+    if ">" in entry.class_name:
+        return entry.whole.get("module"), entry.class_name
+    return entry.whole.get("module") or "keras.layers", entry.whole.get("registered_name")
 
 
 def _text(stored: Any, key: str) -> str:

@@ -13,6 +13,8 @@ from surgery.files.mending import RECURRENT
 from surgery.files.values import is_tensor, read_value, tensor_spec
 from surgery.specs import Ref, Spec
 
+OUTPUTS = 10_000  # of one call
+
 
 class Connections:
     """Reads the wiring of one model.
@@ -20,19 +22,23 @@ class Connections:
     Args:
         calls: layer -> the number of its calls, 0 for an input.
         first: layer -> the number of its first call: nested models count themselves as call 0.
+        first_end: the same where the ends of the model are named: Keras 3 counts in two ways.
     """
 
-    def __init__(self, calls: dict[str, int], first: dict[str, int]):
+    def __init__(self, calls: dict[str, int], first: dict[str, int], first_end: dict[str, int] | None = None):
         self._calls = calls
         self._first = first
+        self._first_end = first_end or first
         self.known: dict[Ref, Spec] = {}
 
-    def ref(self, name: Any, call: Any, output: Any) -> Ref:
+    def ref(self, name: Any, call: Any, output: Any, end: bool = False) -> Ref:
         """Returns the tensor that a file names by layer, number of the call, and number of the output."""
-        if name not in self._calls or not isinstance(call, int) or not isinstance(output, int) or output < 0:
+        if not isinstance(name, str) or name not in self._calls or not isinstance(call, int):
             raise SurgeryError(f"the file connects {printable(name)!r}, which is no layer of it.")
+        if not isinstance(output, int) or not 0 <= output < OUTPUTS:
+            raise SurgeryError(f"the file takes output {printable(output)} of {printable(name)!r}.")
         if self._calls[name]:
-            call -= self._first[name]
+            call -= (self._first_end if end else self._first)[name]
             if not 0 <= call < self._calls[name]:
                 raise SurgeryError(f"the file takes call {call} of {printable(name)!r}, which has fewer.")
         return Ref(temporary(name, call), output)
@@ -83,7 +89,7 @@ class Connections:
     def ends(self, stored: Any) -> Any:
         """Returns the inputs or outputs, in the structure in which they are written."""
         if is_reference(stored):
-            return self.ref(*stored[:3])
+            return self.ref(*stored[:3], end=True)
         if isinstance(stored, list):
             return [self.ends(one) for one in stored]
         if isinstance(stored, dict) and "class_name" not in stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from surgery.errors import SurgeryError, listing, printable
@@ -41,6 +42,8 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
     else:
         made = inferred(call.class_name, call.config, [specs[ref] for ref in call.parents]) or []
         structure = made[0] if len(made) == 1 else made
+    if count > len(made) and op.inner is None:
+        made = []  # arguments of the call make it return more than the layer alone would
     if count > max(len(made), 1) and made:
         raise SurgeryError(f"the file takes output {count - 1} of {printable(call.name)!r}, which makes {len(made)}.")
     if not made:
@@ -55,20 +58,35 @@ def shape_of(value: Any) -> tuple[int | None, ...]:
     Raises:
         SurgeryError: it is none.
     """
-    if not isinstance(value, (list, tuple)) or not all(side is None or isinstance(side, int) for side in value):
+    if not isinstance(value, (list, tuple)) or not all(side is None or _is_size(side) for side in value):
         raise SurgeryError(f"{printable(value)} is no shape.")
     return tuple(value)
 
 
+def _is_size(side: Any) -> bool:
+    return isinstance(side, int) and not isinstance(side, bool) and 0 <= side < 2**40
+
+
 def input_spec(name: str, config: dict[str, Any]) -> Spec:
     """Returns the spec of an InputLayer of any Keras."""
-    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    shape = config.get("batch_shape", config.get("batch_input_shape"))
     if shape is None and config.get("input_shape") is not None:
         shape = [None, *shape_of(config["input_shape"])]
     if shape is None:
         raise SurgeryError(f"the input {printable(name)!r} has no shape.")
     dtype = config.get("dtype") or config.get("input_dtype") or "float32"
-    return Spec(shape_of(shape), dtype if isinstance(dtype, str) else "float32")
+    return Spec(shape_of(shape), dtype_of(dtype) if isinstance(dtype, str) else "float32")
+
+
+def dtype_of(text: str) -> str:
+    """Returns a dtype that a file says.
+
+    Raises:
+        SurgeryError: it is none that a tensor can have.
+    """
+    if text not in ("bool", "string") and not re.fullmatch(r"(u?int(8|16|32|64)|float(16|32|64)|bfloat16)", text):
+        raise SurgeryError(f"{printable(text)!r} is no dtype.")
+    return text
 
 
 def first_spec(class_name: str, config: dict[str, Any], model: Any, built: Any, recurrent: bool) -> Spec:
@@ -82,7 +100,7 @@ def first_spec(class_name: str, config: dict[str, Any], model: Any, built: Any, 
         recurrent: whether the first layer takes sequences.
     """
     dtype = config.get("input_dtype") or ("int32" if class_name == "Embedding" else config.get("dtype"))
-    dtype = dtype if isinstance(dtype, str) and dtype else "float32"
+    dtype = dtype_of(dtype) if isinstance(dtype, str) and dtype else "float32"
     shape = config.get("batch_input_shape") or config.get("batch_shape")
     if shape is None and config.get("input_shape") is not None:
         shape = [None, *shape_of(config["input_shape"])]

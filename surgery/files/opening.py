@@ -71,13 +71,21 @@ def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
         raise SurgeryError(f"its configuration is not what Keras writes ({what}).") from error
 
 
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is something at a path; no path that a system refuses is one."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def descriptor(path: Path) -> tuple[Descriptor, str]:
     """Opens a file; returns it and what its content is: `zip`, `hdf5`, `safetensors` or `json` (a list of shards).
 
     Raises:
         SurgeryError: there is no such file, or it is none of them.
     """
-    if not path.exists():
+    if not exists(path):
         beside = (
             [file.name for file in path.parent.glob("*") if file.suffix in SUFFIXES] if path.parent.is_dir() else []
         )
@@ -87,7 +95,10 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
     if not path.is_file():
         raise SurgeryError(f"{printable(path)!r} is no ordinary file.")
     source = Descriptor(path)
-    head = os.pread(source.number, 64, 0)
+    try:
+        head = os.pread(source.number, 64, 0)
+    except OSError as error:
+        raise SurgeryError(f"{printable(path)!r} cannot be read: {error.strerror}.") from error
     if head.startswith(MAGIC):
         return source, "hdf5"
     if is_zip(head):
@@ -113,7 +124,8 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
         raise SurgeryError(f"{what} has no weights in it: {', '.join(map(printable, archive.names()[:8]))}.")
     if name.endswith(".json"):
         raise SurgeryError(f"{what} keeps its weights in shards inside the archive, which no Keras opens.")
-    return stored, origin, Tree(weights_of(archive, name, what))
+    assets = tuple(member for member in archive.names() if member.startswith("assets/"))
+    return stored, origin, Tree(weights_of(archive, name, what), assets=assets)
 
 
 def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:

@@ -10,9 +10,9 @@ from surgery.errors import SurgeryError, printable
 from surgery.files.architecture import NoArchitecture
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
-from surgery.files.opening import TEXT, descriptor, open_file, parsed
+from surgery.files.opening import OBJECTS, TEXT, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
-from surgery.files.safetensors import header_of, tensors_of
+from surgery.files.safetensors import header_of, paths_in, tensors_of
 from surgery.files.tensors import Tensor
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive
@@ -28,11 +28,15 @@ class Piece:
         name: the name of the layer, with those of the models around it: `vgg16/block1_conv1`.
         source: its tensors.
         sure: whether the file says this name; else it is Keras' numbering, `dense_1`.
+        class_name: the class of the layer, where the file says it.
+        path: the place at which Keras 3 would write the layer, `layers/dense_1`, where it is known.
     """
 
     name: str
     source: Source
     sure: bool = True
+    class_name: str = ""
+    path: str = ""
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -52,7 +56,7 @@ def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:
     what = repr(printable(path))
     source, kind = descriptor(path)
     if kind == "json":
-        return [piece for shard in _shards(path, source, what) for piece in pieces_of_file(shard)]
+        return [piece for shard in _shards(path, source, what) for piece in _of_tree(_shard(shard, what))]
     if kind == "safetensors":
         return _of_safetensors(Window(source), what)
     try:
@@ -74,7 +78,7 @@ def pieces_of_graph(graph: Graph) -> list[Piece]:
         source = getattr(call.op, "source", None)
         if source is not None and source.tensors and call.op not in seen:
             seen.add(call.op)
-            found.append(Piece(address, source))
+            found.append(Piece(address, source, class_name=call.class_name))
     return found
 
 
@@ -95,20 +99,29 @@ def _of_tree(file: Hdf5) -> list[Piece]:
         parts = owner.split("/")[1::2]
         sure = bool(names) and all(names)
         name = "/".join(names if sure else parts) or "model"
-        found.append(Piece(name, Source(tree=owners[owner]), sure))
+        found.append(Piece(name, Source(tree=owners[owner]), sure, path=owner))
     return found
 
 
 def _of_safetensors(window: Window, what: str) -> list[Piece]:
     text = header_of(window, what)
-    tensors = tensors_of(window, parsed(text.strip(), f"the header of {what}"), 8 + len(text), what)
+    header = parsed(text.strip(), f"the header of {what}")
+    tensors = tensors_of(window, header, 8 + len(text), what)
+    paths = paths_in(header)
     named: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         layer, slash, last = name.rpartition("/")
         if not slash:
             layer, _, last = name.rpartition(".")
         named.setdefault(layer or "model", {})[last] = tensor
-    return [Piece(layer, Source(named=one)) for layer, one in named.items()]
+    return [Piece(layer, Source(named=one), path=paths.get(layer, "")) for layer, one in named.items()]
+
+
+def _shard(path: Path, what: str) -> Hdf5:
+    source, kind = descriptor(path)
+    if kind != "hdf5":
+        raise SurgeryError(f"{what} names {printable(path.name)!r}, which is no HDF5.")
+    return read_hdf5(Window(source), what)
 
 
 def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
@@ -118,8 +131,8 @@ def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
     weights = parsed(os.pread(source.number, source.size, 0), what).get("weight_map")
     if not isinstance(weights, dict):
         raise SurgeryError(f"{what} lists no shards.")
-    names = {name for value in weights.values() for name in (value if isinstance(value, list) else [value])}
-    odd = [name for name in names if not isinstance(name, str) or Path(name).name != name]
-    if odd:
-        raise SurgeryError(f"{what} names {printable(odd[0])!r}, which does not lie beside it.")
-    return [path.with_name(name) for name in sorted(names)]
+    names = [name for value in weights.values() for name in (value if isinstance(value, list) else [value])]
+    odd = [name for name in names if not isinstance(name, str) or Path(name).name != name or name in ("", path.name)]
+    if odd or len(names) > OBJECTS:
+        raise SurgeryError(f"{what} names {printable(odd[0] if odd else names[0])!r}, which is no shard beside it.")
+    return [path.with_name(name) for name in sorted(set(names))]

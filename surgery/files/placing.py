@@ -24,11 +24,15 @@ class Source:
         tree: by place below the layer, `vars/0`, `cell/vars/1`, for files that keep a tree.
         row: in the order of `layer.weights`, trainable ones first, for files that keep a list.
         named: by the name of the variable below the layer, `kernel`, `lstm_cell.kernel`, for files that keep names.
+        as_made: whether `row` is in the order of `layer.weights` itself, whatever trains.
+        assets: what the layer keeps in the file beside tensors: vocabularies.
     """
 
     tree: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     row: tuple[Tensor, ...] = ()
     named: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    as_made: bool = False
+    assets: tuple[str, ...] = ()
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -79,8 +83,10 @@ class Tree:
 
     CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
-    def __init__(self, file: Hdf5, root: str = ""):
+    def __init__(self, file: Hdf5, root: str = "", assets: tuple[str, ...] = ()):
         self._file = _with_slashes(file)
+        self._assets = assets
+        self._root = root
         self._groups = self._children(root)
         self._by_name = {
             attributes["name"]: path
@@ -109,16 +115,16 @@ class Tree:
 
     def of(self, name: str, class_name: str, number: int) -> Source:
         group = self._group(name, class_name, number)
+        place = snake_case(class_name) + (f"_{number}" if number else "")
+        kept = f"assets/{self._root + '/' if self._root else ''}layers/{place}/"
+        assets = tuple(asset for asset in self._assets if asset.startswith(kept) and not asset.endswith("/"))
         below = f"{group}/"
-        return Source(
-            {path[len(below) :]: tensor for path, tensor in self._file.tensors.items() if path.startswith(below)}
-            if group is not None
-            else {}
-        )
+        inside = {path[len(below) :]: one for path, one in self._file.tensors.items() if path.startswith(below)}
+        return Source(inside if group is not None else {}, assets=assets)
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         group = self._group(name, class_name, number)
-        return NoPlaces() if group is None else Tree(self._file, group)
+        return NoPlaces() if group is None else Tree(self._file, group, self._assets)
 
 
 def _with_slashes(file: Hdf5) -> Hdf5:
@@ -193,9 +199,11 @@ class Nested:
         found = []
         for path, tensor in self._row:
             parts = path.split(":")[0].split("/")
-            if any(parts[at : at + len(wanted)] == wanted for at in range(len(parts) - len(wanted))):
-                found.append((path, tensor))
-        return found
+            at = next((at for at in range(len(parts) - len(wanted)) if parts[at : at + len(wanted)] == wanted), None)
+            if at is not None:
+                found.append((at, path, tensor))
+        nearest = min((at for at, _, _ in found), default=0)  # a layer in a wrapper may have the name of another layer
+        return [(path, tensor) for at, path, tensor in found if at == nearest]
 
 
 def _names(attributes: dict[str, Any], key: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from surgery.errors import SurgeryError, printable
@@ -76,12 +76,23 @@ def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) ->
     return found
 
 
-def write(file: BinaryIO, tensors: Iterable[tuple[str, Any]]) -> None:
-    """Writes named NumPy arrays, one after the other."""
+def paths_in(header: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the place of each layer in its model, as `write` put it into the metadata; nothing where it is not."""
+    metadata = header.get("__metadata__")
+    text = metadata.get("surgery.paths") if isinstance(metadata, dict) else None
+    try:
+        paths = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return {name: path for name, path in paths.items() if isinstance(path, str)} if isinstance(paths, dict) else {}
+
+
+def write(file: BinaryIO, tensors: Iterable[tuple[str, Any]], paths: Mapping[str, str]) -> None:
+    """Writes named NumPy arrays, one after the other; in the metadata the place of each layer in its model."""
     import numpy as np
 
     tensors = list(tensors)
-    header: dict[str, Any] = {"__metadata__": {"format": "keras"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "keras", "surgery.paths": json.dumps(dict(paths))}}
     at = 0
     for name, array in tensors:
         dtype = str(array.dtype)

@@ -10,7 +10,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
 from surgery.files import safetensors
-from surgery.files.variables import named_weights
+from surgery.files.variables import layers_of, named_weights
 
 
 def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
@@ -65,8 +65,21 @@ def _write_model(model: Any, draft: Path) -> None:
 
 
 def _write_weights(model: Any, draft: Path) -> None:
+    paths = {address: place for address, place, _ in layers_of(model)}
     with draft.open("wb") as file:
-        safetensors.write(file, ((name, _numpy(one)) for name, one in named_weights(model).items()))
+        safetensors.write(file, ((name, _numpy(one)) for name, one in _all_weights(model).items()), paths)
+
+
+def _all_weights(model: Any) -> dict[str, Any]:
+    """Returns the weights of a model by address; a layer that is called twice, or under two models, has one address.
+
+    Raises:
+        SurgeryError: a weight would be lost.
+    """
+    found = named_weights(model)
+    if {id(one) for one in model.weights} - {id(one) for one in found.values()}:
+        raise SurgeryError(f"{model.name!r} has weights outside its layers, which have no address. Save it as .keras.")
+    return found
 
 
 def _compare_weights(model: Any, draft: Path, path: Path) -> None:
@@ -75,7 +88,7 @@ def _compare_weights(model: Any, draft: Path, path: Path) -> None:
     from surgery.files.pieces import pieces_of_file
 
     found = {tensor.name: tensor for piece in pieces_of_file(draft) for tensor in piece.tensors}
-    expected = named_weights(model)
+    expected = _all_weights(model)
     for name, variable in expected.items():
         if name not in found or found[name].load().tobytes() != np.ascontiguousarray(_numpy(variable)).tobytes():
             raise SurgeryError(f"{printable(path)!r} was not written: {name} differs after reopening.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from surgery.files.mending import Stored
-from surgery.files.placing import Source, natural
+from surgery.files.placing import Source, natural, snake_case
 
 _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"SeparableConv[12]D", ("depthwise_kernel", "pointwise_kernel", "bias")),
@@ -62,21 +63,51 @@ def _inner_names(layer: Stored, path: str) -> tuple[str, ...]:
 
 
 def names_of_variables(layer: Any) -> dict[str, Any]:
-    """Returns the weights of a layer by their names below it: `kernel`, `forward_lstm.lstm_cell.kernel`."""
-    found = {}
+    """Returns the weights of a layer by their names below it: `kernel`, `forward_lstm.lstm_cell.kernel`.
+
+    Where two have one name, the second is `kernel~1`: no weight is lost.
+    """
+    found: dict[str, Any] = {}
     for variable in layer.weights:
         parts = variable.path.split("/")
         tail = parts[len(parts) - 1 - parts[::-1].index(layer.name) + 1 :] if layer.name in parts else parts[-1:]
-        found[".".join(tail) or variable.name] = variable
+        name, count = ".".join(tail) or variable.name, 0
+        while (f"{name}~{count}" if count else name) in found:
+            count += 1
+        found[f"{name}~{count}" if count else name] = variable
     return found
 
 
-def named_weights(model: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns the weights of a live model by address: `block1_conv1/kernel`, `encoder/conv1/kernel`."""
-    found = {}
+def layers_of(model: Any, prefix: str = "", root: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Yields (address, place, layer) for every leaf layer of a live model, in the order of `model.layers`.
+
+    The place is where Keras 3 writes the layer in a weights file: the classes in a model are counted.
+    """
+    counts: dict[str, int] = {}
     for layer in model.layers:
-        if hasattr(layer, "layers"):
-            found.update(named_weights(layer, f"{prefix}{layer.name}/"))
+        stem = snake_case(type(layer).__name__)
+        count = counts[stem] = counts.get(stem, -1) + 1
+        place = f"{root}layers/{stem}_{count}" if count else f"{root}layers/{stem}"
+        if is_model(layer):
+            yield from layers_of(layer, f"{prefix}{layer.name}/", f"{place}/")
         else:
-            found.update((f"{prefix}{layer.name}/{name}", one) for name, one in names_of_variables(layer).items())
-    return found
+            yield f"{prefix}{layer.name}", place, layer
+
+
+def is_model(layer: Any) -> bool:
+    """Whether a layer is a model made of layers, and not one with code of its own."""
+    import keras
+
+    if not isinstance(layer, keras.Model):
+        return False
+    bases = [base for base in type(layer).__mro__ if base.__module__.partition(".")[0] == "keras"]
+    return bases[0].__name__ in ("Sequential", "Functional") and type(layer).call is bases[0].call
+
+
+def named_weights(model: Any) -> dict[str, Any]:
+    """Returns the weights of a live model by address: `block1_conv1/kernel`, `encoder/conv1/kernel`."""
+    return {
+        f"{address}/{name}": variable
+        for address, _, layer in layers_of(model)
+        for name, variable in names_of_variables(layer).items()
+    }

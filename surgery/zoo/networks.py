@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
-from surgery.files import pieces_of_file
+from surgery.files import exists, pieces_of_file
 from surgery.graph import Graph
 from surgery.matching import Target, matched
 from surgery.primitives import rename
@@ -81,7 +81,7 @@ def _reason(error: BaseException) -> str:
 
 def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
-    if not Path(path).is_file():
+    if not (exists(path) and Path(path).is_file()):
         raise SurgeryError(
             f"no weights file {os.fspath(path)!r} for {graph.name!r}. "
             "weights= takes a path, 'pretrained', 'imagenet' (for keras.applications) or None (fresh weights)."
