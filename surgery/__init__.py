@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from surgery.pyramids import pyramid
     from surgery.showing import show
     from surgery.specs import Ref, Spec
+    from surgery.training.cached_fit import fit_cached
     from surgery.training.contracts import contract
     from surgery.training.groups import groups
     from surgery.training.rates import layerwise_rates
@@ -80,6 +81,7 @@ _HOMES = {
     "surgery.waiting": ("progress",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
+    "surgery.training.cached_fit": ("fit_cached",),
     "surgery.training.contracts": ("contract",),
     "surgery.training.groups": ("groups",),
     "surgery.training.rates": ("layerwise_rates",),
@@ -102,6 +104,7 @@ __all__ = [
     "crossing",
     "cut",
     "digits",
+    "fit_cached",
     "freeze",
     "frozen",
     "graft",

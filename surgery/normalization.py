@@ -32,6 +32,7 @@ def set_flag(layer: Any, flag: Flag) -> None:
     kinds = (keras.layers.BatchNormalization, FixedBatchNormalization)
     if type(layer) in kinds:
         object.__setattr__(layer, "__class__", kinds[flag == AFFINE])  # one has no state that the other lacks
+    layer.trainable = False  # Keras does nothing where the flag is as it was, whatever those of the variables are
     layer.trainable = bool(flag)
 
 

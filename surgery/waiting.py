@@ -9,16 +9,17 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], label: str = "") -> Iterator[Item]:
+def progress(items: Iterable[Item], label: str = "", total: int | None = None) -> Iterator[Item]:
     """Yields the items, with a bar once two seconds have passed; nothing is shown where stderr is no terminal.
 
     Args:
         items: what is worked through.
         label: goes before the bar.
+        total: how many there are, where the items do not say it.
     """
     from tqdm import tqdm
 
-    yield from tqdm(items, desc=label, file=sys.stderr, disable=None, delay=2, leave=False)
+    yield from tqdm(items, desc=label, total=total, file=sys.stderr, disable=None, delay=2, leave=False)
 
 
 def notice(text: str) -> None:

@@ -218,8 +218,8 @@ def test_recipes_are_listed_and_printed(tmp_path, monkeypatch):
 
 def test_the_zoo_is_listed():
     lines = run("zoo").stdout.splitlines()
-    assert len(lines) == 1 + 41 + 2 and "41 networks" in lines[-1]
-    assert len(json.loads(run("zoo", "--format", "json").stdout)) == 41
+    assert len(lines) == 1 + 43 + 2 and "43 networks" in lines[-1]
+    assert len(json.loads(run("zoo", "--format", "json").stdout)) == 43
 
 
 def test_usage_errors_exit_2():

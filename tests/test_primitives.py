@@ -40,7 +40,10 @@ def test_check_lets_a_well_formed_graph_pass():
         (dataclasses.replace(CHAIN, calls=(X, call("b", "a"), call("a", "x"))), "takes a, which comes later"),
         (dataclasses.replace(CHAIN, calls=(X, call("b", "b"))), "takes b, which comes later"),
         (dataclasses.replace(CHAIN, calls=(X, Call("b", op("b"), (Ref("x", 1),), {}, SPEC))), "takes x#1"),
-        (dataclasses.replace(CHAIN, calls=(X, call("b", "x"), call("b@1", "x"))), "two different layers named 'b'"),
+        (
+            dataclasses.replace(CHAIN, calls=(X, call("b", "x"), call("b@1", "x", layer=op("b")))),
+            "two different layers named 'b'",
+        ),
         (dataclasses.replace(CHAIN, outputs=[]), "has no output"),
         (dataclasses.replace(CHAIN, outputs=Ref("gone")), "an end of 'chain' is gone"),
         (dataclasses.replace(CHAIN, inputs=[]), "inputs of 'chain' and its calls without op differ: x"),

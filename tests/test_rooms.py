@@ -11,7 +11,7 @@ ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "structure", "specs", "waiting", "activations", "normalization"],
     ["graph", "retracing"],
-    ["primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
+    ["hdf5", "primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "pairing", "matching", "refitting"],
     ["filling"],

@@ -14,7 +14,6 @@ from surgery.files.windows import Descriptor, Window
 
 MEMBERS = 10_000  # more than any model has assets
 RATIO = 1_100  # deflate packs at most 1,032 : 1
-IN_MEMORY = 64 * 2**20
 CHUNK = 4 * 2**20
 
 
@@ -95,7 +94,7 @@ class Archive:
             if member.file_size != member.compress_size:
                 raise SurgeryError(f"{name!r} in {self._what} is broken: its two sizes differ.")
             return Window(self._source, self._content_of(member), member.file_size)
-        unpacked = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  it is returned
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115  it is returned
         size = 0
         with self._unpacking(name), self._zip.open(name) as file:
             while chunk := file.read(2**20):
@@ -103,6 +102,7 @@ class Archive:
                 if size > member.file_size:
                     raise SurgeryError(f"{name!r} in {self._what} unpacks to more than it says.")
                 unpacked.write(chunk)
+        unpacked.flush()
         unpacked.seek(0)
         return unpacked
 

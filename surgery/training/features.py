@@ -1,0 +1,146 @@
+"""What a frozen prefix makes of samples: computed once, kept in memory or on disk, handed to training in batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from surgery.errors import SurgeryError, listing
+from surgery.graph import Graph, outline
+from surgery.specs import megabytes
+from surgery.structure import leaves, rebuilt
+from surgery.training.feeding import Samples
+from surgery.training.prefix import Prefix
+from surgery.training.storing import Store, row_bytes
+from surgery.waiting import progress
+
+CHUNK = 256  # samples that are computed, and lost by a kill, at a time
+
+
+def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, memory: int) -> Store:
+    """Computes what the prefix makes of all samples, or what is missing of it.
+
+    Raises:
+        SurgeryError: there is no room, or a data set gives other samples in its second pass.
+    """
+    specs = [prefix.graph.spec(ref) for ref in prefix.boundary]
+    if folder is None and (size := row_bytes(specs) * data.rows) > memory:
+        raise SurgeryError(
+            f"the features take {megabytes(size)}, more than memory={memory:,} bytes: cache= names a folder for them."
+        )
+    expected = None if folder is None and data.are_arrays else data.digest(CHUNK)
+    key = "" if folder is None else f"{_key(front, prefix)}-{expected}"
+    store = Store(specs, data.rows, None if folder is None else folder / key, key)
+    entries = [ref.call for ref in leaves(prefix.graph.inputs)]
+    seen, resumed = data.digested(), store.done > 0
+    chunks = data.chunks(CHUNK, start=store.done)
+    for inputs, _, _ in progress(chunks, "features", -(-(data.rows - store.done) // CHUNK)):
+        given = dict(zip(entries, _flat(inputs, prefix.graph), strict=True))
+        seen.update(data.mark(inputs) if expected else b"")
+        store.add(computed(front, prefix, given))
+    if not data.are_arrays and expected != (data.digest(CHUNK) if resumed else seen.hexdigest()):
+        raise SurgeryError(
+            "the data set gives other samples in its second pass: it shuffles or augments. Features of augmented "
+            "samples cannot be kept; leave shuffling to shuffle=True."
+        )
+    return store
+
+
+def _key(front: Any, prefix: Prefix) -> str:
+    """Returns a hash of the prefix: wiring, configurations, and all values of its weights."""
+    found = hashlib.blake2b(digest_size=16)
+    calls = tuple(call for call in prefix.graph if call.name in prefix.calls)
+    found.update(repr(outline(dataclasses.replace(prefix.graph, calls=calls, outputs=list(prefix.boundary)))).encode())
+    found.update(f"keras {keras.__version__} {keras.backend.backend()}".encode())
+    for variable in front.weights:
+        found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+    return found.hexdigest()
+
+
+def _flat(inputs: Any, graph: Graph) -> list[Any]:
+    """Returns the arrays of one chunk in the order of the network's inputs."""
+    if isinstance(inputs, dict) and not isinstance(graph.inputs, dict):
+        names = [ref.call for ref in leaves(graph.inputs)]
+        missing = [name for name in names if name not in inputs]
+        if missing:
+            raise SurgeryError(f"the samples have {listing(map(str, inputs))}; {listing(missing)} is missing.")
+        return [inputs[name] for name in names]
+    return leaves(inputs)
+
+
+def computed(front: Any, prefix: Prefix, given: dict[str, Any]) -> list[Any]:
+    structure = rebuilt(lambda ref: given[ref.call], prefix.graph.inputs)
+    if getattr(front, "distribute_strategy", None) is not None:  # which would give each replica the whole batch
+        made = front.predict(structure, batch_size=CHUNK, verbose=0)
+    else:
+        made = front.predict_on_batch(structure)
+    return [np.asarray(one) for one in keras.tree.flatten(made)]
+
+
+def targets_of(data: Samples) -> list[Any]:
+    """Returns targets and weights of all samples."""
+    if data.are_arrays:
+        return list(data.parts[1:])
+    chunks = [chunk[1:] for chunk in data.chunks(CHUNK)]
+    return [
+        None if chunks[0][part] is None else keras.tree.map_structure(joined, *(chunk[part] for chunk in chunks))
+        for part in (0, 1)
+    ]
+
+
+def joined(*arrays: Any) -> Any:
+    """Returns arrays of rows as one."""
+    return np.concatenate(arrays)
+
+
+def _taken(part: Any, rows: Any) -> Any:
+    return None if part is None else keras.tree.map_structure(lambda one: np.asarray(one)[rows], part)
+
+
+class Batches(keras.utils.PyDataset):
+    """Rows of features that lie on disk, with their targets, in batches; only those of a batch are read.
+
+    Args:
+        features: mapped arrays.
+        targets: targets and weights of samples.
+        batch: rows in a batch.
+        shuffle: whether each epoch has an order of its own.
+    """
+
+    def __init__(self, features: list[Any], targets: list[Any], batch: int, shuffle: bool):
+        super().__init__()
+        self._features = features
+        self._targets = targets
+        self._batch = batch
+        self._shuffle = shuffle
+        self._rows = len(features[0])
+        self._order = np.arange(self._rows)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-self._rows // self._batch)
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        rows = np.sort(self._order[number * self._batch : (number + 1) * self._batch])
+        features = [np.asarray(one[rows]) for one in self._features]
+        targets, weights = (_taken(part, rows) for part in self._targets)
+        found = (features[0] if len(features) == 1 else features, targets, weights)
+        return found if weights is not None else found[:2]
+
+    def on_epoch_end(self) -> None:
+        if self._shuffle:
+            self._order = np.random.permutation(self._rows)  # the generator that keras.utils.set_random_seed seeds
+
+
+def as_data(features: Store, data: Samples, batch: int, shuffle: bool) -> dict[str, Any]:
+    """Returns the arguments of `fit`, or the first of them a data set where the features are on disk."""
+    arrays, targets = features.arrays(), targets_of(data)
+    if features.folder is not None:
+        return {"x": Batches(arrays, targets, batch, shuffle), "shuffle": False}  # Keras would shuffle the batches too
+    x = arrays[0] if len(arrays) == 1 else arrays
+    return {"x": x, "y": targets[0], "sample_weight": targets[1], "batch_size": batch, "shuffle": shuffle}
