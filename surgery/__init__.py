@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from surgery.specs import Ref, Spec
     from surgery.training.cached_fit import fit_cached
     from surgery.training.contracts import contract
+    from surgery.training.extracting import extract
     from surgery.training.groups import groups
     from surgery.training.rates import layerwise_rates
     from surgery.training.unfreezing import StagedUnfreeze
@@ -83,6 +84,7 @@ _HOMES = {
     "surgery.showing": ("show",),
     "surgery.training.cached_fit": ("fit_cached",),
     "surgery.training.contracts": ("contract",),
+    "surgery.training.extracting": ("extract",),
     "surgery.training.groups": ("groups",),
     "surgery.training.rates": ("layerwise_rates",),
     "surgery.training.unfreezing": ("StagedUnfreeze",),
@@ -104,6 +106,7 @@ __all__ = [
     "crossing",
     "cut",
     "digits",
+    "extract",
     "fit_cached",
     "freeze",
     "frozen",

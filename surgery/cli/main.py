@@ -13,6 +13,7 @@ from surgery.cli.convert import convert
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
 from surgery.cli.recipes import recipes
+from surgery.cli.tap import tap
 from surgery.cli.weights import weights
 from surgery.cli.zoo import zoo
 from surgery.errors import SurgeryError
@@ -44,5 +45,5 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-for command in (inspect, graft, convert, weights, recipes, zoo):
+for command in (inspect, tap, graft, convert, weights, recipes, zoo):
     main.add_command(command)

@@ -7,6 +7,7 @@ from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import Tensor
 from surgery.files.variables import layers_of, names_of_variables
+from surgery.files.whole import written_whole
 
 __all__ = [
     "SUFFIXES",
@@ -22,4 +23,5 @@ __all__ = [
     "pieces_of_file",
     "save_model",
     "snake_case",
+    "written_whole",
 ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
 from surgery.files import safetensors
 from surgery.files.variables import layers_of, named_weights
+from surgery.files.whole import written_whole
 
 
 def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
@@ -29,32 +28,11 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
     if path.suffix not in writers:
         raise SurgeryError(f"{printable(path)!r} should end in .keras (or .safetensors, for the weights alone).")
     write, compare = writers[path.suffix]
-    try:
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror}.") from error
-    try:
-        write(model, Path(name))
-        _settled(Path(name))
+    with written_whole(path) as draft:
+        write(model, draft)
         if prove:
-            compare(model, Path(name), path)
-        os.replace(name, path)
-    except OSError as error:
-        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror or first_line(error)}.") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+            compare(model, draft, path)
     return path
-
-
-def _settled(draft: Path) -> None:
-    """Gives a draft the permissions that a new file has, and waits until its bytes are on the disk."""
-    mask = os.umask(0)
-    os.umask(mask)
-    draft.chmod(0o666 & ~mask)
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _write_model(model: Any, draft: Path) -> None:

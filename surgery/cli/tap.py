@@ -1,0 +1,73 @@
+"""`surgery tap`: a feature extractor as a file, or the features of a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from surgery.cli.output import refuse_output
+from surgery.cli.quiet import quiet
+from surgery.doors import is_path
+from surgery.doors import open as open_network
+from surgery.errors import printable
+
+
+@click.command()
+@click.argument("source")
+@click.argument("where")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="What to write.")
+@click.option("--images", type=click.Path(), metavar="DIR", help="Run it over the pictures in a folder.")
+@click.option("--weights", metavar="WEIGHTS", help="Of a named network: pretrained (default), none, or a file.")
+@click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
+@click.option("--preprocess", metavar="NAME", help="A network's own way, or unit; by default that of SOURCE.")
+@click.option("--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="In which the network computes.")
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Pictures in a batch.")
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+def tap(
+    source: str,
+    where: str,
+    output: Path,
+    images: str | None,
+    weights: str | None,
+    size: tuple[int, int] | None,
+    preprocess: str | None,
+    dtype: str | None,
+    batch: int,
+    force: bool,
+) -> None:
+    """Write the feature extractor that ends at WHERE in SOURCE, or, with --images, the features of pictures.
+
+    All taps are computed in one pass. Pictures that cannot be read are listed and skipped; a run that was killed goes
+    on where it stopped.
+
+    \b
+    surgery tap vgg16 "block3_pool, block5_pool" -o extractor.keras
+    surgery tap tinyvgg block4_pool --images photos -o features.h5
+    """
+    refuse_output(output, force, (".keras",) if images is None else (".h5", ".hdf5", ".npy"))
+    with quiet():
+        named = not is_path(source)
+        graph = open_network(source, **_weights(weights, named))
+        if images is None:
+            from surgery.doors import save
+            from surgery.edits import tap as tapped
+
+            found = tapped(graph, where)
+            save(found, output)
+            click.echo(f"wrote {output}: {found}")
+            return
+        from surgery.training.extracting import extract
+
+        way = preprocess or (source.lower() if named else None)
+        features = extract(graph, where, images, output, size or None, way, dtype, batch)
+    for name, why in features.unreadable.items():
+        click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
+    click.echo(f"wrote {output}: {features}")
+
+
+def _weights(weights: str | None, named: bool) -> dict[str, Any]:
+    if not named:
+        return {} if weights is None else {"weights": weights}  # which open refuses, and says why
+    return {"weights": None if weights == "none" else weights or "pretrained"}

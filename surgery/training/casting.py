@@ -1,0 +1,38 @@
+"""A network in another precision: the same wiring, layers of their own with cast weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from surgery.building import assemble, live_layer
+from surgery.copying import renewed
+from surgery.edits import inline
+from surgery.graph import Graph
+from surgery.ops import LiveOp
+
+
+def in_precision(graph: Graph, dtype: str) -> Any:
+    """Builds a model of a graph whose layers compute in another dtype; the layers of the graph are unchanged.
+
+    Args:
+        graph: the network; nested models are dissolved.
+        dtype: `"bfloat16"`, `"float16"`, `"float32"` or `"float64"`; a policy of Keras.
+
+    Returns:
+        `keras.Model`, with weights cast from those of the graph.
+    """
+    if any(call.op is not None and call.op.inner is not None for call in graph):
+        graph = inline(graph)
+    new: dict[Any, LiveOp] = {}
+    for call in graph:
+        layer = None if call.op is None else live_layer(graph, call)
+        if isinstance(layer, keras.layers.Layer) and (call.op, call.layer) not in new:
+            new[call.op, call.layer] = LiveOp(renewed(layer, call.layer, dtype=dtype))
+    calls = tuple(dataclasses.replace(call, op=new.get((call.op, call.layer), call.op)) for call in graph)
+    source, model = assemble(graph), assemble(dataclasses.replace(graph, calls=calls))
+    for mine, other in zip(model.weights, source.weights, strict=True):
+        mine.assign(keras.ops.cast(keras.ops.convert_to_tensor(other), mine.dtype))
+    return model

@@ -1,0 +1,226 @@
+"""`extract`: features of many pictures at several taps, in one pass, in memory that does not grow with their number."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from surgery.doors import as_graph
+from surgery.edits import resize, tap
+from surgery.errors import SurgeryError, doing, printable
+from surgery.files import written_whole
+from surgery.graph import Graph
+from surgery.specs import Spec
+from surgery.structure import leaves
+from surgery.training.casting import in_precision
+from surgery.training.pictures import Pictures, files_in
+from surgery.training.preprocessing import preprocessing
+from surgery.training.storing import Store
+from surgery.waiting import progress
+from surgery.where import Where
+
+KEPT = ("float16", "float32", "float64")
+ROWS = 256  # that are written at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Extracted:
+    """Features of pictures.
+
+    Args:
+        names: of the files, in order; those that could not be read are not among them.
+        features: tap -> array, a row for each name; mapped from disk where a file was written.
+        unreadable: file -> why it was skipped.
+        seconds: that the computing took.
+        rate: pictures per second.
+        path: the file that was written, if one was.
+    """
+
+    names: list[str]
+    features: dict[str, Any]
+    unreadable: dict[str, str]
+    seconds: float
+    rate: float
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{printable(name)} {tuple(array.shape[1:])}" for name, array in self.features.items())
+        skipped = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
+        return f"{len(self.names):,} pictures{skipped}: {shapes}; {self.seconds:.1f} s, {self.rate:.1f} pictures/s"
+
+
+def extract(
+    x: Any,
+    where: Where | Mapping[str, Where],
+    images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+    size: tuple[int, int] | None = None,
+    preprocess: str | Callable[[Any], Any] | None = None,
+    dtype: str | None = None,
+    batch_size: int = 32,
+) -> Extracted:
+    """Computes features of many pictures at one or several taps, in one forward pass; the network is unchanged.
+
+    Args:
+        x: `Graph` or `keras.Model` with one picture as its input.
+        where: which tensors, as for `tap`.
+        images: a folder (searched at every depth), or a list of picture files: JPEG, PNG, GIF, BMP.
+        out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go beside it,
+            into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
+            it stopped. `None` keeps all in memory.
+        size: `(height, width)` of the pictures, in pixels; the network's own by default.
+        preprocess: what is done to pictures of 0 to 255: the name of a network (its published preprocessing), `"unit"`
+            (0 to 1), a function of `images_bhwc`, or `None` for nothing.
+        dtype: in which the network computes, `"bfloat16"` for instance; features are kept as float32 then.
+        batch_size: pictures in a batch.
+
+    Raises:
+        SurgeryError: there are no pictures, a tap has no fixed size, `out` cannot be written, or its suffix is none.
+
+    Example:
+
+    >>> features = sg.extract(graph, "block3_pool, block5_pool", "photos", out="features.h5", preprocess="vgg16")
+    """
+    graph = as_graph(x)
+    with doing(f"extracting features of {graph.name!r}"):
+        target = None if out is None else _target(out)
+        files = files_in(images)
+        graph = _of_size(tap(graph, where), size)
+        if target is not None and target.suffix == ".npy" and len(leaves(graph.outputs)) > 1:
+            raise SurgeryError(f"{printable(target.name)!r} takes one tap; several go into .h5.")
+        entry = graph.spec(leaves(graph.inputs)[0])
+        pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
+        run = _Run(graph, pictures, preprocessing(preprocess), dtype, batch_size)
+        return run.into(target, f"{preprocess if not callable(preprocess) else 'function'}")
+
+
+def _target(out: str | os.PathLike[str]) -> Path:
+    path = Path(out)
+    if path.suffix not in (".h5", ".hdf5", ".npy"):
+        raise SurgeryError(f"{printable(path)!r} should end in .h5 or .npy.")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise SurgeryError(f"{printable(path)!r} cannot be written: no such folder, or no right to write there.")
+    return path
+
+
+def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
+    entries = leaves(graph.inputs)
+    sides = graph.spec(entries[0]).sides
+    if len(entries) != 1 or len(sides) != 4 or sides[3] not in (1, 3):
+        found = ", ".join(str(graph.spec(ref)) for ref in entries)
+        raise SurgeryError(f"one picture (batch, height, width, 1 or 3) is wanted as the input, not {found}.")
+    wanted = size or sides[1:3]
+    if None in wanted:
+        raise SurgeryError("the network takes pictures of any size; say size=(height, width).")
+    return graph if tuple(wanted) == sides[1:3] else resize(graph, (*wanted, sides[3]))
+
+
+class _Run:
+    """One run over pictures: what is computed, batch by batch, and where it is kept."""
+
+    def __init__(self, graph: Graph, pictures: Pictures, prepare: Any, dtype: str | None, batch: int):
+        from surgery.building import assemble
+
+        self._names = list(graph.outputs)
+        self._pictures = pictures
+        self._prepare = prepare
+        self._batch = batch
+        self._dtype = dtype
+        self._model = assemble(graph) if dtype is None else in_precision(graph, dtype)
+        specs = [graph.spec(ref) for ref in leaves([graph.outputs[name] for name in self._names])]
+        self._specs = [spec if dtype is None else Spec(spec.shape, "float32") for spec in specs]
+        self._problems: dict[str, str] = {}
+
+    def into(self, target: Path | None, prepared: str) -> Extracted:
+        """Computes all features, and writes them to a file if there is one."""
+        start = time.perf_counter()
+        folder = None if target is None else target.with_name(f".{target.name}.partial")
+        rows = len(self._pictures.files)
+        flag = Spec((None,), "bool")
+        key = "" if folder is None else self._key(prepared)
+        store = Store([*self._specs, flag], rows, folder, key)
+        begun = store.done
+        batches = self._pictures.batches(self._batch, store.done, self._problems)
+        for images_bhwc, readable in progress(batches, "pictures", -(-(rows - begun) // self._batch)):
+            store.add([*self._computed(images_bhwc), readable])
+        seconds = time.perf_counter() - start
+        *arrays, readable = store.arrays()
+        keep = np.flatnonzero(readable)
+        good = set(keep.tolist())
+        names = [str(file) for row, file in enumerate(self._pictures.files) if row in good]
+        skipped = {str(file): "unreadable" for row, file in enumerate(self._pictures.files) if row not in good}
+        unreadable = {**skipped, **self._problems}
+        rate = (rows - begun) / seconds if seconds else 0.0
+        if target is None or folder is None:
+            features = {name: array if len(keep) == rows else array[keep] for name, array in self._named(arrays)}
+            return Extracted(names, features, unreadable, seconds, rate)
+        (_write_npy if target.suffix == ".npy" else _write_h5)(target, dict(self._named(arrays)), names, keep)
+        shutil.rmtree(folder, ignore_errors=True)
+        features = {name: _Shape((len(names), *array.shape[1:])) for name, array in self._named(arrays)}
+        return Extracted(names, features, unreadable, seconds, rate, target)
+
+    def _named(self, arrays: list[Any]) -> list[tuple[str, Any]]:
+        return list(zip(self._names, arrays, strict=True))
+
+    def _computed(self, images_bhwc: Any) -> list[Any]:
+        if self._prepare is not None:
+            images_bhwc = self._prepare(images_bhwc)
+        made = self._model.predict_on_batch(images_bhwc)
+        arrays = [np.asarray(made[name]) for name in self._names]
+        as_made = self._dtype is None
+        return [one if as_made and one.dtype.name in KEPT else one.astype("float32") for one in arrays]
+
+    def _key(self, prepared: str) -> str:
+        """Returns a hash of what the features depend on: files, size, preprocessing, wiring and weights."""
+        found = hashlib.blake2b(digest_size=16)
+        found.update(f"{self._pictures.size} {prepared} {self._dtype} {self._names} {self._specs}".encode())
+        for file in self._pictures.files:
+            try:
+                status = file.stat()
+            except OSError:
+                continue
+            found.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+        for variable in self._model.weights:
+            array = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """Stands for an array that lies in a file."""
+
+    shape: tuple[int, ...]
+
+
+def _write_h5(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> None:
+    import h5py
+
+    with written_whole(target) as draft, h5py.File(draft, "w") as file:
+        file.create_dataset("names", data=names, dtype=h5py.string_dtype())
+        for name, array in arrays.items():
+            sides = array.shape[1:]
+            chunk = (max(min(64, len(names)), 1), *sides)
+            made = file.create_dataset(name, (len(names), *sides), array.dtype, chunks=chunk)
+            for first in range(0, len(names), ROWS):
+                made[first : first + ROWS] = array[keep[first : first + ROWS]]
+
+
+def _write_npy(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> None:
+    ((_, array),) = arrays.items()
+    with written_whole(target.with_suffix(".txt")) as draft:
+        draft.write_text("".join(f"{printable(name)}\n" for name in names), encoding="utf-8")
+    with written_whole(target) as draft, draft.open("wb") as file:
+        head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
+        np.lib.format.write_array_header_2_0(file, {**head, "shape": (len(names), *array.shape[1:])})
+        for first in range(0, len(names), ROWS):
+            file.write(np.ascontiguousarray(array[keep[first : first + ROWS]]).data)

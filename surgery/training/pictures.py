@@ -1,0 +1,130 @@
+"""Pictures from files, decoded in parallel: unreadable ones are named, not fatal, and none larger than it may be.
+
+The size in a file's header is looked at before anything is decoded: a small file can claim billions of pixels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgery.errors import SurgeryError, first_line, listing, printable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+PIXELS = 100_000_000
+BYTES = 256 * 2**20
+
+
+def files_in(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Returns the picture files of a folder, at every depth, sorted; or those that are listed.
+
+    Raises:
+        SurgeryError: there is no such folder, it cannot be read, or there is no picture.
+    """
+    if not isinstance(images, (str, os.PathLike)):
+        return list(map(Path, images))
+    folder = Path(images)
+    if not folder.is_dir():
+        raise SurgeryError(f"{printable(folder)!r} is no folder.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SurgeryError(f"{printable(folder)!r} cannot be read.")
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not found:
+        raise SurgeryError(f"{printable(folder)!r} holds no picture ({listing(SUFFIXES)}).")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Pictures in batches.
+
+    Args:
+        files: the files, in order.
+        size: `(height, width)` in pixels to which they are enlarged or shrunk, bilinearly.
+        channels: 1 or 3.
+    """
+
+    files: Sequence[Path]
+    size: tuple[int, int]
+    channels: int = 3
+
+    def batches(self, count: int, start: int, problems: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+        """Yields (images_bhwc, readable) from picture `start` on: float32 of 0 to 255, and one bool for each.
+
+        Args:
+            count: pictures in a batch.
+            start: the first picture.
+            problems: gets the name of each file that cannot be read, and why. Its picture is black.
+        """
+        import tensorflow as tf
+
+        def load(number: Any) -> tuple[Any, Any]:
+            file = self.files[int(number)]
+            try:
+                return self._decoded(file), True
+            except (OSError, SurgeryError, ValueError, tf.errors.OpError) as error:
+                problems[str(file)] = first_line(error, 120)
+                return tf.zeros((*self.size, self.channels), tf.float32), False
+
+        def shaped(image: Any, readable: Any) -> tuple[Any, Any]:
+            image.set_shape((*self.size, self.channels))
+            readable.set_shape(())
+            return image, readable
+
+        numbers = tf.data.Dataset.range(start, len(self.files))
+        loaded = numbers.map(
+            lambda number: tf.py_function(load, [number], (tf.float32, tf.bool)), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        for images_bhwc, readable in loaded.map(shaped).batch(count).prefetch(2):
+            yield images_bhwc, readable.numpy()
+
+    def _decoded(self, file: Path) -> Any:
+        import tensorflow as tf
+
+        if file.stat().st_size > BYTES:
+            raise SurgeryError(f"it has more than {BYTES:,} bytes")
+        content = file.read_bytes()
+        sides = header_size(content)
+        if sides[0] * sides[1] > PIXELS:
+            raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
+        image = tf.io.decode_image(content, channels=self.channels, expand_animations=False)
+        return tf.image.resize(image, self.size)
+
+
+def header_size(content: bytes) -> tuple[int, int]:
+    """Returns (width, height) in pixels, as the header of a PNG, GIF, BMP or JPEG says.
+
+    Raises:
+        SurgeryError: it is none of these, or cut off.
+    """
+    if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) > 24:
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if content[:6] in (b"GIF87a", b"GIF89a") and len(content) > 10:
+        return int.from_bytes(content[6:8], "little"), int.from_bytes(content[8:10], "little")
+    if content[:2] == b"BM" and len(content) > 26:
+        sides = np.frombuffer(content[18:26], "<i4")
+        return int(abs(sides[0])), int(abs(sides[1]))
+    if content[:2] == b"\xff\xd8":
+        return _jpeg_size(content)
+    raise SurgeryError("it is no PNG, JPEG, GIF or BMP")
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int]:
+    """Walks the markers of a JPEG up to the start of its frame (ITU-T T.81, section B.2.2)."""
+    at = 2
+    while at + 9 < len(content):
+        if content[at] != 0xFF:
+            break
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(content[at + 7 : at + 9], "big"), int.from_bytes(content[at + 5 : at + 7], "big")
+        else:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    raise SurgeryError("it is a JPEG without a frame")
