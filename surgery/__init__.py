@@ -43,10 +43,12 @@ if TYPE_CHECKING:
     from surgery.pyramids import pyramid
     from surgery.showing import show
     from surgery.specs import Ref, Spec
+    from surgery.training import objectives
     from surgery.training.cached_fit import fit_cached
     from surgery.training.contracts import contract
     from surgery.training.extracting import extract
     from surgery.training.groups import groups
+    from surgery.training.players import Player, Players
     from surgery.training.rates import layerwise_rates
     from surgery.training.unfreezing import StagedUnfreeze
     from surgery.verifying import verify
@@ -85,7 +87,9 @@ _HOMES = {
     "surgery.training.cached_fit": ("fit_cached",),
     "surgery.training.contracts": ("contract",),
     "surgery.training.extracting": ("extract",),
+    "surgery.training": ("objectives",),
     "surgery.training.groups": ("groups",),
+    "surgery.training.players": ("Player", "Players"),
     "surgery.training.rates": ("layerwise_rates",),
     "surgery.training.unfreezing": ("StagedUnfreeze",),
     "surgery.verifying": ("verify",),
@@ -97,6 +101,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Call",
     "Graph",
+    "Player",
+    "Players",
     "Ref",
     "Spec",
     "StagedUnfreeze",
@@ -117,6 +123,7 @@ __all__ = [
     "join",
     "layerwise_rates",
     "load_weights",
+    "objectives",
     "open",
     "progress",
     "pyramid",
@@ -142,7 +149,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'surgery' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    home = importlib.import_module(_HOME_OF[name])
+    value = getattr(home, name) if hasattr(home, name) else importlib.import_module(f"{home.__name__}.{name}")
     globals()[name] = value
     return value
 

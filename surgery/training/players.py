@@ -1,0 +1,252 @@
+"""Several players in one model, each with its variables, its optimizer and its loss: GANs, and what is built like them.
+
+The classic recipe, `discriminator.trainable = False` around a combined model, freezes the discriminator for good,
+because Keras reads the flag once. Here nothing is frozen: each step computes gradients for one player's variables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from surgery.doors import as_graph
+from surgery.errors import SurgeryError, doing, listing, nearest
+from surgery.freezing import flags_for
+from surgery.walking import calls_at_every_depth
+
+Tensors = Any  # what the forward pass returns, a dict as a rule
+
+
+@dataclasses.dataclass
+class Player:
+    """One player.
+
+    Args:
+        owns: what it trains: the name of a network, `(name, where)` for a part of one, or a list of these.
+        optimizer: a Keras optimizer of its own, or its name.
+        loss: function of what the forward pass returns; a scalar, which the player minimises.
+        steps: steps in each round.
+    """
+
+    owns: Any
+    optimizer: Any
+    loss: Callable[[Tensors], Any]
+    steps: int = 1
+
+
+@keras.saving.register_keras_serializable(package="surgery")
+class Players(keras.Model):
+    """A model in which several players train their own variables on one forward pass.
+
+    In each round every player, in order, takes its steps: the forward pass in training mode, the gradient of the
+    player's loss for the player's variables alone. Statistics of normalization layers move in the steps of the player
+    that owns them. `compile()`, `fit`, callbacks and `save` are those of Keras; `check` proves that each step moves
+    what it should and nothing else. On TensorFlow; `tf.distribute` strategies pass through.
+
+    Args:
+        networks: name -> `keras.Model`.
+        forward: `forward(networks, batch)` -> tensors, where `networks` is a dict and `batch` what `fit` is given.
+        players: name -> `Player`.
+        name: name of the model.
+
+    Raises:
+        SurgeryError: a player owns what there is not, or what another player owns, or nothing.
+
+    Example:
+
+    >>> gan = sg.Players({"g": generator, "d": discriminator}, forward, {
+    ...     "d": sg.Player("d", keras.optimizers.Adam(2e-4), lambda t: hinge.discriminator(t["real"], t["fake"])),
+    ...     "g": sg.Player("g", keras.optimizers.Adam(2e-4), lambda t: hinge.generator(t["fake"])),
+    ... })
+    >>> gan.compile()
+    >>> gan.fit(images, epochs=5)
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Any],
+        forward: Callable[[dict[str, Any], Any], Tensors],
+        players: Mapping[str, Player],
+        name: str = "players",
+    ):
+        super().__init__(name=name)
+        if keras.backend.backend() != "tensorflow":
+            raise SurgeryError(f"Players trains on TensorFlow, not on {keras.backend.backend()}.")
+        self.networks = dict(networks)
+        self.players = {name: dataclasses.replace(one, optimizer=_own(one.optimizer)) for name, one in players.items()}
+        self._forward = forward
+        with doing(f"making the players of {name!r}"):
+            self._owned = {name: self._owned_by(player) for name, player in self.players.items()}
+            self._refuse_shared()
+        self._losses_of = {name: keras.metrics.Mean(name=f"{name}_loss") for name in self.players}
+        self._optimizers = [player.optimizer for player in self.players.values()]  # a list is what Keras saves
+        for name, player in self.players.items():
+            player.optimizer.build(self.variables_of(name))
+        self.built = True
+
+    # ---- who owns what ----
+
+    def _owned_by(self, player: Player) -> list[Any]:
+        """Returns the weights of a player, statistics included."""
+        parts = player.owns if isinstance(player.owns, list) else [player.owns]
+        found: dict[int, Any] = {}
+        for part in parts:
+            name, where = (part, "**") if isinstance(part, str) else part
+            if name not in self.networks:
+                known = listing(self.networks)
+                raise SurgeryError(f"no network {name!r}; there are {known}.{nearest(name, self.networks)}")
+            graph = as_graph(self.networks[name])
+            calls: dict[str, Any] = dict(calls_at_every_depth(graph))
+            for address in flags_for(graph, where, True, True):
+                found.update((id(variable), variable) for variable in calls[address].op.layer.weights)
+        if not any(variable.trainable for variable in found.values()):
+            raise SurgeryError(f"{player.owns!r} has nothing that trains.")
+        return list(found.values())
+
+    def _refuse_shared(self) -> None:
+        owner: dict[int, str] = {}
+        for name, variables in self._owned.items():
+            for variable in variables:
+                if owner.setdefault(id(variable), name) != name:
+                    raise SurgeryError(f"{variable.path} belongs to both {owner[id(variable)]!r} and {name!r}.")
+
+    def variables_of(self, name: str) -> list[Any]:
+        """Returns the variables that a player's steps train."""
+        return [variable for variable in self._owned[name] if variable.trainable]
+
+    # ---- what Keras asks for ----
+
+    def compile(self, **options: Any) -> None:
+        """Compiles the model; the players bring optimizers and losses.
+
+        Args:
+            options: `run_eagerly`, `jit_compile`, `steps_per_execution`, as for any Keras model.
+        """
+        super().compile(optimizer=None, loss=None, **{"jit_compile": False, **options})
+
+    def call(self, inputs: Any, training: bool = False) -> Tensors:
+        """Runs the forward pass."""
+        return self._forward(dict(self.networks), inputs)
+
+    @property
+    def metrics(self) -> list[Any]:
+        return list(self._losses_of.values())
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One round: all steps of all players, in order."""
+        for name, player in self.players.items():
+            for _ in range(player.steps):
+                self._losses_of[name].update_state(self.step(name, data))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The losses of all players, without a step."""
+        tensors = self._forward(dict(self.networks), data)
+        for name, player in self.players.items():
+            self._losses_of[name].update_state(player.loss(tensors))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def step(self, name: str, data: Any) -> Any:
+        """Takes one step of one player; returns its loss."""
+        import tensorflow as tf
+
+        player, variables = self.players[name], self.variables_of(name)
+        others = list(self._statistics_of_others(name))
+        before = [tf.identity(variable.value) for variable in others]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for variable in variables:
+                tape.watch(variable.value)
+            loss = player.loss(self._forward(dict(self.networks), data))
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = player.optimizer.scale_loss(loss / replicas)  # the gradients of replicas are summed
+        player.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        for variable, value in zip(others, before, strict=True):
+            variable.assign(value)
+        return loss
+
+    def _statistics_of_others(self, name: str) -> Iterator[Any]:
+        mine = {id(variable) for variable in self._owned[name]}
+        for network in self.networks.values():
+            for variable in network.weights:
+                if not variable.trainable and id(variable) not in mine:
+                    yield variable
+
+    # ---- proof ----
+
+    def check(self, data: Any) -> None:
+        """Takes one step of each player on a batch, proves that it moves the player's variables alone, and undoes it.
+
+        Args:
+            data: a batch, as `fit` would hand it over.
+
+        Raises:
+            SurgeryError: a variable of another player moved, or none of its own did; the message names them.
+        """
+        weights = {id(one): one for network in self.networks.values() for one in network.weights}
+        slots = [one for player in self.players.values() for one in player.optimizer.variables]
+        kept = [(one, np.array(one)) for one in [*weights.values(), *slots]]
+        with doing(f"checking the players of {self.name!r}"):
+            try:
+                for name in self.players:
+                    before = {key: np.array(one) for key, one in weights.items()}
+                    self.step(name, data)
+                    moved = [one for key, one in weights.items() if not np.array_equal(before[key], one)]
+                    self._refuse_moved(name, moved)
+            finally:
+                for variable, value in kept:
+                    variable.assign(value)
+
+    def _refuse_moved(self, name: str, moved: list[Any]) -> None:
+        own = {id(variable) for variable in self._owned[name]}
+        foreign = [variable.path for variable in moved if id(variable) not in own]
+        if foreign:
+            raise SurgeryError(f"a step of {name!r} moved {listing(foreign)}, which it does not own.")
+        if not moved:
+            raise SurgeryError(f"a step of {name!r} moved nothing: its loss does not depend on its variables.")
+
+    # ---- saving ----
+
+    def get_config(self) -> dict[str, Any]:
+        stored: Any = keras.saving.serialize_keras_object
+        players = {
+            name: {"owns": one.owns, "optimizer": stored(one.optimizer), "loss": stored(one.loss), "steps": one.steps}
+            for name, one in self.players.items()
+        }
+        networks = {name: stored(network) for name, network in self.networks.items()}
+        return {"networks": networks, "forward": stored(self._forward), "players": players, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Players:
+        def made(stored: Any) -> Any:
+            return keras.saving.deserialize_keras_object(stored, custom_objects=custom_objects)
+
+        players = {
+            name: Player(_as_owned(one["owns"]), made(one["optimizer"]), made(one["loss"]), one["steps"])
+            for name, one in config["players"].items()
+        }
+        networks = {name: made(network) for name, network in config["networks"].items()}
+        return cls(networks, made(config["forward"]), players, config["name"])
+
+    def get_compile_config(self) -> dict[str, Any]:
+        return {"compiled": True}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile()
+
+
+def _own(optimizer: Any) -> Any:
+    found: Any = keras.optimizers.get(optimizer)
+    if found.built:
+        raise SurgeryError(f"{found.name!r} has been built for other variables; each player has one of its own.")
+    return found
+
+
+def _as_owned(owns: Any) -> Any:
+    """Returns what a player owns as it was given: JSON makes lists of tuples."""
+    if isinstance(owns, list) and len(owns) == 2 and all(isinstance(one, str) for one in owns):
+        return tuple(owns)
+    return [_as_owned(one) for one in owns] if isinstance(owns, list) else owns
