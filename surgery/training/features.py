@@ -19,7 +19,8 @@ from surgery.training.prefix import Prefix
 from surgery.training.storing import Store, row_bytes
 from surgery.waiting import progress
 
-CHUNK = 256  # samples that are computed, and lost by a kill, at a time
+CHUNK = 256  # samples that are kept, and lost by a kill, at a time
+BATCH = 32  # samples in a forward pass
 
 
 def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, memory: int) -> Store:
@@ -74,12 +75,19 @@ def _flat(inputs: Any, graph: Graph) -> list[Any]:
 
 
 def computed(front: Any, prefix: Prefix, given: dict[str, Any]) -> list[Any]:
-    structure = rebuilt(lambda ref: given[ref.call], prefix.graph.inputs)
-    if getattr(front, "distribute_strategy", None) is not None:  # which would give each replica the whole batch
-        made = front.predict(structure, batch_size=CHUNK, verbose=0)
-    else:
-        made = front.predict_on_batch(structure)
-    return [np.asarray(one) for one in keras.tree.flatten(made)]
+    """Returns the features of one chunk, computed in batches of a size that caches of a processor like."""
+    strategy = getattr(front, "distribute_strategy", None)
+    if strategy is not None and strategy.num_replicas_in_sync > 1:  # predict_on_batch would give each replica all
+        whole = rebuilt(lambda ref: given[ref.call], prefix.graph.inputs)
+        return [np.asarray(one) for one in keras.tree.flatten(front.predict(whole, batch_size=BATCH, verbose=0))]
+    rows = len(next(iter(given.values())))
+    parts = []
+    for first in range(0, rows, BATCH):
+        full = np.arange(first, first + BATCH) % rows  # the last batch is filled up: another size is traced anew
+        batch = rebuilt(lambda ref, full=full: given[ref.call][full], prefix.graph.inputs)
+        made = keras.tree.flatten(front.predict_on_batch(batch))
+        parts.append([np.asarray(one)[: rows - first] for one in made])
+    return [joined(*one) for one in zip(*parts, strict=True)]
 
 
 def targets_of(data: Samples) -> list[Any]:
