@@ -264,12 +264,13 @@ def test_statistics_that_move_end_the_prefix():
     assert frozen_prefix(sg.open(model)).stops == {"norm": "trains"}
 
 
-def test_data_that_differ_from_pass_to_pass_are_refused():
+def test_data_that_differ_from_pass_to_pass_are_refused(tmp_path):
     model = compiled(sg.freeze(network(), "..norm"))
     x, y = data()
     shuffled = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(50, reshuffle_each_iteration=True).batch(16)
     with pytest.raises(sg.SurgeryError, match="other samples in its second pass: it shuffles or augments"):
-        sg.fit_cached(model, shuffled, verbose=0)
+        sg.fit_cached(model, shuffled, verbose=0, cache=tmp_path)
+    assert not list(tmp_path.iterdir())  # what was kept of it was not what it said
     sizes = iter([3, 3, 2])
 
     class Shrinking:

@@ -45,6 +45,7 @@ def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, 
         seen.update(data.mark(inputs) if expected else b"")
         store.add(computed(front, prefix, given))
     if not data.are_arrays and expected != (data.digest(CHUNK) if resumed else seen.hexdigest()):
+        store.discard()
         raise SurgeryError(
             "the data set gives other samples in its second pass: it shuffles or augments. Features of augmented "
             "samples cannot be kept; leave shuffling to shuffle=True."

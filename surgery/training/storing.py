@@ -108,6 +108,11 @@ class Store:
             found = [np.load(self._path(number), mmap_mode="r") for number in range(len(self._shapes))]
         return [_as_dtype(array, dtype) for array, dtype in zip(found, self._dtypes, strict=True)]
 
+    def discard(self) -> None:
+        """Removes what is on disk: it is not what its key says."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     # ---- on disk ----
 
     def _path(self, number: int) -> Path:
