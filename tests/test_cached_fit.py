@@ -123,6 +123,8 @@ def test_a_nested_model_that_is_frozen_in_part_is_entered():
     history = sg.fit_cached(ours, given, y, epochs=2, verbose=0, shuffle=False)
     same_history(history, theirs.fit(given, y, epochs=2, verbose=0, shuffle=False))
     assert history.cached.boundary == ("conv", "conv@1")
+    shallow = sg.fit_cached(ours, given, y, epochs=1, verbose=0, at="trunk/conv")
+    assert shallow.cached.boundary == ("conv", "conv@1")
 
 
 def test_dropout_after_the_prefix_draws_as_in_fit():

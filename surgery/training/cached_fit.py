@@ -118,7 +118,8 @@ def fit_cached(
 
     with doing(f"fitting {graph.name!r} with a cache"):
         _refuse(model, callbacks)
-        prefix = frozen_prefix(graph, None if at is None else _refs(graph, at))
+        graph, ends = (graph, None) if at is None else _ends(graph, at)
+        prefix = frozen_prefix(graph, ends)
         _refuse_masks(prefix)
         with scope_of(model):
             front = assemble(prune(dataclasses.replace(prefix.graph, outputs=list(prefix.boundary))))
@@ -198,9 +199,10 @@ def _refuse(model: Any, callbacks: Sequence[Any]) -> None:
         raise SurgeryError("StagedUnfreeze thaws layers whose outputs are kept. Use model.fit for it.")
 
 
-def _refs(graph: Graph, at: Where) -> list[Ref]:
-    _, (found,) = resolved(graph, [at])
-    return leaves(found)
+def _ends(graph: Graph, at: Where) -> tuple[Graph, list[Ref]]:
+    """Returns the tensors at which the prefix shall end, in a graph in which they are at hand."""
+    graph, (found,) = resolved(graph, [at])
+    return graph, leaves(found)
 
 
 def _refuse_masks(prefix: Prefix) -> None:
