@@ -123,7 +123,7 @@ def test_a_nested_model_that_is_frozen_in_part_is_entered():
     history = sg.fit_cached(ours, given, y, epochs=2, verbose=0, shuffle=False)
     same_history(history, theirs.fit(given, y, epochs=2, verbose=0, shuffle=False))
     assert history.cached.boundary == ("conv", "conv@1")
-    shallow = sg.fit_cached(ours, given, y, epochs=1, verbose=0, at="trunk/conv")
+    shallow = sg.fit_cached(ours, given, y, epochs=1, verbose=0, at="trunk@0/conv, trunk@1/conv")
     assert shallow.cached.boundary == ("conv", "conv@1")
 
 
