@@ -51,7 +51,7 @@ def _words(value: Mapping[str, Any], kind: str) -> str:
 def _known(value: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any]) -> bool:
     import keras
 
-    names = {kind, value.get("registered_name")} if kind != "function" else {value.get("config")}
+    names = [kind, value.get("registered_name")] if kind != "function" else [value.get("config")]
     texts = {name for name in names if isinstance(name, str)}
     if any(name.startswith("surgery>") for name in texts):
         import surgery.activations  # noqa: F401  registers what old files need
