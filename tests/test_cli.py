@@ -236,3 +236,15 @@ def test_a_table_fits_the_terminal(monkeypatch):
         lines = text_of(graph, width=width).splitlines()[2:-2]
         assert max(map(len, lines)) <= width
     assert isinstance(main, click.Group)
+
+
+def test_convert_takes_the_format_from_the_name_or_from_the_option(tmp_path, tinyvgg):
+    path = sg.save(tinyvgg, tmp_path / "t.keras")
+    for arguments, made in (
+        ((tmp_path / "a.safetensors",), "a.safetensors"),
+        ((tmp_path / "b", "--to", "safetensors"), "b.safetensors"),
+    ):
+        result = run("convert", str(path), *map(str, arguments))
+        assert result.exit_code == 0 and "128,981 parameters" in result.output, result.output
+        assert (tmp_path / made).stat().st_size > 4 * 128_981
+    assert run("convert", str(path), str(tmp_path / "c")).exit_code == 1

@@ -15,17 +15,18 @@ from surgery.doors import save
 @click.command()
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
+@click.option("--to", type=click.Choice(("keras", "safetensors")), help="The format, where NEW does not say it.")
 @click.option("--force", is_flag=True, help="Replace NEW if it is there.")
-def convert(old: str, new: str, force: bool) -> None:
+def convert(old: str, new: str, to: str | None, force: bool) -> None:
     """Write the model in OLD, of any Keras from 1 to 3, to NEW: a .keras file, or .safetensors for its weights.
 
     What is mended is listed; what was written is opened again and compared before it takes its place.
 
     \b
     surgery convert old_model.h5 model.keras
-    surgery convert model.keras model.safetensors
+    surgery convert model.keras weights --to safetensors
     """
-    path = Path(new)
+    path = Path(new) if to is None or Path(new).suffix == f".{to}" else Path(f"{new}.{to}")
     refuse_output(path, force, (".keras", ".safetensors"))
     graph = open_network(Path(old))
     for note in graph.notes:
