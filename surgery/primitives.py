@@ -49,6 +49,15 @@ def prune(graph: Graph) -> Graph:
     return dataclasses.replace(graph, calls=tuple(call for call in graph.calls if call.name in live))
 
 
+def before(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Returns the names of the calls given and of all that they depend on."""
+    found = set(names)
+    for call in reversed(graph.calls):
+        if call.name in found:
+            found.update(ref.call for ref in call.parents)
+    return found
+
+
 def rename(graph: Graph, new: Callable[[str], str]) -> Graph:
     """Returns the graph with every address passed through `new`."""
 

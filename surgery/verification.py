@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from surgery.errors import listing, printable
 from surgery.graph import Call, Graph, one_call_per_op
+from surgery.primitives import before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,8 @@ class Verification:
         """Returns the kept calls as a selector where one says it, `..block5_pool`, else the first of them."""
         names = {call.name for call in self.kept}
         last = next((call.name for call in reversed(self.donor.calls) if call.name in names), None)
-        before = {last}
-        for call in reversed(self.donor.calls):
-            if call.name in before:
-                before.update(ref.call for ref in call.parents)
-        if names == {call.name for call in self.donor if call.name in before and call.op is not None}:
+        needed = before(self.donor, [last] if last is not None else [])
+        if names == {call.name for call in self.donor if call.name in needed and call.op is not None}:
             return f"..{printable(last)}"
         return listing(_names(self.kept), 4)
 

@@ -14,7 +14,7 @@ from surgery.doors import as_graph, build, edit
 from surgery.edits.nesting import reached
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph
-from surgery.primitives import ordered, prune, substitute
+from surgery.primitives import before, ordered, prune, substitute
 from surgery.specs import Ref
 from surgery.structure import leaves, packed, rebuilt
 from surgery.where import Where, tensors
@@ -163,7 +163,7 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     """Returns the graph with the tensors of `entry` as inputs, and those inputs that do not lie before the cut."""
     refs = leaves(entry)
     _refuse_open_cut(graph, refs)
-    front = _before(graph, [ref.call for ref in refs])
+    front = before(graph, [ref.call for ref in refs])
     kept = [call for call in graph if call.name not in front]
     layers = {call.layer for call in kept}
     names = entry if isinstance(entry, dict) else _input_names(refs, layers)
@@ -211,16 +211,8 @@ def _input_arguments(graph: Graph, ref: Ref) -> Mapping[str, Any]:
     return graph[ref].kwargs if graph[ref].op is None else {}
 
 
-def _before(graph: Graph, names: list[str]) -> set[str]:
-    before = set(names)
-    for call in reversed(graph.calls):
-        if call.name in before:
-            before.update(ref.call for ref in call.parents)
-    return before
-
-
 def _crossing(graph: Graph, refs: list[Ref]) -> list[Ref]:
-    front = _before(graph, [ref.call for ref in refs])
+    front = before(graph, [ref.call for ref in refs])
     needed = {ref for call in graph if call.name not in front for ref in call.parents} | set(leaves(graph.outputs))
     return [ref for call in graph if call.name in front for ref in call.refs if ref in needed]
 
@@ -242,6 +234,6 @@ def _refuse_open_cut(graph: Graph, refs: list[Ref]) -> None:
 
 
 def _need(graph: Graph, ref: Ref, refs: list[Ref]) -> str:
-    front = _before(graph, [one.call for one in refs])
+    front = before(graph, [one.call for one in refs])
     users = [name for name in graph.consumers.get(ref, ()) if name not in front]
     return f"needed by {', '.join(users[:3])}" if users else "an output of the network"

@@ -59,8 +59,10 @@ def _packed(path: str, place: Place, stream: Any, shape: tuple[int, ...], dtype:
     """Returns a tensor whose values do not lie in the file as they are."""
 
     def load() -> Any:
+        if stream.closed:  # it keeps the file open as long as something may be read
+            raise SurgeryError(f"{what} was closed before its tensors were read.")
         array = aligned(shape, dtype)
-        if array.size and not stream.closed:  # the stream keeps the file open
+        if array.size:
             read_values(place, what, path, memoryview(array.reshape(-1).view("uint8")))
         return array
 

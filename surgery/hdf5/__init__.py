@@ -1,1 +1,1 @@
-"""HDF5 from strangers: read in a process apart, because the library that reads it can fall over a broken file."""
+"""HDF5 from strangers: what Keras writes by default is read here; the rest by the library, in a process apart."""

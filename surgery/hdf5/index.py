@@ -15,7 +15,7 @@ from typing import Any
 from surgery.hdf5.heaps import TEXT
 
 OBJECTS = 1_000_000
-NAMES = 1_000_000
+NAMES = 1_000_000  # elements of an attribute
 DEPTH = 100
 READS = 1_000_000
 BYTES = 2**29

@@ -13,10 +13,8 @@ from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
 from surgery.hdf5.heaps import TEXT, GuardedStream
+from surgery.hdf5.index import DEPTH, NAMES, OBJECTS
 
-OBJECTS = 1_000_000
-DEPTH = 100
-NAMES = 1_000_000  # elements of an attribute
 MEMORY = 2**30  # bytes of the texts of one attribute
 RATIO = 1_100  # deflate packs at most 1,032 : 1
 

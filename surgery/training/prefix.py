@@ -10,6 +10,7 @@ from typing import Any
 from surgery.edits import inline
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Call, Graph
+from surgery.primitives import before
 from surgery.specs import Ref
 from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
@@ -52,7 +53,8 @@ def frozen_prefix(graph: Graph, at: Iterable[Ref] | None = None) -> Prefix:
         SurgeryError: a call before `at` trains or varies from epoch to epoch; nothing with weights is frozen.
     """
     graph = _dissolved(graph)
-    wanted = None if at is None else _before(graph, at)
+    needed = None if at is None else before(graph, [ref.call for ref in at])
+    wanted = None if needed is None else [call.name for call in graph if call.name in needed]
     inside: set[str] = set()
     stops: dict[str, str] = {}
     for call in graph:
@@ -120,14 +122,6 @@ def _inner(call: Call) -> Graph | None:
 def _has_frozen(call: Call) -> bool:
     inner = _inner(call)
     return inner is not None and any(one.frozen for _, one in calls_at_every_depth(inner))
-
-
-def _before(graph: Graph, refs: Iterable[Ref]) -> list[str]:
-    names = {ref.call for ref in refs}
-    for call in reversed(graph.calls):
-        if call.name in names:
-            names.update(ref.call for ref in call.parents)
-    return [call.name for call in graph if call.name in names]
 
 
 def _boundary(graph: Graph, inside: set[str]) -> tuple[Ref, ...]:
