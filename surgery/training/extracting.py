@@ -150,8 +150,9 @@ class _Run:
         store = Store([*self._specs, flag], rows, folder, key)
         begun = store.done
         batches = self._pictures.batches(self._batch, store.done, self._problems)
-        for images_bhwc, readable in progress(batches, "pictures", -(-(rows - begun) // self._batch)):
-            store.add([*self._computed(images_bhwc), readable])
+        for images_bhwc, found in progress(batches, "pictures", -(-(rows - begun) // self._batch)):
+            _place(store, found, self._computed(images_bhwc))
+        store.skip(rows - store.done)
         seconds = time.perf_counter() - start
         *arrays, readable = store.arrays()
         keep = np.flatnonzero(readable)
@@ -193,6 +194,13 @@ class _Run:
             array = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
+
+
+def _place(store: Store, rows: Any, arrays: list[Any]) -> None:
+    """Stores the rows of some pictures, with a mark that they are there; those between them are left empty."""
+    for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) > 1) + 1):
+        store.skip(int(rows[run[0]]) - store.done)
+        store.add([*(array[run[0] : run[-1] + 1] for array in arrays), np.ones(len(run), "bool")])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from surgery.errors import SurgeryError, first_line, listing, printable
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 PIXELS = 100_000_000
 BYTES = 256 * 2**20
+HEAD = 2**14  # of a file, where its size in pixels is looked for first
 
 
 def files_in(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -54,46 +55,82 @@ class Pictures:
     channels: int = 3
 
     def batches(self, count: int, start: int, problems: dict[str, str]) -> Iterator[tuple[Any, Any]]:
-        """Yields (images_bhwc, readable) from picture `start` on: float32 of 0 to 255, and one bool for each.
+        """Yields (images_bhwc, rows) from picture `start` on: float32 of 0 to 255, and the number of each in `files`.
 
         Args:
             count: pictures in a batch.
             start: the first picture.
-            problems: gets the name of each file that cannot be read, and why. Its picture is black.
+            problems: gets the name of each file that cannot be read, and why. Its number is left out.
         """
         import tensorflow as tf
 
-        def load(number: Any) -> tuple[Any, Any]:
-            file = self.files[int(number)]
-            try:
-                return self._decoded(file), True
-            except (OSError, SurgeryError, ValueError, tf.errors.OpError) as error:
-                problems[str(file)] = first_line(error, 120)
-                return tf.zeros((*self.size, self.channels), tf.float32), False
+        def screened() -> Iterator[tuple[int, bytes]]:
+            for row in range(start, len(self.files)):
+                try:
+                    _screen(self.files[row])
+                except (OSError, SurgeryError) as error:
+                    problems[str(self.files[row])] = first_line(error, 120)
+                    continue
+                yield row, os.fsencode(self.files[row])
 
-        def shaped(image: Any, readable: Any) -> tuple[Any, Any]:
-            image.set_shape((*self.size, self.channels))
-            readable.set_shape(())
-            return image, readable
+        def load(row: Any, file: Any) -> tuple[Any, Any]:
+            return self._decoded(tf.io.read_file(file)), row
 
-        numbers = tf.data.Dataset.range(start, len(self.files))
-        loaded = numbers.map(
-            lambda number: tf.py_function(load, [number], (tf.float32, tf.bool)), num_parallel_calls=tf.data.AUTOTUNE
+        entries = tf.data.Dataset.from_generator(
+            screened, output_signature=(tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string))
         )
-        for images_bhwc, readable in loaded.map(shaped).batch(count).prefetch(2):
-            yield images_bhwc, readable.numpy()
+        loaded = entries.map(load, num_parallel_calls=os.cpu_count() or 1).ignore_errors()
+        fixed = tf.data.Options()
+        fixed.autotune.enabled = False  # the thread that tunes holds up the end of the last batch, for seconds
+        due = start
+        for images_bhwc, rows in loaded.batch(count).prefetch(2).with_options(fixed):
+            self._say_why(range(due, int(rows[-1])), set(rows.numpy().tolist()), problems)
+            due = int(rows[-1]) + 1
+            yield images_bhwc, rows.numpy()
+        self._say_why(range(due, len(self.files)), set(), problems)
 
-    def _decoded(self, file: Path) -> Any:
+    def _decoded(self, content: Any) -> Any:
         import tensorflow as tf
 
-        if file.stat().st_size > BYTES:
-            raise SurgeryError(f"it has more than {BYTES:,} bytes")
-        content = file.read_bytes()
-        sides = header_size(content)
-        if sides[0] * sides[1] > PIXELS:
-            raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
         image = tf.io.decode_image(content, channels=self.channels, expand_animations=False)
-        return tf.image.resize(image, self.size)
+        resized = tf.image.resize(image, self.size)
+        return tf.ensure_shape(resized, (*self.size, self.channels))
+
+    def _say_why(self, due: Iterable[int], found: set[int], problems: dict[str, str]) -> None:
+        """Decodes once more what was left out, for the reason."""
+        import tensorflow as tf
+
+        for row in due:
+            file = self.files[row]
+            if row in found or str(file) in problems:
+                continue
+            try:
+                self._decoded(file.read_bytes())
+                problems[str(file)] = "it could not be read a moment ago"
+            except (OSError, ValueError, tf.errors.OpError) as error:
+                problems[str(file)] = first_line(error, 120)
+
+
+def _screen(file: Path) -> None:
+    """Refuses a file that is too large, or claims to be: before it is read, and before it is decoded.
+
+    Raises:
+        OSError: it cannot be read.
+        SurgeryError: it is too large, or no picture.
+    """
+    with file.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size > BYTES:
+            raise SurgeryError(f"it has more than {BYTES:,} bytes")
+        content = opened.read(HEAD)
+        try:
+            sides = header_size(content)
+        except SurgeryError:
+            if size <= HEAD:
+                raise
+            sides = header_size(content + opened.read())
+    if sides[0] * sides[1] > PIXELS:
+        raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
 
 
 def header_size(content: bytes) -> tuple[int, int]:

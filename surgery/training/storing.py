@@ -19,6 +19,8 @@ import numpy as np
 from surgery.errors import SurgeryError, printable
 from surgery.specs import Spec, megabytes
 
+SKIPPED = 64  # rows that are skipped at a time
+
 
 def numpy_spec(spec: Spec) -> tuple[tuple[int, ...], np.dtype]:
     """Returns the shape of one row and the type that keeps its values; bfloat16 is kept as its 16 bits.
@@ -99,6 +101,12 @@ class Store:
         if self.folder is not None:
             with _writing(self.folder):
                 self._note(self.folder)
+
+    def skip(self, count: int) -> None:
+        """Appends rows of zeros."""
+        for first in range(0, count, SKIPPED):
+            rows = min(SKIPPED, count - first)
+            self.add([np.zeros((rows, *shape), dtype) for shape, dtype in self._shapes])
 
     def arrays(self) -> list[Any]:
         """Returns the tensors of all rows; those on disk are mapped, not read."""
