@@ -16,10 +16,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from surgery import samples, tasks, wiring
     from surgery.doors import build, open, save
     from surgery.edits import (
         crossing,
         cut,
+        dilate,
+        fully_convolutional,
         graft,
         inline,
         insert,
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
     from surgery.loading import load_weights, transfer
-    from surgery.pictures import digits
     from surgery.pyramids import pyramid
+    from surgery.samples import digits
     from surgery.showing import show
     from surgery.specs import Ref, Spec
     from surgery.training import objectives
@@ -53,13 +56,14 @@ if TYPE_CHECKING:
     from surgery.training.unfreezing import StagedUnfreeze
     from surgery.verifying import verify
     from surgery.waiting import progress
-    from surgery.wiring import unet_decoder
 
 _HOMES = {
     "surgery.doors": ("build", "open", "save"),
     "surgery.edits": (
         "crossing",
         "cut",
+        "dilate",
+        "fully_convolutional",
         "graft",
         "inline",
         "insert",
@@ -80,7 +84,7 @@ _HOMES = {
     "surgery.graph": ("Call", "Graph"),
     "surgery.loading": ("load_weights", "transfer"),
     "surgery.specs": ("Ref", "Spec"),
-    "surgery.pictures": ("digits",),
+    "surgery.samples": ("digits",),
     "surgery.waiting": ("progress",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
@@ -93,9 +97,9 @@ _HOMES = {
     "surgery.training.rates": ("layerwise_rates",),
     "surgery.training.unfreezing": ("StagedUnfreeze",),
     "surgery.verifying": ("verify",),
-    "surgery.wiring": ("unet_decoder",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("samples", "tasks", "wiring")  # whose own names are used as sg.wiring.unet_decoder
 
 __version__ = "0.1.0"
 __all__ = [
@@ -112,10 +116,12 @@ __all__ = [
     "crossing",
     "cut",
     "digits",
+    "dilate",
     "extract",
     "fit_cached",
     "freeze",
     "frozen",
+    "fully_convolutional",
     "graft",
     "groups",
     "inline",
@@ -131,22 +137,26 @@ __all__ = [
     "replace",
     "resize",
     "rewire",
+    "samples",
     "save",
     "select",
     "share",
     "show",
     "split",
     "tap",
+    "tasks",
     "thaw",
     "transfer",
-    "unet_decoder",
     "unfuse",
     "unshare",
     "verify",
+    "wiring",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"surgery.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'surgery' has no attribute {name!r}")
     home = importlib.import_module(_HOME_OF[name])

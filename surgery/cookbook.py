@@ -83,7 +83,7 @@ def shipped() -> dict[str, Path]:
     spec = importlib.util.find_spec("surgery.recipes")
     folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
     folders.append(Path(__file__).resolve().parents[1] / "recipes")  # a checkout that is not installed
-    files = [file for folder in reversed(folders) if folder.is_dir() for file in sorted(folder.glob("[a-z]*.py"))]
+    files = [file for folder in reversed(folders) if folder.is_dir() for file in sorted(folder.rglob("[a-z]*.py"))]
     return {file.stem: file for file in files}
 
 

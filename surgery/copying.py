@@ -219,6 +219,17 @@ def _own_code(layer: Any) -> dict[str, Any]:
     return found
 
 
+def variant(layer: Any, **changed: Any) -> Any:
+    """Makes a layer that differs from another in its configuration alone: same name, weights of equal values."""
+    new = renewed(layer, layer.name, **changed)
+    if not new.built and layer.built:
+        new.build_from_config(layer.get_build_config())
+    for mine, other in zip(new.variables, layer.variables, strict=True):
+        copy_values(mine, other)
+    new.trainable = layer.trainable
+    return new
+
+
 def copy_values(variable: Any, source: Any) -> None:
     """Gives a variable the values of another one, in memory of its own: a step of JAX gives away what it is passed."""
     variable.assign(keras.ops.copy(source))

@@ -59,7 +59,7 @@ def test_groups_of_real_networks_follow_the_strides():
 
 def test_a_decoder_is_a_group_of_its_own():
     taps = ["block1_conv2", "block2_conv2", "block3_conv3"]
-    unet = sg.graft(sg.open("tinyvgg"), sg.unet_decoder(2, [1, 2, 4]), at=["input_layer", *taps])
+    unet = sg.graft(sg.open("tinyvgg"), sg.wiring.unet_decoder(2, [1, 2, 4]), at=["input_layer", *taps])
     found = sg.groups(unet)
     assert list(found) == ["stem", "stride 2", "stride 4", "decoder"]
     assert "segmentation" in found["decoder"]

@@ -1,5 +1,7 @@
 """The shipped recipes: they build, on any backbone; a little of `fit` lowers the loss; what is frozen stays."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -11,14 +13,75 @@ from surgery import cookbook
 BACKBONES = ("tinyvgg", "vgg16", "resnet50", "mobilenetv2", "efficientnetb0", "convnexttiny")
 
 
+QUICK = {  # what makes a fit short; the full ones are measured by scripts/recipes_report.py
+    "unet": {"epochs": 2, "pictures": 32},
+    "fpn": {"epochs": 2, "pictures": 32},
+    "linknet": {"epochs": 2, "pictures": 32},
+    "pspnet": {"epochs": 2, "pictures": 32},
+    "fcn": {"epochs": 2, "pictures": 32},
+    "deeplab": {"epochs": 2, "pictures": 32},
+    "autoencoder": {"epochs": 2},
+    "detector": {"epochs": 2, "pictures": 32},
+    "linear": {"epochs": 3},
+    "two_branches": {"epochs": 3},
+    "house_price": {"epochs": 2, "houses": 200},
+    "shared_embedding": {"epochs": 2},
+    "inception": {"epochs": 3},
+    "skip": {"epochs": 3},
+    "middle": {"epochs": 6},
+    "siamese": {"epochs": 2, "pairs": 200, "episodes": 5},
+    "ensemble": {"epochs": 10, "repeats": 1},
+}
+
+
+def built(made):
+    """The models of a recipe, by name."""
+    parts = made if isinstance(made, dict) else {"model": made}
+    return {name: part if isinstance(part, keras.Model) else sg.build(part) for name, part in parts.items()}
+
+
+def random_inputs(model):
+    random = np.random.default_rng(0)
+
+    def array(tensor):
+        shape = [2 if side is None else side for side in tensor.shape]
+        whole = "int" in str(tensor.dtype)
+        return random.integers(0, 5, shape) if whole else random.random(shape).astype("float32")
+
+    return keras.tree.map_structure(array, model.input)
+
+
 @pytest.mark.parametrize("name", cookbook.shipped())
 def test_a_recipe_builds_saves_and_reopens_in_stock_keras(name, tmp_path):
     recipe = cookbook.load(name)
-    model = sg.build(recipe.wire({}))
-    path = sg.save(model, tmp_path / "model.keras")
-    arrays = np.random.default_rng(0).random((2, *model.input_shape[1:]), "float32")
-    assert_same(outputs_of(keras.models.load_model(path), arrays), outputs_of(model, arrays))
-    assert "arXiv" in recipe.title
+    for part, model in built(recipe.wire({})).items():
+        path = sg.save(model, tmp_path / f"{part}.keras")
+        arrays = random_inputs(model)
+        assert_same(outputs_of(keras.models.load_model(path), arrays), outputs_of(model, arrays))
+    assert re.search(r"\b(19|20)\d\d\b", recipe.title) and len(recipe.title) <= 120, "a source with its year"
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_little_of_fit_lowers_the_loss_and_moves_nothing_that_is_frozen(name, monkeypatch):
+    recipe = cookbook.load(name)
+    models = built(recipe.wire({}))
+    frozen = [(one, np.array(one)) for model in models.values() for one in model.non_trainable_variables]
+    frozen = [(one, before) for one, before in frozen if "moving" not in one.path and "seed" not in one.path]
+    own = {id(one) for model in models.values() for one in model.trainable_variables}
+    losses, fit = {}, keras.Model.fit  # of the networks that the recipe made; the baselines may fail
+
+    def watched(self, *args, **kwargs):
+        history = fit(self, *args, **kwargs)
+        if own & {id(one) for one in self.trainable_variables}:
+            losses.setdefault(self, []).extend(history.history["loss"])
+        return history
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    measured = recipe.fit(models if len(models) > 1 else models["model"], QUICK[name])
+    assert [key for key, value in measured.items() if isinstance(value, float)]
+    assert all(np.array_equal(before, one) for one, before in frozen)
+    assert any(len(found) > 1 for found in losses.values())
+    assert all(found[-1] < found[0] for found in losses.values() if len(found) > 1)
 
 
 def test_transfer_moves_the_head_alone_and_returns_both_accuracies():
@@ -34,11 +97,19 @@ def test_transfer_moves_the_head_alone_and_returns_both_accuracies():
     assert {"accuracy", "from scratch", "won"} <= set(measured)
 
 
-def test_unet_learns_to_find_digits_in_noise():
+def test_unet_learns_to_find_digits_on_photographs():
     recipe = cookbook.load("unet")
-    model = sg.build(recipe.wire({"filters": (24, 16, 16, 8, 8)}))
-    measured = recipe.fit(model, {"epochs": 6})
+    measured = recipe.fit(sg.build(recipe.wire({"filters": (24, 16, 16, 8, 8)})), {"epochs": 8})
     assert measured["intersection over union"] > measured["best threshold"]
+
+
+@pytest.mark.parametrize("name", ["inception", "skip"])
+def test_what_starts_at_zero_leaves_the_network_as_it_was(name):
+    donor = sg.build(sg.open("tinyvgg", weights="pretrained"))
+    model = sg.build(cookbook.load(name).wire({}))
+    images_bhwc, _ = sg.digits(range(5))
+    ours, theirs = (one.predict(images_bhwc[:64], verbose=0) for one in (model, donor))
+    assert np.array_equal(ours, theirs) and len(model.layers) > len(donor.layers)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -56,7 +127,7 @@ def test_unet_builds_on_any_backbone(backbone):
 def test_unet_aligns_odd_sizes(side):
     graph = sg.open("mobilenetv2", include_top=False, input_shape=[side, side + 2, 3])
     levels = sg.pyramid(graph)
-    decoder = sg.unet_decoder(2, list(levels), filters=(8,))
+    decoder = sg.wiring.unet_decoder(2, list(levels), filters=(8,))
     model = sg.build(sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()]))
     assert model.output_shape == (None, side, side + 2, 2)
 
@@ -72,7 +143,7 @@ def test_unet_aligns_odd_sizes(side):
 )
 def test_unet_refuses_what_makes_no_decoder(arguments, message):
     with pytest.raises(sg.SurgeryError, match=message):
-        sg.unet_decoder(**arguments)
+        sg.wiring.unet_decoder(**arguments)
 
 
 def test_the_pyramid_is_found_by_stride():

@@ -1,5 +1,7 @@
 """The verbs: every one takes a `Graph` (or a `keras.Model`) and returns a new one of the same kind."""
 
+from surgery.edits.convolving import fully_convolutional
+from surgery.edits.dilating import dilate
 from surgery.edits.ends import crossing, cut, split, tap
 from surgery.edits.grafting import graft
 from surgery.edits.inserting import insert, remove
@@ -13,6 +15,8 @@ from surgery.edits.selecting import select
 __all__ = [
     "crossing",
     "cut",
+    "dilate",
+    "fully_convolutional",
     "graft",
     "inline",
     "insert",

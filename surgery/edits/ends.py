@@ -62,7 +62,7 @@ def cut(graph: Graph, inputs: Any = None, outputs: Any = None, expect: int | Non
         graph: `Graph` or `keras.Model`.
         inputs: tensors that become inputs: a selector, or a list or dict of selectors for one tensor each. An input
             takes the address of the tensor it stands for (in a dict: its key). Inputs of the network that do not lie
-            before the cut stay.
+            before the cut stay, if what is left uses them.
         outputs: tensors that become the outputs: likewise; several tensors become a list.
         expect: how many tensors each of `inputs` and `outputs`, where it is given, must match.
 
@@ -176,7 +176,8 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     stubs = [Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()]
     swap = {ref: Ref(name) for name, ref in names.items()}
     moved = substitute(dataclasses.replace(graph, calls=(*stubs, *kept)), swap)
-    staying = [ref for ref in leaves(graph.inputs) if ref.call not in front]
+    used = {ref for call in prune(graph) for ref in call.parents} | set(leaves(graph.outputs))
+    staying = [ref for ref in leaves(graph.inputs) if ref.call not in front and ref in used]
     entries = rebuilt(swap.__getitem__, entry)
     if isinstance(entries, dict):
         entries.update({ref.call: ref for ref in staying})

@@ -194,9 +194,10 @@ def _unfused(graph: Graph, call: Call) -> Graph:
     import keras
 
     from surgery.building import live_layer
+    from surgery.copying import variant
 
     layer = live_layer(graph, call)
-    bare = LiveOp(_without_activation(layer))
+    bare = LiveOp(variant(layer, activation="linear"))
     name = f"{call.layer}_activation"
     if any(one.layer == name for one in graph):
         raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
@@ -210,15 +211,3 @@ def _unfused(graph: Graph, call: Call) -> Graph:
         calls += [dataclasses.replace(one, op=bare), applied]
         new[Ref(one.name)] = Ref(applied.name)
     return substitute(dataclasses.replace(graph, calls=tuple(calls)), new, but=[ref.call for ref in new.values()])
-
-
-def _without_activation(layer: Any) -> Any:
-    from surgery.copying import copy_values, renewed
-
-    bare = renewed(layer, layer.name, activation="linear")
-    if not bare.built:
-        bare.build_from_config(layer.get_build_config())
-    for mine, other in zip(bare.variables, layer.variables, strict=True):
-        copy_values(mine, other)
-    bare.trainable = layer.trainable
-    return bare

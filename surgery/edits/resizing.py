@@ -53,8 +53,22 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
         while (misfit := _misfit(graph, specs := _inferred(graph, new))) is not None:
             graph, _ = dissolve(graph, misfit)
             notes.append(f"{misfit} was dissolved: its inputs have a fixed size")
-        calls = tuple(dataclasses.replace(call, output=_output(call, specs)) for call in graph)
-        return ordered(dataclasses.replace(graph, calls=calls, notes=(*graph.notes, *notes)))
+        return ordered(_with_specs(dataclasses.replace(graph, notes=(*graph.notes, *notes)), specs))
+
+
+def reshaped(graph: Graph) -> Graph:
+    """Returns a graph with the specs that its layers make of its inputs: to be used where layers have changed.
+
+    Raises:
+        SurgeryError: a layer does not take what it is given now.
+    """
+    return _with_specs(graph, _inferred(graph, {}))
+
+
+def _with_specs(graph: Graph, specs: Mapping[Ref, Spec]) -> Graph:
+    return dataclasses.replace(
+        graph, calls=tuple(dataclasses.replace(call, output=_output(call, specs)) for call in graph)
+    )
 
 
 def _refuse_no_shape(shape: Any) -> None:

@@ -1,4 +1,4 @@
-"""Small real pictures for recipes and tests: handwritten digits that come inside scikit-learn, without download."""
+"""Handwritten digits that come inside scikit-learn, without download."""
 
 from __future__ import annotations
 
@@ -34,3 +34,24 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
     small_bhwc = (data.images[chosen] / 16).astype("float32")[..., None]
     images_bhwc = np.asarray(keras.ops.image.resize(small_bhwc, (size, size), interpolation="bilinear"))
     return images_bhwc.repeat(3, axis=-1).clip(0, 1), data.target[chosen]
+
+
+def few_of_each(labels: Any, shots: int, seed: int = 0) -> Any:
+    """Draws some pictures of each class.
+
+    Args:
+        labels: of all pictures.
+        shots: how many of each class.
+        seed: of the choice.
+
+    Returns:
+        The indices of those drawn, class by class.
+
+    Raises:
+        SurgeryError: a class has fewer.
+    """
+    random = np.random.default_rng(seed)
+    places = [np.flatnonzero(labels == one) for one in np.unique(labels)]
+    if min(map(len, places)) < shots:
+        raise SurgeryError(f"{shots} of each class are wanted; the rarest has {min(map(len, places))}.")
+    return np.concatenate([random.choice(one, shots, replace=False) for one in places])

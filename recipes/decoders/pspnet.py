@@ -1,0 +1,31 @@
+"""PSPNet on any backbone. Zhao et al. 2017, arXiv:1612.01105, section 3.
+
+The backbone is dilated, so that its last map is no coarser than `stride`, and the head looks at the whole picture in
+1, 4, 9 and 36 parts. `fit` teaches it to find the pixels of a digit on a photograph, beside the same from scratch.
+"""
+
+import keras
+
+import surgery as sg
+
+
+def recipe(
+    backbone: str = "tinyvgg",
+    classes: int = 2,
+    weights: str | None = "pretrained",
+    stride: int = 4,
+    bins: tuple = (1, 2, 3, 6),
+    filters: int = 64,
+    size: int | None = None,
+    freeze: bool = False,
+):
+    graph, levels = sg.wiring.encoder(backbone, weights, 32, size)
+    if max(levels) > stride:
+        graph = sg.dilate(graph, stride)
+    graph = sg.freeze(graph, "**") if freeze else graph
+    decoder = sg.wiring.pyramid_pooling_decoder(classes, stride, bins, filters)
+    return sg.graft(graph, decoder, at=[str(graph.inputs), str(graph.outputs)])
+
+
+def fit(model: keras.Model, epochs: int = 12, pictures: int = 100, seed: int = 0):
+    return sg.tasks.segment(model, epochs, pictures, seed)

@@ -1,0 +1,67 @@
+"""A siamese network for one-shot recognition: one trunk on two inputs. Koch et al. 2015, ICML Deep Learning Workshop.
+
+Both pictures go through the same pretrained trunk, frozen; a weighted sum of how far their features are apart
+(equation in section 3.2 of the paper) says whether they show the same. `fit` trains the weights on pairs of the digits
+0-4, and then has the network recognise the digits 5-9, which it has never seen, from one picture of each, beside the
+nearest neighbour in pixels.
+"""
+
+import keras
+import numpy as np
+
+import surgery as sg
+
+
+def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", depth: int = 8, freeze: bool = True):
+    graph, _ = sg.wiring.encoder(backbone, weights, depth, freeze=freeze)
+    features = [keras.layers.Flatten(name="flat"), keras.layers.UnitNormalization(name="direction")]
+    twins = sg.share(sg.graft(graph, features), ["left", "right"])
+
+    def likeness(places):
+        apart = keras.ops.abs(places[0] - places[1])
+        nearer = keras.initializers.Constant(-1.0)
+        return keras.layers.Dense(1, kernel_initializer=nearer, bias_initializer="ones", name="same")(apart)
+
+    return sg.graft(twins, likeness, at=["direction@0", "direction@1"])
+
+
+def fit(model: keras.Model, epochs: int = 4, pairs: int = 2000, episodes: int = 100, seed: int = 0):
+    keras.utils.set_random_seed(seed)
+    size = model.get_layer("left").output.shape[1]
+    known_bhwc, names = sg.digits(range(5), size=size)
+    left, right, same = paired(names, pairs, seed)
+    model.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    seen = {"left": known_bhwc[left], "right": known_bhwc[right]}
+    for _ in sg.progress(range(epochs), "epochs"):
+        model.fit(seen, same[:, None], batch_size=32, verbose=0)
+
+    images_bhwc, labels = sg.digits(range(5, 10), size=size)
+    trunk = sg.build(sg.cut(sg.open(model), inputs="left", outputs="direction@0"))
+    weights = np.maximum(-model.get_layer("same").get_weights()[0][:, 0], 0)
+    vectors = trunk.predict(images_bhwc, batch_size=256, verbose=0) * weights
+    pixels = images_bhwc[..., 0].reshape(len(labels), -1)
+    return {
+        "one-shot accuracy": one_shot(vectors, labels, episodes, seed),
+        "nearest neighbour in pixels": one_shot(pixels, labels, episodes, seed),
+        "episodes": f"{episodes} choices of one picture of each of the digits 5-9",
+    }
+
+
+def paired(labels, pairs: int, seed: int):
+    """Draws pairs, half of them of one digit: `(left, right, same)`."""
+    random = np.random.default_rng(seed)
+    left = random.integers(0, len(labels), pairs)
+    same = np.arange(pairs) % 2
+    partners = [np.flatnonzero((labels == labels[one]) == (pair == 1)) for one, pair in zip(left, same, strict=True)]
+    return left, np.array([random.choice(some) for some in partners]), same
+
+
+def one_shot(vectors, labels, episodes: int, seed: int) -> float:
+    """Recognises all pictures by the nearest, in L1, of one picture a class; the mean accuracy over many choices."""
+    found = []
+    for episode in range(episodes):
+        shown = sg.samples.few_of_each(labels, 1, 1000 * seed + episode)
+        distances = np.stack([np.abs(vectors - vectors[one]).sum(axis=-1) for one in shown], axis=-1)
+        rest = np.setdiff1d(np.arange(len(labels)), shown)
+        found.append(np.mean(labels[shown][distances[rest].argmin(axis=-1)] == labels[rest]))
+    return float(np.mean(found))

@@ -1,0 +1,50 @@
+"""Digits told apart: accuracy, and the adaptation of a network that has only seen clean ones to noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from surgery.errors import SurgeryError
+from surgery.samples import digits_in_noise
+
+
+def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
+    """Returns the share of pictures whose largest output is that of their label."""
+    guesses = model.predict(images_bhwc, batch_size=256, verbose=0).argmax(axis=-1)
+    return float(np.mean(guesses.reshape(len(labels), -1)[:, 0] == labels))
+
+
+def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> dict[str, Any]:
+    """Trains what is trainable of a classifier of the digits 0-4 on digits in noise, and measures before and after.
+
+    Args:
+        model: `keras.Model`: pictures -> probabilities of five classes. It is trained in place.
+        epochs: passes over the pictures.
+        seed: of the pictures and their order.
+        noise: brightness of the noise; see `sg.samples.digits_in_noise`.
+
+    Returns:
+        The accuracy on other pictures, that before training, and how many pictures there were.
+
+    Raises:
+        SurgeryError: the model does not tell five classes apart, or nothing in it trains.
+    """
+    if model.output_shape != (None, 5):
+        raise SurgeryError(f"probabilities of the digits 0-4 are wanted, (None, 5), not {model.output_shape}.")
+    if not model.trainable_variables:
+        raise SurgeryError("nothing in the model trains.")
+    keras.utils.set_random_seed(seed)
+    images_bhwc, _, labels = digits_in_noise(model.input_shape[1] or 32, noise, seed, count=1600)
+    images_bhwc, labels = images_bhwc[labels < 5], labels[labels < 5]
+    few, rest = slice(0, 300), slice(300, None)
+    before = accuracy(model, images_bhwc[rest], labels[rest])
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    model.fit(images_bhwc[few], labels[few], batch_size=32, epochs=epochs, verbose=0)
+    return {
+        "accuracy in noise": accuracy(model, images_bhwc[rest], labels[rest]),
+        "before training": before,
+        "pictures": f"300 to learn from, {len(labels) - 300} to test on",
+    }

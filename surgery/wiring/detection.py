@@ -1,0 +1,168 @@
+"""An anchor-free detector: head, targets, loss and decoding. Tian et al. 2019, FCOS, arXiv:1904.01355, section 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from surgery.wiring.boxes import box_overlap
+from surgery.wiring.fpn import feature_pyramid
+from surgery.wiring.sizes import as_many, positive, steps_between
+
+initializers: Any = keras.initializers
+layers: Any = keras.layers
+losses: Any = keras.losses
+ops: Any = keras.ops
+
+
+def anchor_free_head(classes: int, strides: Sequence[int], filters: int = 48) -> Callable[[list[Any]], Any]:
+    """Makes a feature pyramid with one head on all its maps: a part for `graft` with `at=[picture, tap, ..., tap]`.
+
+    The output is `(batch, places, classes + 4)`: at each place of each map, the finest map first, row by row, a logit
+    for each class, and the distances to the left, top, right and bottom of the box, in strides, as logarithms.
+
+    Args:
+        classes: how many. Must be positive.
+        strides: output stride of each tap, in pixels, ascending.
+        filters: channels of the pyramid and the head.
+
+    Raises:
+        SurgeryError: `classes` is not positive, or a stride does not divide the next.
+    """
+    positive(classes)
+    steps = steps_between(strides, 1, "the detector")
+
+    def head(tensors: list[Any]) -> Any:
+        _, taps = as_many(tensors, strides, "the detector")
+        shared = {
+            "class": _tower("class", filters, classes, initializers.Constant(-4.0)),  # an object is rare
+            "box": _tower("box", filters, 4, "zeros"),
+        }
+        found: dict[str, list[Any]] = {"class": [], "box": []}
+        for x in feature_pyramid(taps, steps, filters):
+            for what, steps_of in shared.items():
+                y = x
+                for layer in steps_of:
+                    y = layer(y)
+                found[what].append(y)
+        several = {
+            what: layers.Concatenate(1, name=f"{what}_all")(maps) if len(maps) > 1 else maps[0]
+            for what, maps in found.items()
+        }
+        return layers.Concatenate(name="detections")([several["class"], several["box"]])
+
+    return head
+
+
+def _tower(what: str, filters: int, channels: int, bias: Any) -> list[Any]:
+    """Returns the layers that all maps share; the bias of rare classes is that of arXiv:1708.02002, section 3.3."""
+    found: list[Any] = []
+    for number in (1, 2):
+        found.append(layers.Conv2D(filters, 3, padding="same", name=f"{what}{number}"))
+        found.append(layers.GroupNormalization(8 if filters % 8 == 0 else 1, name=f"{what}{number}_norm"))
+        found.append(layers.Activation("relu", name=f"{what}{number}_relu"))
+    found.append(layers.Conv2D(channels, 3, padding="same", bias_initializer=bias, name=what))
+    return [*found, layers.Reshape((-1, channels), name=f"{what}_places")]
+
+
+def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
+    """Returns where the places of the maps are in the picture.
+
+    Args:
+        size: `(height, width)` of the picture in pixels.
+        strides: of the maps, in the order of the head.
+
+    Returns:
+        `(centres, steps)`: `(places, 2)` x and y of each place in pixels, and `(places,)` its stride.
+    """
+    centres, steps = [], []
+    for stride in strides:
+        height, width = (-(-side // stride) for side in size)
+        y, x = np.mgrid[:height, :width]
+        centres.append(np.stack([x, y], -1).reshape(-1, 2) * stride + stride / 2)
+        steps.append(np.full(height * width, stride))
+    return np.concatenate(centres).astype("float32"), np.concatenate(steps).astype("float32")
+
+
+def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres: Any, steps: Any) -> Any:
+    """Returns what the head should say of pictures: `(pictures, places, classes + 4)`, laid out as its output.
+
+    A place belongs to a box when it lies near its centre (section 3.2 of the paper, with centre sampling) and the box
+    has the right size for its map; the smallest box wins.
+
+    Args:
+        boxes: for each picture `(objects, 4)`: left, top, right, bottom in pixels.
+        labels: for each picture `(objects,)`.
+        classes: how many there are.
+        centres: see `places`.
+        steps: see `places`.
+    """
+    found = np.zeros((len(boxes), len(centres), classes + 4), "float32")
+    finest, coarsest = steps.min(), steps.max()
+    for picture, (frames, names) in enumerate(zip(boxes, labels, strict=True)):
+        for frame, name in sorted(
+            zip(frames, names, strict=True), key=lambda pair: -np.ptp(pair[0].reshape(2, 2)[:, 0])
+        ):
+            side = max(frame[2] - frame[0], frame[3] - frame[1])
+            best = np.clip(2 ** np.round(np.log2(side / 4)), finest, coarsest)
+            middle = (frame[:2] + frame[2:]) / 2
+            near = (np.abs(centres - middle).max(-1) <= 0.75 * steps) & (steps == best)
+            reach = np.concatenate([centres[near] - frame[:2], frame[2:] - centres[near]], -1)
+            found[picture, near] = 0
+            found[picture, near, int(name)] = 1
+            found[picture, near, classes:] = np.log(np.maximum(reach, 1) / steps[near][:, None])
+    return found
+
+
+def detection_loss(classes: int) -> Callable[[Any, Any], Any]:
+    """Makes the loss of a detector: focal loss of the classes, and L1 of the distances where there is an object.
+
+    Lin et al. 2017, arXiv:1708.02002, equation 5, with alpha 0.25 and gamma 2; both are divided by the number of places
+    with an object.
+
+    Args:
+        classes: how many there are.
+    """
+
+    def loss(wanted: Any, found: Any) -> Any:
+        truth, boxes = wanted[..., :classes], wanted[..., classes:]
+        positive_places = ops.max(truth, axis=-1)
+        count = ops.maximum(ops.sum(positive_places), 1.0)
+        focal: Any = losses.binary_focal_crossentropy(
+            truth, found[..., :classes], apply_class_balancing=True, from_logits=True
+        )
+        distance = ops.sum(ops.abs(boxes - found[..., classes:]), axis=-1)
+        return (ops.sum(focal) * classes + ops.sum(distance * positive_places)) / count
+
+    return loss
+
+
+def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 0.3) -> list[tuple[Any, Any, Any]]:
+    """Returns the boxes that a detector found in each picture: `(boxes, labels, scores)`, the surest first.
+
+    Of boxes that overlap by more than half, the surest stays.
+
+    Args:
+        output: of the head, `(pictures, places, classes + 4)`.
+        classes: how many there are.
+        centres: see `places`.
+        steps: see `places`.
+        least: the least score.
+    """
+    found = []
+    for one in output:
+        scores = 1 / (1 + np.exp(-one[:, :classes]))
+        best, names = scores.max(-1), scores.argmax(-1)
+        reach = np.exp(np.clip(one[:, classes:], -10, 10)) * steps[:, None]
+        frames = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], -1)
+        kept: list[int] = []
+        for place in np.argsort(-best):
+            if best[place] < least:
+                break
+            if all(box_overlap(frames[place], frames[other]) <= 0.5 for other in kept):
+                kept.append(place)
+        found.append((frames[kept], names[kept], best[kept]))
+    return found

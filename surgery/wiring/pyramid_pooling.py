@@ -1,0 +1,52 @@
+"""Pyramid pooling. Zhao et al. 2017, Pyramid Scene Parsing Network, arXiv:1612.01105, section 3.2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from surgery.errors import SurgeryError
+from surgery.wiring.sizes import as_many, convolved, enlarged, positive
+
+layers: Any = keras.layers
+
+
+def pyramid_pooling_decoder(
+    classes: int, stride: int, bins: Sequence[int] = (1, 2, 3, 6), filters: int = 64
+) -> Callable[[list[Any]], Any]:
+    """Makes the head: a part for `graft` with `at=[picture, tap]`.
+
+    The map is averaged in 1 x 1, 2 x 2, 3 x 3 and 6 x 6 parts of the picture, each reduced to a part of the channels,
+    enlarged again, and all are classified together. The output is `(batch, height, width, classes)`, logits.
+
+    Args:
+        classes: channels of the output. Must be positive.
+        stride: output stride of the tap, in pixels; 8 in the paper (`sg.dilate`).
+        bins: parts on each side; those that are more than the map has pixels are left out.
+        filters: channels before the classification.
+
+    Raises:
+        SurgeryError: `classes` is not positive, or the map has no fixed size.
+    """
+    positive(classes)
+
+    def decoder(tensors: list[Any]) -> Any:
+        picture, (x,) = as_many(tensors, [stride], "pyramid pooling")
+        height, width = x.shape[1:3]
+        if None in (height, width):
+            raise SurgeryError("pyramid pooling needs a map of fixed size; give the network one: sg.resize.")
+        fitting = [side for side in bins if side <= min(height, width)]
+        maps = [x]
+        for side in fitting:
+            y = layers.Resizing(side, side, antialias=True, name=f"pool{side}")(x)  # means, with soft edges
+            y = layers.Conv2D(max(x.shape[-1] // len(bins), 1), 1, activation="relu", name=f"pool{side}_conv")(y)
+            maps.append(layers.Resizing(height, width, name=f"pool{side}_up")(y))
+        x = layers.Concatenate(name="pooled")(maps) if fitting else x
+        x = convolved(x, filters, 3, "pooled")
+        x = layers.Dropout(0.1, name="pooled_dropout")(x)
+        x = layers.Conv2D(classes, 1, name="segmentation")(x)
+        return enlarged(x, stride, picture, "segmentation")
+
+    return decoder
