@@ -66,9 +66,12 @@ def thaw(x: Net, where: Where = "*", expect: int | None = None) -> Net:
 def frozen(model: Any, where: Where = "*") -> Iterator[Any]:
     """Freezes the matched layers of a live model inside the block, and restores every flag after it.
 
+    Name the layers through the model that is trained: a model around `model` that has been trained already keeps its
+    train function, and does not see flags that are set here.
+
     Example:
 
-    >>> with sg.frozen(discriminator):
+    >>> with sg.frozen(combined, "discriminator"):
     ...     loss = combined.train_on_batch(noise, real)
     """
     if isinstance(model, Graph):
@@ -118,10 +121,34 @@ def flags_for(graph: Graph, where: Where, flag: bool, bn: Flag | None, expect: i
     }
     if not chosen:
         raise SurgeryError(f"nothing that matches {where!r} has weights.")
+    for address, call in chosen.items():
+        _refuse_what_does_not_hold(address, call, flag, bn)
     flags = {
         address: bn if call.class_name.endswith("BatchNormalization") else flag for address, call in chosen.items()
     }
     return {address: one for address, one in flags.items() if one is not None}
+
+
+def _refuse_what_does_not_hold(address: str, call: Call, flag: bool, bn: Flag | None) -> None:
+    """Refuses flags that Keras would not follow.
+
+    Raises:
+        SurgeryError: the layer moves its weights whatever its flag, or keeps statistics where they cannot be reached.
+    """
+    kind = call.class_name
+    if not flag and kind == "SpectralNormalization":
+        raise SurgeryError(
+            f"{address!r} (SpectralNormalization) changes its kernel in training, whatever its flag: leave it out, "
+            "or replace it by the layer in it."
+        )
+    if not flag and bn is not False:
+        own = kind.endswith("BatchNormalization") and kind not in ("BatchNormalization", "FixedBatchNormalization")
+        if (own and bn == "affine") or (not kind.endswith("BatchNormalization") and _holds_statistics(call)):
+            raise SurgeryError(f"{address!r} ({kind}) keeps its statistics in a way of its own; bn='freeze' holds.")
+
+
+def _holds_statistics(call: Call) -> bool:
+    return "BatchNormalization" in repr(call.config.get("layer"))
 
 
 def set_flags(model: Any, graph: Graph, flags: dict[str, Flag]) -> None:

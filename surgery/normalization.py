@@ -34,6 +34,10 @@ def set_flag(layer: Any, flag: Flag) -> None:
         object.__setattr__(layer, "__class__", kinds[flag == AFFINE])  # one has no state that the other lacks
     layer.trainable = False  # Keras does nothing where the flag is as it was, whatever those of the variables are
     layer.trainable = bool(flag)
+    if getattr(layer, "lora_enabled", False):  # the kernel below the two small ones never trains (arXiv:2106.09685)
+        for name in ("_kernel", "_embeddings"):
+            if getattr(layer, name, None) is not None:
+                getattr(layer, name).trainable = False
 
 
 def flag_of(layer: Any) -> Flag:

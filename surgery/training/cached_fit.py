@@ -69,7 +69,7 @@ def fit_cached(
     validation_data: Any = None,
     sample_weight: Any = None,
     class_weight: dict[int, float] | None = None,
-    callbacks: Sequence[Any] = (),
+    callbacks: Any = (),
     shuffle: bool = True,
     initial_epoch: int = 0,
     verbose: Any = "auto",
@@ -116,6 +116,7 @@ def fit_cached(
     graph = as_graph(model)
     from surgery.building import assemble
 
+    callbacks = keras.tree.flatten(callbacks or [])
     with doing(f"fitting {graph.name!r} with a cache"):
         _refuse(model, callbacks)
         graph, ends = (graph, None) if at is None else _ends(graph, at)
@@ -131,7 +132,7 @@ def fit_cached(
         stores = [features_of(front, prefix, data, folder, memory)]
         validation: dict[str, Any] = {}
         if validation_data is not None:
-            held = Samples(*validation_data) if isinstance(validation_data, tuple) else Samples(validation_data)
+            held = Samples.of(validation_data)
             stores.append(features_of(front, prefix, held, folder, memory))
             validation = as_data(stores[1], held, batch, shuffle=False)
         cached = Cached(
@@ -175,16 +176,28 @@ class Relay(keras.callbacks.Callback):
     def __init__(self, back: Any):
         super().__init__()
         self._back = back
+        self._flags: list[bool] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._back.history = self.model.history  # type: ignore
-        self.model.stop_training = False  # type: ignore
+        model: Any = self.model
+        self._back.history = model.history
+        self._back._initial_epoch = getattr(model, "_initial_epoch", None)  # where BackupAndRestore goes on
+        self._flags = _flags(model)
+        model.stop_training = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._back.stop_training |= self.model.stop_training  # type: ignore
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if _flags(self.model) != self._flags:
+            raise SurgeryError("a callback changed what is frozen, and its outputs are kept. Use model.fit for that.")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._back.stop_training |= self.model.stop_training  # type: ignore
+
+
+def _flags(model: Any) -> list[bool]:
+    return [variable.trainable for variable in model.variables]
 
 
 # ---- the two parts ----
@@ -193,8 +206,10 @@ class Relay(keras.callbacks.Callback):
 def _refuse(model: Any, callbacks: Sequence[Any]) -> None:
     if isinstance(model, Graph) or not getattr(model, "compiled", False):
         raise SurgeryError("it has not been compiled: model.compile(optimizer, loss) first.")
-    if type(model).train_step is not functional_class().train_step:  # type: ignore
-        raise SurgeryError(f"{type(model).__name__} has a train_step() of its own, which would not be used.")
+    plain: Any = functional_class()
+    for name in ("train_step", "test_step", "compute_loss", "compute_metrics"):
+        if getattr(type(model), name) is not getattr(plain, name):
+            raise SurgeryError(f"{type(model).__name__} has a {name}() of its own, which would not be used.")
     if any(isinstance(callback, StagedUnfreeze) for callback in callbacks):
         raise SurgeryError("StagedUnfreeze thaws layers whose outputs are kept. Use model.fit for it.")
 
@@ -222,10 +237,19 @@ def _back(model: Any, prefix: Prefix) -> Any:
     back = assemble(cut(prefix.graph, inputs=list(prefix.boundary)))
     if not back.trainable_variables:
         raise SurgeryError("nothing trains: all weights are frozen.")
+    if len(getattr(model, "output_names", None) or []) == len(back.output_names):
+        back.output_names = list(model.output_names)  # losses and metrics go by them, also where a head is dissolved
     settings = dict(model._compile_config.config)  # the objects that the user gave; Keras' public name serialises them
     back.compile(**{**settings, "optimizer": model.optimizer, "auto_scale_loss": False})
     extend(model.optimizer, model.trainable_variables)
     known = [id(variable) for variable in model.optimizer._trainable_variables]
-    if keras.backend.backend() == "jax" and known != [id(variable) for variable in back.trainable_variables]:
-        raise SurgeryError("on JAX an optimizer takes variables in one order, and those of the rest are in another.")
+    if known != [id(variable) for variable in back.trainable_variables]:
+        if keras.backend.backend() == "jax":
+            raise SurgeryError(
+                "on JAX an optimizer takes variables in one order, and those of the rest are in another."
+            )
+        if getattr(model.optimizer, "use_ema", False):
+            raise SurgeryError(
+                "averages of the optimizer (use_ema) go by the order of variables, and that would change."
+            )
     return back

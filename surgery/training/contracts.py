@@ -42,8 +42,8 @@ class Contract(keras.callbacks.Callback):
         self._begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not self._checked:
-            self.check()
+        if batch == 0 and not self._checked:
+            self._check(standstill=not _may_stand_still(self._network.optimizer))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.check()
@@ -63,6 +63,9 @@ class Contract(keras.callbacks.Callback):
         Raises:
             SurgeryError: a frozen one has moved, or none of the others has: the message names them.
         """
+        self._check(standstill=True)
+
+    def _check(self, standstill: bool) -> None:
         now = _checksums(self._still)
         moved = [name for name, value in now.items() if value != self._before[name]]
         if moved:
@@ -70,9 +73,9 @@ class Contract(keras.callbacks.Callback):
                 f"the contract on {self._network.name!r} is broken: {len(moved)} of {len(now)} frozen variables moved: "
                 f"{listing(moved)}. {_why(self._still, moved)}"
             )
-        if not self._checked:
+        if standstill and not self._checked:
             self._refuse_standstill()
-        self._checked = True
+            self._checked = True
 
     def _refuse_standstill(self) -> None:
         """After the first step something must have moved; one variable that has is enough, so few are compared."""
@@ -84,6 +87,13 @@ class Contract(keras.callbacks.Callback):
                 f"nothing of {self._network.name!r} moved in the first step, though {listing(names, 4)} should train: "
                 "the learning rate is 0, or the train function is older than the flags (compile again, or use freeze)."
             )
+
+
+def _may_stand_still(optimizer: Any) -> bool:
+    """Whether a first step may move nothing: gradients are gathered, the rate begins at 0, or the loss overflowed."""
+    if getattr(optimizer, "gradient_accumulation_steps", None) or hasattr(optimizer, "inner_optimizer"):
+        return True
+    return isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule)
 
 
 def _why(variables: dict[str, Any], moved: Iterable[str]) -> str:

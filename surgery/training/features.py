@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph, outline
 from surgery.specs import megabytes
-from surgery.structure import leaves, rebuilt
+from surgery.structure import leaves, rebuilt, sorted_keys
 from surgery.training.feeding import Samples
 from surgery.training.prefix import Prefix
+from surgery.training.steadiness import prove_steady
 from surgery.training.storing import Store, row_bytes
 from surgery.waiting import progress
 
@@ -40,9 +42,11 @@ def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, 
     entries = [ref.call for ref in leaves(prefix.graph.inputs)]
     seen, resumed = data.digested(), store.done > 0
     chunks = data.chunks(CHUNK, start=store.done)
-    for inputs, _, _ in progress(chunks, "features", -(-(data.rows - store.done) // CHUNK)):
-        given = dict(zip(entries, _flat(inputs, prefix.graph), strict=True))
-        seen.update(data.mark(inputs) if expected else b"")
+    for chunk in progress(chunks, "features", -(-(data.rows - store.done) // CHUNK)):
+        given = dict(zip(entries, _flat(chunk[0], prefix.graph), strict=True))
+        if store.done == 0:
+            prove_steady(front, rebuilt(lambda ref, given=given: given[ref.call], prefix.graph.inputs))
+        seen.update(data.mark(chunk) if expected else b"")
         store.add(computed(front, prefix, given))
     if not data.are_arrays and expected != (data.digest(CHUNK) if resumed else seen.hexdigest()):
         store.discard()
@@ -57,7 +61,12 @@ def _key(front: Any, prefix: Prefix) -> str:
     """Returns a hash of the prefix: wiring, configurations, and all values of its weights."""
     found = hashlib.blake2b(digest_size=16)
     calls = tuple(call for call in prefix.graph if call.name in prefix.calls)
-    found.update(repr(outline(dataclasses.replace(prefix.graph, calls=calls, outputs=list(prefix.boundary)))).encode())
+    graph = dataclasses.replace(prefix.graph, calls=calls, outputs=list(prefix.boundary))
+    with np.printoptions(threshold=sys.maxsize, precision=17):  # constants in full
+        found.update(repr(outline(graph)).encode())
+    for layer in front._flatten_layers():
+        if hasattr(layer, "get_vocabulary"):
+            found.update(repr(layer.get_vocabulary()).encode())
     found.update(f"keras {keras.__version__} {keras.backend.backend()}".encode())
     for variable in front.weights:
         found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
@@ -66,8 +75,9 @@ def _key(front: Any, prefix: Prefix) -> str:
 
 def _flat(inputs: Any, graph: Graph) -> list[Any]:
     """Returns the arrays of one chunk in the order of the network's inputs."""
-    if isinstance(inputs, dict) and not isinstance(graph.inputs, dict):
-        names = [ref.call for ref in leaves(graph.inputs)]
+    if isinstance(inputs, dict):
+        by_key = isinstance(graph.inputs, dict)
+        names = sorted_keys(graph.inputs) if by_key else [ref.call for ref in leaves(graph.inputs)]
         missing = [name for name in names if name not in inputs]
         if missing:
             raise SurgeryError(f"the samples have {listing(map(str, inputs))}; {listing(missing)} is missing.")

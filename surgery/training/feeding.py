@@ -44,10 +44,17 @@ class Samples:
                 raise SurgeryError(
                     f"a {type(x).__name__} can be gone through but once; pass arrays, a tf.data.Dataset or a PyDataset."
                 )
+            if _is_endless(x):
+                raise SurgeryError("the data set has no end; leave out repeat(), or say take(n).")
             sizes = [len(leaves(inputs)[0]) for inputs, _, _ in self._batches()]
             self.rows, self.batch = sum(sizes), max(sizes, default=0)
         if not self.rows:
             raise SurgeryError("there are no samples.")
+
+    @classmethod
+    def of(cls, data: Any) -> Samples:
+        """Returns the samples of `(x, y)`, `(x, y, sample_weight)` or a data set, as `validation_data` is given."""
+        return cls(*data) if isinstance(data, (tuple, list)) else cls(data)
 
     def chunks(self, size: int, start: int = 0) -> Iterator[Chunk]:
         """Yields (inputs, targets, weights) in chunks of at most `size` rows, from row `start` on."""
@@ -69,10 +76,10 @@ class Samples:
             raise SurgeryError(f"the data set gave {self.rows:,} samples at first, and {seen:,} now.")
 
     def digest(self, size: int) -> str:
-        """Returns a hash of all inputs, in order."""
+        """Returns a hash of all inputs, and of the targets and weights of a data set, in order."""
         found = self.digested()
-        for inputs, _, _ in self.chunks(size):
-            found.update(self.mark(inputs))
+        for chunk in self.chunks(size):
+            found.update(self.mark(chunk))
         return found.hexdigest()
 
     @staticmethod
@@ -80,11 +87,12 @@ class Samples:
         """Returns the hash to be updated with the marks of chunks."""
         return hashlib.blake2b(digest_size=16)
 
-    @staticmethod
-    def mark(inputs: Any) -> bytes:
-        """Returns a hash of the inputs of one chunk."""
+    def mark(self, chunk: Chunk) -> bytes:
+        """Returns a hash of one chunk."""
         found = hashlib.blake2b(digest_size=16)
-        for leaf in leaves(inputs):
+        for leaf in leaves(chunk[0] if self.are_arrays else list(chunk)):
+            if leaf is None:
+                continue
             array: Any = np.ascontiguousarray(leaf)
             found.update(f"{array.dtype} {array.shape[1:]}".encode())
             found.update(array.astype("S").tobytes() if array.dtype.kind in "OU" else memoryview(array).cast("B"))
@@ -95,11 +103,19 @@ class Samples:
 
     def _batches(self) -> Iterator[Chunk]:
         data = self.parts[0]
+        elements = data
         if isinstance(data, keras.utils.PyDataset):
-            data = (data[number] for number in range(data.num_batches or 0))
-        for element in data:
+            elements = (data[number] for number in range(data.num_batches or 0))
+        for element in elements:
             inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(element)
             yield tuple(rebuilt(_numpy, part) for part in (inputs, targets, weights))  # type: ignore
+
+
+def _is_endless(data: Any) -> bool:
+    if isinstance(data, keras.utils.PyDataset):
+        return data.num_batches is None
+    cardinality = getattr(data, "cardinality", None)
+    return callable(cardinality) and int(cardinality()) == -1  # pyright: ignore
 
 
 def _is_array(leaf: Any) -> bool:

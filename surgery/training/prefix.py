@@ -91,7 +91,7 @@ def why_not_steady(call: Call) -> str | None:
         return "has statistics that move"
     if _RANDOM.match(kind) or any(isinstance(config.get(key), (int, float)) and config[key] > 0 for key in _RATES):
         return f"draws at random ({kind})"
-    if kind in _MOVING or config.get("stateful"):
+    if kind in _MOVING or "'stateful': True" in repr(config):  # of the layer, or of one that it wraps
         return f"keeps a state ({kind})"
     if config.get("activity_regularizer") is not None:
         return "adds to the loss"

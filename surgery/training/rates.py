@@ -9,6 +9,7 @@ import keras
 
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing
+from surgery.retracing import alike
 from surgery.training.groups import groups as groups_of
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where
@@ -53,7 +54,7 @@ class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
     """
 
     def __init__(self, base: Any, factors: Mapping[str, float], name: str | None = None):
-        made = {1.0: type(base).from_config(base.get_config())}
+        made = {1.0: alike(base)}
         for factor in sorted({*factors.values()} - {1.0}):  # the order in which slots are saved
             made[factor] = _scaled(base, factor)
         super().__init__(keras.optimizers.OptimizerMap(made[1.0]), name=name)
@@ -114,7 +115,8 @@ def factor_of(path: str, factors: Mapping[str, float]) -> float:
 
 
 def _scaled(base: Any, factor: float) -> Any:
-    optimizer = type(base).from_config({**base.get_config(), "name": f"{base.name}_{factor:g}".replace(".", "_")})
+    optimizer = alike(base, name=f"{base.name}_{factor:g}".replace(".", "_"))
+    optimizer.loss_scale_factor = None  # the whole scales, and unscales, once
     rate = base._learning_rate  # a schedule or a variable; `learning_rate` gives a schedule's value of now
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         optimizer._learning_rate = ScaledSchedule(rate, factor)
@@ -155,7 +157,11 @@ def layerwise_rates(
         for steps, group in enumerate(reversed(list(found))):
             for address in found[group]:
                 for variable in calls[address].op.layer.variables:
-                    factors[variable.path] = decay**steps
+                    if factors.setdefault(variable.path, decay**steps) != decay**steps:
+                        raise SurgeryError(
+                            f"two layers call a variable {variable.path!r}, in groups of different rates; give the "
+                            "layers names of their own."
+                        )
         return LayerwiseOptimizer(optimizer, factors)
 
 
