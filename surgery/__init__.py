@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from surgery.training.contracts import contract
     from surgery.training.extracting import extract
     from surgery.training.groups import groups
-    from surgery.training.players import Player, Players
+    from surgery.training.player import Player
+    from surgery.training.players import Players
     from surgery.training.rates import layerwise_rates
     from surgery.training.unfreezing import StagedUnfreeze
     from surgery.verifying import verify
@@ -93,7 +94,8 @@ _HOMES = {
     "surgery.training.extracting": ("extract",),
     "surgery.training": ("objectives",),
     "surgery.training.groups": ("groups",),
-    "surgery.training.players": ("Player", "Players"),
+    "surgery.training.player": ("Player",),
+    "surgery.training.players": ("Players",),
     "surgery.training.rates": ("layerwise_rates",),
     "surgery.training.unfreezing": ("StagedUnfreeze",),
     "surgery.verifying": ("verify",),

@@ -11,7 +11,7 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.doors import is_path
 from surgery.doors import open as open_network
-from surgery.errors import printable
+from surgery.errors import SurgeryError, printable
 
 
 @click.command()
@@ -47,6 +47,13 @@ def tap(
     surgery tap tinyvgg block4_pool --images photos -o features.h5
     """
     refuse_output(output, force, (".keras",) if images is None else (".h5", ".hdf5", ".npy"))
+    if images is None:
+        given = {"--size": size, "--preprocess": preprocess, "--dtype": dtype}
+        idle = [name for name, value in given.items() if value]
+        if idle:
+            raise SurgeryError(f"{', '.join(idle)}: only with --images, for the features of pictures.")
+    elif output.suffix == ".npy":
+        refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
         named = not is_path(source)
         graph = open_network(source, **_weights(weights, named))

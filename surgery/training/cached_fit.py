@@ -135,14 +135,7 @@ def fit_cached(
             held = Samples.of(validation_data)
             stores.append(features_of(front, prefix, held, folder, memory))
             validation = as_data(stores[1], held, batch, shuffle=False)
-        cached = Cached(
-            tuple(map(str, prefix.boundary)),
-            len(prefix.calls),
-            prefix.params,
-            sum(store.rows for store in stores),
-            sum(store.bytes for store in stores),
-            time.perf_counter() - start,
-        )
+        cached = _report(prefix, stores, time.perf_counter() - start)
     relay = Relay(back)
     history = back.fit(
         **as_data(stores[0], data, batch, shuffle),
@@ -164,6 +157,11 @@ def fit_cached(
     )
     history.cached = cached
     return history
+
+
+def _report(prefix: Prefix, stores: list[Any], seconds: float) -> Cached:
+    rows, size = (sum(getattr(store, what) for store in stores) for what in ("rows", "bytes"))
+    return Cached(tuple(map(str, prefix.boundary)), len(prefix.calls), prefix.params, rows, size, seconds)
 
 
 def _as_validation(data: dict[str, Any]) -> Any:

@@ -10,6 +10,8 @@ import keras
 from surgery.building import assemble, live_layer
 from surgery.copying import renewed
 from surgery.edits import inline
+from surgery.errors import SurgeryError, listing
+from surgery.filling import settle
 from surgery.graph import Graph
 from surgery.ops import LiveOp
 
@@ -26,6 +28,9 @@ def in_precision(graph: Graph, dtype: str) -> Any:
     """
     if any(call.op is not None and call.op.inner is not None for call in graph):
         graph = inline(graph)
+    quantized = [layer.name for layer in assemble(graph)._flatten_layers() if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise SurgeryError(f"{listing(quantized)} are quantized, and compute in the precision that they have.")
     new: dict[Any, LiveOp] = {}
     for call in graph:
         layer = None if call.op is None else live_layer(graph, call)
@@ -35,4 +40,5 @@ def in_precision(graph: Graph, dtype: str) -> Any:
     source, model = assemble(graph), assemble(dataclasses.replace(graph, calls=calls))
     for mine, other in zip(model.weights, source.weights, strict=True):
         mine.assign(keras.ops.cast(keras.ops.convert_to_tensor(other), mine.dtype))
+    settle(model)
     return model

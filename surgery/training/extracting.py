@@ -6,22 +6,23 @@ import dataclasses
 import hashlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
-from surgery.errors import SurgeryError, doing, printable
+from surgery.errors import SurgeryError, doing, first_line, printable
 from surgery.files import written_whole
 from surgery.graph import Graph
 from surgery.specs import Spec
 from surgery.structure import leaves
 from surgery.training.casting import in_precision
+from surgery.training.features import fingerprint
 from surgery.training.pictures import Pictures, files_in
 from surgery.training.preprocessing import preprocessing
 from surgery.training.storing import Store
@@ -76,7 +77,7 @@ def extract(
         images: a folder (searched at every depth), or a list of picture files: JPEG, PNG, GIF, BMP.
         out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go beside it,
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
-            it stopped. `None` keeps all in memory.
+            it stopped (not with a `preprocess` function that cannot be told by its name). `None` keeps all in memory.
         size: `(height, width)` of the pictures, in pixels; the network's own by default.
         preprocess: what is done to pictures of 0 to 255: the name of a network (its published preprocessing), `"unit"`
             (0 to 1), a function of `images_bhwc`, or `None` for nothing.
@@ -94,13 +95,16 @@ def extract(
     with doing(f"extracting features of {graph.name!r}"):
         target = None if out is None else _target(out)
         files = files_in(images)
+        _refuse_numbers(size, batch_size)
         graph = _of_size(tap(graph, where), size)
+        if target is not None and target.suffix != ".npy":
+            _refuse_names(graph.outputs)
         if target is not None and target.suffix == ".npy" and len(leaves(graph.outputs)) > 1:
             raise SurgeryError(f"{printable(target.name)!r} takes one tap; several go into .h5.")
         entry = graph.spec(leaves(graph.inputs)[0])
         pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
         run = _Run(graph, pictures, preprocessing(preprocess), dtype, batch_size)
-        return run.into(target, f"{preprocess if not callable(preprocess) else 'function'}")
+        return run.into(target, _name_of(preprocess))
 
 
 def _target(out: str | os.PathLike[str]) -> Path:
@@ -110,6 +114,34 @@ def _target(out: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise SurgeryError(f"{printable(path)!r} cannot be written: no such folder, or no right to write there.")
     return path
+
+
+def _refuse_numbers(size: Any, batch_size: Any) -> None:
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise SurgeryError(f"batch_size= is a number of pictures, at least 1, not {batch_size!r}.")
+    sides = size if isinstance(size, (tuple, list)) else [0]
+    if size is not None and (len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
+        raise SurgeryError(f"size= is (height, width) in pixels, not {size!r}.")
+
+
+def _refuse_names(names: Iterable[str]) -> None:
+    """Refuses names of taps that are none of data sets, or lie in one another, in an HDF5 file."""
+    names = list(names)
+    for name in names:
+        under = [other for other in names if other.startswith(f"{name}/")]
+        if name == "names" or not name.strip("./") or under:
+            why = f"{under[0]!r} would lie in it" if under else "the file names are kept there, or it is none"
+            raise SurgeryError(f"a data set cannot be called {name!r}: {why}. Name the taps: {{'other': {name!r}}}.")
+
+
+def _name_of(preprocess: Any) -> str:
+    """Returns what tells a preprocessing from others; a function that is in no module is told from all others."""
+    if not callable(preprocess):
+        return str(preprocess)
+    module, name = getattr(preprocess, "__module__", "__main__"), getattr(preprocess, "__qualname__", "")
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is preprocess:
+        return f"{module}.{name}"
+    return os.urandom(8).hex()
 
 
 def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
@@ -137,7 +169,8 @@ class _Run:
         self._dtype = dtype
         self._model = assemble(graph) if dtype is None else in_precision(graph, dtype)
         specs = [graph.spec(ref) for ref in leaves([graph.outputs[name] for name in self._names])]
-        self._specs = [spec if dtype is None else Spec(spec.shape, "float32") for spec in specs]
+        self._specs = [Spec(spec.shape, _kept(spec.dtype, dtype is None)) for spec in specs]
+        self._graph = graph
         self._problems: dict[str, str] = {}
 
     def into(self, target: Path | None, prepared: str) -> Extracted:
@@ -153,6 +186,9 @@ class _Run:
         for images_bhwc, found in progress(batches, "pictures", -(-(rows - begun) // self._batch)):
             _place(store, found, self._computed(images_bhwc))
         store.skip(rows - store.done)
+        if len(self._problems) == rows:
+            store.discard()
+            raise SurgeryError(f"none of {rows:,} pictures can be read: {next(iter(self._problems.values()))}.")
         seconds = time.perf_counter() - start
         *arrays, readable = store.arrays()
         keep = np.flatnonzero(readable)
@@ -174,11 +210,22 @@ class _Run:
 
     def _computed(self, images_bhwc: Any) -> list[Any]:
         if self._prepare is not None:
-            images_bhwc = self._prepare(images_bhwc)
+            images_bhwc = self._prepared(images_bhwc)
         made = self._model.predict_on_batch(images_bhwc)
-        arrays = [np.asarray(made[name]) for name in self._names]
-        as_made = self._dtype is None
-        return [one if as_made and one.dtype.name in KEPT else one.astype("float32") for one in arrays]
+        return [
+            np.asarray(made[name]).astype(spec.dtype, copy=False)
+            for name, spec in zip(self._names, self._specs, strict=True)
+        ]
+
+    def _prepared(self, images_bhwc: Any) -> Any:
+        try:
+            found = self._prepare(images_bhwc)
+        except Exception as error:
+            raise SurgeryError(f"preprocess= failed: {type(error).__name__}: {first_line(error)}") from error
+        shape, wanted = tuple(getattr(found, "shape", ())), tuple(images_bhwc.shape)
+        if shape != wanted:
+            raise SurgeryError(f"preprocess= made {shape} of pictures {wanted}; it should keep their shape.")
+        return found
 
     def _key(self, prepared: str) -> str:
         """Returns a hash of what the features depend on: files, size, preprocessing, wiring and weights."""
@@ -190,9 +237,7 @@ class _Run:
             except OSError:
                 continue
             found.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-        for variable in self._model.weights:
-            array = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
-            found.update(np.ascontiguousarray(array).tobytes())
+        found.update(fingerprint(self._model, self._graph).encode())
         return found.hexdigest()
 
 
@@ -201,6 +246,11 @@ def _place(store: Store, rows: Any, arrays: list[Any]) -> None:
     for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) > 1) + 1):
         store.skip(int(rows[run[0]]) - store.done)
         store.add([*(array[run[0] : run[-1] + 1] for array in arrays), np.ones(len(run), "bool")])
+
+
+def _kept(dtype: str, as_made: bool) -> str:
+    """Returns the type in which values are kept: that of the network, float32 in the place of rarer ones."""
+    return dtype if "float" not in dtype or (as_made and dtype in KEPT) else "float32"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +264,8 @@ def _write_h5(target: Path, arrays: dict[str, Any], names: list[str], keep: Any)
     import h5py
 
     with written_whole(target) as draft, h5py.File(draft, "w") as file:
-        file.create_dataset("names", data=names, dtype=h5py.string_dtype())
+        raw = [name.encode("utf-8", "surrogateescape") for name in names]  # a name may be no text
+        file.create_dataset("names", data=raw, dtype=h5py.string_dtype())
         for name, array in arrays.items():
             sides = array.shape[1:]
             chunk = (max(min(64, len(names)), 1), *sides)

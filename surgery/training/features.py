@@ -58,17 +58,26 @@ def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, 
 
 
 def _key(front: Any, prefix: Prefix) -> str:
-    """Returns a hash of the prefix: wiring, configurations, and all values of its weights."""
-    found = hashlib.blake2b(digest_size=16)
     calls = tuple(call for call in prefix.graph if call.name in prefix.calls)
     graph = dataclasses.replace(prefix.graph, calls=calls, outputs=list(prefix.boundary))
+    return fingerprint(front, graph)
+
+
+def fingerprint(model: Any, graph: Graph) -> str:
+    """Returns a hash of a network: wiring, configurations, vocabularies, and all values of its weights.
+
+    Args:
+        model: the network, built.
+        graph: its graph.
+    """
+    found = hashlib.blake2b(digest_size=16)
     with np.printoptions(threshold=sys.maxsize, precision=17):  # constants in full
         found.update(repr(outline(graph)).encode())
-    for layer in front._flatten_layers():
+    for layer in model._flatten_layers():
         if hasattr(layer, "get_vocabulary"):
             found.update(repr(layer.get_vocabulary()).encode())
     found.update(f"keras {keras.__version__} {keras.backend.backend()}".encode())
-    for variable in front.weights:
+    for variable in model.weights:
         found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
     return found.hexdigest()
 

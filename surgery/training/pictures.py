@@ -47,7 +47,7 @@ class Pictures:
     Args:
         files: the files, in order.
         size: `(height, width)` in pixels to which they are enlarged or shrunk, bilinearly.
-        channels: 1 or 3.
+        channels: 1 or 3. A rotation that a camera noted (EXIF) is not applied.
     """
 
     files: Sequence[Path]
@@ -69,7 +69,7 @@ class Pictures:
                 try:
                     _screen(self.files[row])
                 except (OSError, SurgeryError) as error:
-                    problems[str(self.files[row])] = first_line(error, 120)
+                    problems[str(self.files[row])] = first_line(error, 300)
                     continue
                 yield row, os.fsencode(self.files[row])
 
@@ -108,7 +108,7 @@ class Pictures:
                 self._decoded(file.read_bytes())
                 problems[str(file)] = "it could not be read a moment ago"
             except (OSError, ValueError, tf.errors.OpError) as error:
-                problems[str(file)] = first_line(error, 120)
+                problems[str(file)] = first_line(error, 300)
 
 
 def _screen(file: Path) -> None:
@@ -129,6 +129,8 @@ def _screen(file: Path) -> None:
             if size <= HEAD:
                 raise
             sides = header_size(content + opened.read())
+    if content[:2] == b"BM" and int.from_bytes(content[28:30], "little") <= 8:
+        raise SurgeryError("it is a BMP with a palette, whose colours TensorFlow does not look up; save it as PNG")
     if sides[0] * sides[1] > PIXELS:
         raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
 

@@ -16,26 +16,8 @@ import numpy as np
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, listing, nearest
 from surgery.freezing import flags_for
+from surgery.training.player import Player, Tensors, as_owned, own_optimizer, refuse_one_optimizer, stored_owns
 from surgery.walking import calls_at_every_depth
-
-Tensors = Any  # what the forward pass returns, a dict as a rule
-
-
-@dataclasses.dataclass
-class Player:
-    """One player.
-
-    Args:
-        owns: what it trains: the name of a network, `(name, where)` for a part of one, or a list of these.
-        optimizer: a Keras optimizer of its own, or its name.
-        loss: function of what the forward pass returns; a scalar, which the player minimises.
-        steps: steps in each round.
-    """
-
-    owns: Any
-    optimizer: Any
-    loss: Callable[[Tensors], Any]
-    steps: int = 1
 
 
 @keras.saving.register_keras_serializable(package="surgery")
@@ -44,8 +26,9 @@ class Players(keras.Model):
 
     In each round every player, in order, takes its steps: the forward pass in training mode, the gradient of the
     player's loss for the player's variables alone. Statistics of normalization layers move in the steps of the player
-    that owns them. `compile()`, `fit`, callbacks and `save` are those of Keras; `check` proves that each step moves
-    what it should and nothing else. On TensorFlow; `tf.distribute` strategies pass through.
+    that owns them; the regularizers of what it owns are added to a player's loss. `compile()`, `fit`, callbacks and
+    `save` are those of Keras; `check` proves that each step moves what it should and nothing else. On TensorFlow;
+    `tf.distribute` strategies pass through.
 
     Args:
         networks: name -> `keras.Model`.
@@ -77,7 +60,10 @@ class Players(keras.Model):
         if keras.backend.backend() != "tensorflow":
             raise SurgeryError(f"Players trains on TensorFlow, not on {keras.backend.backend()}.")
         self.networks = dict(networks)
-        self.players = {name: dataclasses.replace(one, optimizer=_own(one.optimizer)) for name, one in players.items()}
+        refuse_one_optimizer(players)
+        self.players = {
+            name: dataclasses.replace(one, optimizer=own_optimizer(one.optimizer)) for name, one in players.items()
+        }
         self._forward = forward
         with doing(f"making the players of {name!r}"):
             self._owned = {name: self._owned_by(player) for name, player in self.players.items()}
@@ -95,6 +81,10 @@ class Players(keras.Model):
         parts = player.owns if isinstance(player.owns, list) else [player.owns]
         found: dict[int, Any] = {}
         for part in parts:
+            if not isinstance(part, str) and not (isinstance(part, tuple) and len(part) == 2):
+                raise SurgeryError(
+                    f"a player owns the name of a network, (name, where), or a list of these: not {part!r}."
+                )
             name, where = (part, "**") if isinstance(part, str) else part
             if name not in self.networks:
                 known = listing(self.networks)
@@ -126,11 +116,24 @@ class Players(keras.Model):
         Args:
             options: `run_eagerly`, `jit_compile`, `steps_per_execution`, as for any Keras model.
         """
+        if {"optimizer", "loss"} & set(options):
+            raise SurgeryError("each player brings its optimizer and its loss: sg.Player(owns, optimizer, loss).")
         super().compile(optimizer=None, loss=None, **{"jit_compile": False, **options})
 
     def call(self, inputs: Any, training: bool = False) -> Tensors:
-        """Runs the forward pass."""
-        return self._forward(dict(self.networks), inputs)
+        """Runs the forward pass; statistics stay."""
+        return self._at_rest(inputs)
+
+    def _at_rest(self, inputs: Any) -> Tensors:
+        """Runs the forward pass, and puts back the statistics that it moves in training mode."""
+        import tensorflow as tf
+
+        states = [one for network in self.networks.values() for one in network.weights if not one.trainable]
+        before = [tf.identity(one.value) for one in states]
+        tensors = self._forward(dict(self.networks), inputs)
+        for variable, value in zip(states, before, strict=True):
+            variable.assign(value)
+        return tensors
 
     @property
     def metrics(self) -> list[Any]:
@@ -145,7 +148,7 @@ class Players(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of all players, without a step."""
-        tensors = self._forward(dict(self.networks), data)
+        tensors = self._at_rest(data)
         for name, player in self.players.items():
             self._losses_of[name].update_state(player.loss(tensors))
         return {metric.name: metric.result() for metric in self.metrics}
@@ -161,12 +164,29 @@ class Players(keras.Model):
             for variable in variables:
                 tape.watch(variable.value)
             loss = player.loss(self._forward(dict(self.networks), data))
+            if len(loss.shape) > 0:
+                raise SurgeryError(f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar.")
+            total = loss + sum(self._added_by(name), 0.0)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = player.optimizer.scale_loss(loss / replicas)  # the gradients of replicas are summed
-        player.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+            scaled = player.optimizer.scale_loss(total / replicas)  # the gradients of replicas are summed
+        gradients: Any = tape.gradient(scaled, variables)
+        if all(one is None for one in gradients):
+            raise SurgeryError(f"the loss of {name!r} does not depend on what it owns: a step would move nothing.")
+        player.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         for variable, value in zip(others, before, strict=True):
             variable.assign(value)
         return loss
+
+    def _added_by(self, name: str) -> list[Any]:
+        """Returns the regularization losses of the variables that a player owns."""
+        return [variable.regularizer(variable) for variable in self.variables_of(name) if variable.regularizer]
+
+    def fit(self, *args: Any, **options: Any) -> Any:
+        """Trains, as `keras.Model.fit`; averages of optimizers (`use_ema`) are put in at the end, as there."""
+        history = super().fit(*args, **options)
+        for name, player in self.players.items():
+            player.optimizer.finalize_variable_values(self.variables_of(name))
+        return history
 
     def _statistics_of_others(self, name: str) -> Iterator[Any]:
         mine = {id(variable) for variable in self._owned[name]}
@@ -187,8 +207,9 @@ class Players(keras.Model):
             SurgeryError: a variable of another player moved, or none of its own did; the message names them.
         """
         weights = {id(one): one for network in self.networks.values() for one in network.weights}
+        seeds = {id(one): one for network in self.networks.values() for one in network.variables}
         slots = [one for player in self.players.values() for one in player.optimizer.variables]
-        kept = [(one, np.array(one)) for one in [*weights.values(), *slots]]
+        kept = [(one, np.array(one)) for one in [*{**seeds, **weights}.values(), *slots]]
         with doing(f"checking the players of {self.name!r}"):
             try:
                 for name in self.players:
@@ -213,7 +234,12 @@ class Players(keras.Model):
     def get_config(self) -> dict[str, Any]:
         stored: Any = keras.saving.serialize_keras_object
         players = {
-            name: {"owns": one.owns, "optimizer": stored(one.optimizer), "loss": stored(one.loss), "steps": one.steps}
+            name: {
+                "owns": stored_owns(one.owns),
+                "optimizer": stored(one.optimizer),
+                "loss": stored(one.loss),
+                "steps": one.steps,
+            }
             for name, one in self.players.items()
         }
         networks = {name: stored(network) for name, network in self.networks.items()}
@@ -225,7 +251,7 @@ class Players(keras.Model):
             return keras.saving.deserialize_keras_object(stored, custom_objects=custom_objects)
 
         players = {
-            name: Player(_as_owned(one["owns"]), made(one["optimizer"]), made(one["loss"]), one["steps"])
+            name: Player(as_owned(one["owns"]), made(one["optimizer"]), made(one["loss"]), one["steps"])
             for name, one in config["players"].items()
         }
         networks = {name: made(network) for name, network in config["networks"].items()}
@@ -236,17 +262,3 @@ class Players(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile()
-
-
-def _own(optimizer: Any) -> Any:
-    found: Any = keras.optimizers.get(optimizer)
-    if found.built:
-        raise SurgeryError(f"{found.name!r} has been built for other variables; each player has one of its own.")
-    return found
-
-
-def _as_owned(owns: Any) -> Any:
-    """Returns what a player owns as it was given: JSON makes lists of tuples."""
-    if isinstance(owns, list) and len(owns) == 2 and all(isinstance(one, str) for one in owns):
-        return tuple(owns)
-    return [_as_owned(one) for one in owns] if isinstance(owns, list) else owns
