@@ -1,0 +1,71 @@
+"""DCGAN with a pretrained trunk in the discriminator. Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3.
+
+Two players train their own variables on one forward pass; nothing is frozen and thawed in turns. `fit` has the
+generator draw digits, and lets a judge that has seen neither player say how many show a digit, and which.
+"""
+
+import keras
+import numpy as np
+
+import surgery as sg
+
+
+def recipe(
+    backbone: str = "tinyvgg",
+    weights: str | None = "pretrained",
+    depth: int = 4,
+    size: int = 16,
+    latent: int = 32,
+    filters: int = 96,
+):
+    noise = keras.Input((latent,), name="noise")
+    generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
+    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size)
+    head = [
+        keras.layers.Conv2D(64, 3, 2, "same", name="down"),
+        keras.layers.LeakyReLU(0.2, name="down_lrelu"),
+        keras.layers.Flatten(name="flat"),
+        keras.layers.Dropout(0.3, name="drop"),
+        keras.layers.Dense(1, name="score"),
+    ]
+    return {"generator": generator, "discriminator": sg.graft(trunk, head)}
+
+
+def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
+    keras.utils.set_random_seed(seed)
+    (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
+    images_bhwc, _ = sg.digits(size=size)
+    objective = sg.objectives.non_saturating
+
+    def forward(networks, real):
+        noise = keras.random.normal((keras.ops.shape(real)[0], latent))
+        fake = networks["generator"](noise, training=True)
+        score = networks["discriminator"]
+        return {"real": score(real, training=True), "fake": score(fake, training=True)}
+
+    players = {
+        "discriminator": sg.Player(
+            "discriminator",
+            keras.optimizers.Adam(2e-4, beta_1=0.5),
+            lambda t: objective.discriminator(t["real"], t["fake"]),
+        ),
+        "generator": sg.Player(
+            "generator", keras.optimizers.Adam(1e-3, beta_1=0.5), lambda t: objective.generator(t["fake"])
+        ),
+    }
+    gan = sg.Players(models, forward, players)
+    gan.compile()
+    for _ in sg.progress(range(epochs), "epochs"):
+        gan.fit(images_bhwc, batch_size=64, verbose=0)
+    noise = np.random.default_rng(seed).normal(size=(samples, latent)).astype("float32")
+    drawn_bhwc = models["generator"].predict(noise, verbose=0)
+    judge = sg.tasks.judge(size)
+    recognised, classes = judge.measured(drawn_bhwc)
+    random_bhwc = np.random.default_rng(seed).random((samples, size, size, 3)).astype("float32")
+    return {
+        "samples that show a digit": recognised,
+        "classes among them": float(classes),
+        "real digits": judge.measured(images_bhwc)[0],
+        "noise": judge.measured(random_bhwc)[0],
+        "picture": sg.tasks.tiles([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
+    }
