@@ -92,6 +92,15 @@ def summary(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+def parameter_names(path: Path) -> list[str]:
+    """Returns the names of the parameters of a recipe's `recipe()` and `fit()`, without running it."""
+    found: dict[str, None] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name in ("recipe", "fit"):
+            found.update((one.arg, None) for one in node.args.args[node.name == "fit" :])
+    return list(found)
+
+
 def find(name: str) -> Path:
     """Returns the file of a recipe: a path, or the name of a shipped one."""
     path = Path(name)

@@ -199,6 +199,9 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
     try:
         stored: Any = keras.saving.serialize_keras_object(layer)
         stored["config"] = {**stored["config"], "name": name, **changed}
+        if "dilation_rate" in changed:  # its kernel may reach beyond the map that it was built for
+            *sides, channels = stored["build_config"]["input_shape"]
+            stored["build_config"] = {"input_shape": [*(None for _ in sides), channels]}
         with keras.saving.custom_object_scope(_own_code(layer)):
             return keras.saving.deserialize_keras_object(stored, safe_mode=False)
     except Exception as error:

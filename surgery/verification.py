@@ -63,7 +63,9 @@ class Verification:
     def _compared(self) -> str:
         name = printable(self.donor.name)
         if not self.differences:
-            return f"no kept tensor depends on kept calls alone: nothing to compare with {name}"
+            return (
+                f"no kept tensor has the donor's inputs and kept calls alone before it: nothing to compare with {name}"
+            )
         return (
             f"{len(self.differences):,} kept tensors compared with {name} on random input: "
             f"largest difference {self.largest:g}"

@@ -8,6 +8,7 @@ import textwrap
 
 import click
 import keras
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -248,3 +249,58 @@ def test_convert_takes_the_format_from_the_name_or_from_the_option(tmp_path, tin
         assert result.exit_code == 0 and "128,981 parameters" in result.output, result.output
         assert (tmp_path / made).stat().st_size > 4 * 128_981
     assert run("convert", str(path), str(tmp_path / "c")).exit_code == 1
+
+
+TWO = '''"""Two models."""
+import keras
+import numpy as np
+import numpy as np
+import surgery as sg
+
+
+def recipe(units: int = 3):
+    x = keras.Input((4,))
+    return {name: keras.Model(x, keras.layers.Dense(units, name=name)(x), name=name) for name in ("left", "right")}
+
+
+def fit(models, shade: float = 0.5):
+    return {"parts": float(len(models)), "picture": np.full((4, 6, 3), shade)}
+'''
+
+
+def test_several_models_are_trained_and_go_into_a_folder_with_a_picture(recipe, tmp_path):
+    import keras
+
+    out, png = tmp_path / "models", tmp_path / "picture.png"
+    done = run("graft", recipe(TWO), "--fit", "-o", out, "--plot", png, "--set", "shade=1.0")
+    assert done.exit_code == 0 and "parts  2" in done.stdout and "6 x 4 pixels" in done.stdout, done.output
+    assert sorted(one.name for one in out.iterdir()) == ["left.keras", "right.keras"]
+    assert keras.models.load_model(out / "left.keras").output_shape == (None, 3)
+    assert np.asarray(keras.utils.load_img(png)).shape == (4, 6, 3)
+    again = run("graft", recipe(TWO), "-o", out)
+    assert again.exit_code == 1 and "exists" in again.output
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (TWO, ["-o", "{}/one.keras"], "left, right: a folder"),
+        (HEAD, ["-o", "{}/folder"], "one model: OUT.keras"),
+        (TWO, ["--plot", "{}/x.png"], "say both"),
+        (TWO, ["--fit", "--plot", "{}/x.jpg"], "should end in .png"),
+    ],
+)
+def test_what_goes_where_is_checked(text, options, message, recipe, tmp_path):
+    done = run("graft", recipe(text), *(one.format(tmp_path) for one in options))
+    assert done.exit_code == 1 and message in done.output
+    assert not [one for one in tmp_path.iterdir() if one.suffix in (".keras", ".png", ".jpg", "")]
+
+
+def test_recipes_tell_their_sources_and_parameters_and_can_be_copied(tmp_path):
+    listed = run("recipes").stdout
+    assert "decoders\n" in listed and "arXiv:1505.04597" in listed and "backbone classes weights depth" in listed
+    copy = tmp_path / "mine.py"
+    assert run("recipes", "unet", "--copy", copy).exit_code == 0
+    assert copy.read_text() == run("recipes", "unet").stdout
+    assert "exists" in run("recipes", "fpn", "--copy", copy).output
+    assert "which recipe" in run("recipes", "--copy", tmp_path / "other.py").output

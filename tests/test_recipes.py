@@ -138,6 +138,31 @@ def test_unet_builds_on_any_backbone(backbone):
     assert len(steps) == len(sg.pyramid(sg.open(backbone))) - 1 >= 3
 
 
+@pytest.mark.parametrize("backbone", ["densenet121", "nasnetmobile", "efficientnetv2b0", "inceptionv3"])
+@pytest.mark.parametrize("name", ["fpn", "linknet", "pspnet", "fcn", "deeplab"])
+def test_decoders_build_on_odd_backbones_and_sizes(name, backbone):
+    """All 40 are built by scripts/backbones.py."""
+    recipe = cookbook.load(name)
+    size = {} if name == "fcn" else {"size": 97}
+    model = sg.build(recipe.wire({"backbone": backbone, "weights": None, "classes": 3, **size}))
+    assert model.output_shape == (*model.input_shape[:3], 3)
+
+
+BAD = {
+    "classes": ({"classes": 0}, "classes must be at least 1, not 0"),
+    "too shallow": ({"depth": 1}, "at least two sizes"),
+    "no such network": ({"backbone": "vgg61"}, "Did you mean 'vgg1"),
+    "size": ({"size": -3}, "no shape"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_a_recipe_cannot_make_is_said_with_its_line(what):
+    settings, message = BAD[what]
+    with pytest.raises(sg.SurgeryError, match=r"(?s)unet\.py, line \d+, in recipe: .*" + message):
+        cookbook.load("unet").wire(settings)
+
+
 @pytest.mark.parametrize("side", [33, 47, 95])
 def test_unet_aligns_odd_sizes(side):
     graph = sg.open("mobilenetv2", include_top=False, input_shape=[side, side + 2, 3])

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from surgery import cookbook
 from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph
 from surgery.specs import megabytes
 
@@ -20,7 +20,16 @@ from surgery.specs import megabytes
 @click.command(add_help_option=False)
 @click.argument("recipe", required=False)
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the recipe; may be repeated.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", help="Write the model there.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Write there: OUT.keras; several models: a folder.",
+)
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="PNG", help="With --fit: a picture of what it learned."
+)
 @click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; train and write nothing.")
 @click.option("--fit", "fit", is_flag=True, help="Train with the recipe's own fit().")
@@ -31,6 +40,7 @@ def graft(
     recipe: str | None,
     given: tuple[str, ...],
     output: Path | None,
+    plot: Path | None,
     force: bool,
     dry_run: bool,
     fit: bool,
@@ -55,11 +65,16 @@ def graft(
     chosen = cookbook.settings(loaded, list(given))
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
-    refuse_output(output, force)
-    _operate(loaded, chosen, output, fit and not dry_run, dry_run)
+    refuse_output(output, force, (".keras", ""))
+    refuse_output(plot, force, (".png",))
+    if plot is not None and not fit:
+        raise SurgeryError("--plot shows what --fit learned; say both.")
+    _operate(loaded, chosen, output, plot, fit, dry_run)
 
 
-def _operate(loaded: cookbook.Recipe, chosen: dict[str, Any], output: Path | None, fit: bool, dry_run: bool) -> None:
+def _operate(
+    loaded: cookbook.Recipe, chosen: dict[str, Any], output: Path | None, plot: Path | None, fit: bool, dry_run: bool
+) -> None:
     from surgery.doors import as_graph, build, watch
 
     click.echo(f"{loaded.title}\n")
@@ -69,19 +84,15 @@ def _operate(loaded: cookbook.Recipe, chosen: dict[str, Any], output: Path | Non
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     for name, graph in graphs.items():
         _report(name, graph, donors)
-    if len(models) > 1 and (output or fit):
-        raise SurgeryError(
-            f"{loaded.path.name} makes {len(models)} models; writing and training several is not there yet."
-        )
+    _refuse_other_kind(output, graphs)
     if dry_run:
         click.echo("dry run: nothing trained, nothing written")
         return
     if fit or output:
-        ((name, model),) = models.items()
         with quiet():
-            live = build(graphs[name]) if isinstance(model, Graph) else model
+            live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
         if fit:
-            _fit(loaded, live, chosen)
+            _fit(loaded, live if isinstance(made, dict) else live[""], chosen, plot)
         if output:
             _write(live, output)
 
@@ -107,19 +118,50 @@ def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
             click.echo(f"warning: the part kept from {donor.name} does not compute the same", err=True)
 
 
-def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> None:
+def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
+    if output is not None and ("" in graphs) != (output.suffix == ".keras"):
+        wanted = "one model: OUT.keras" if "" in graphs else f"{listing(graphs)}: a folder, one file for each"
+        raise SurgeryError(f"{str(output)!r}: the recipe makes {wanted}.")
+
+
+def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], plot: Path | None) -> None:
     with quiet():
-        measured = loaded.fit(model, chosen)
-    rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in (measured or {}).items()]
+        measured = dict(loaded.fit(model, chosen) or {})
+    picture_hwc = measured.pop("picture", None)
+    rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in measured.items()]
     click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n")
+    if plot is not None and picture_hwc is None:
+        raise SurgeryError(f"{loaded.path.name} has no picture: its fit() returns none under 'picture'.")
+    if plot is not None:
+        _draw(picture_hwc, plot)
 
 
-def _write(model: Any, output: Path) -> None:
+def _draw(picture_hwc: Any, plot: Path) -> None:
+    """Writes a picture of values from 0 to 1 as PNG."""
+    import numpy as np
+
+    from surgery.files import written_whole
+
+    with quiet():
+        import tensorflow as tf
+
+        whole = np.round(np.asarray(picture_hwc).clip(0, 1) * 255).astype("uint8")
+        with written_whole(plot) as draft:
+            draft.write_bytes(tf.io.encode_png(whole).numpy())
+    click.echo(f"drew {plot} ({whole.shape[1]} x {whole.shape[0]} pixels)")
+
+
+def _write(models: dict[str, Any], output: Path) -> None:
+    """Writes one model to a file, or several into a folder, each under its name."""
     from surgery.doors import save
 
-    with quiet():
-        save(model, output)
-    click.echo(f"wrote {output} ({megabytes(output.stat().st_size)}), reopened and compared")
+    if "" not in models:
+        output.mkdir(exist_ok=True)
+    for name, model in models.items():
+        path = output / f"{name}.keras" if name else output
+        with quiet():
+            save(model, path)
+        click.echo(f"wrote {path} ({megabytes(path.stat().st_size)}), reopened and compared")
     sys.stdout.flush()
 
 

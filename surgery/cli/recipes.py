@@ -1,25 +1,48 @@
-"""`surgery recipes`: what is shipped, and the text of one."""
+"""`surgery recipes`: what is shipped, the text of one, and a copy to start from."""
 
 from __future__ import annotations
 
+from itertools import groupby
+from pathlib import Path
+
 import click
-from tabulate import tabulate
 
 from surgery import cookbook
+from surgery.cli.output import refuse_output
+from surgery.errors import SurgeryError
+from surgery.files import written_whole
 
 
 @click.command()
 @click.argument("name", required=False)
-def recipes(name: str | None) -> None:
-    """List the shipped recipes, or print the text of one: a start for your own.
+@click.option(
+    "--copy", "target", type=click.Path(path_type=Path), metavar="FILE.py", help="Write the text of one there."
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.py if it exists.")
+def recipes(name: str | None, target: Path | None, force: bool) -> None:
+    """List the shipped recipes with their sources and parameters, or print the text of one.
 
     \b
     surgery recipes
-    surgery recipes unet > my_unet.py
+    surgery recipes unet
+    surgery recipes unet --copy my_unet.py
     """
+    if target is not None:
+        if name is None:
+            raise SurgeryError("which recipe? surgery recipes NAME --copy FILE.py")
+        refuse_output(target, force, (".py",))
+        with written_whole(target) as draft:
+            draft.write_text(cookbook.find(name).read_text(encoding="utf-8"), encoding="utf-8")
+        click.echo(f"wrote {target}: surgery graft {target}")
+        return
     if name is not None:
         click.echo(cookbook.find(name).read_text(encoding="utf-8"), nl=False)
         return
-    rows = [[recipe, cookbook.summary(path)] for recipe, path in cookbook.shipped().items()]
-    click.echo(tabulate(rows, tablefmt="plain"))
-    click.echo("\n`surgery graft NAME --help` shows the parameters of one.")
+    shipped = sorted(cookbook.shipped().items(), key=lambda entry: (entry[1].parent.name, entry[0]))
+    for family, members in groupby(shipped, key=lambda entry: entry[1].parent.name):
+        click.echo(f"{family}")
+        for recipe, path in members:
+            what, _, source = cookbook.summary(path).partition(". ")
+            click.echo(f"  {recipe:17} {what}\n{'':20}{source.rstrip('.')}")
+            click.echo(f"{'':20}{' '.join(cookbook.parameter_names(path))}")
+    click.echo("\n`surgery graft NAME --help` shows the types and defaults of the parameters.")

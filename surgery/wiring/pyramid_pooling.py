@@ -40,12 +40,12 @@ def pyramid_pooling_decoder(
         fitting = [side for side in bins if side <= min(height, width)]
         maps = [x]
         for side in fitting:
-            y = layers.Resizing(side, side, antialias=True, name=f"pool{side}")(x)  # means, with soft edges
-            y = layers.Conv2D(max(x.shape[-1] // len(bins), 1), 1, activation="relu", name=f"pool{side}_conv")(y)
-            maps.append(layers.Resizing(height, width, name=f"pool{side}_up")(y))
-        x = layers.Concatenate(name="pooled")(maps) if fitting else x
-        x = convolved(x, filters, 3, "pooled")
-        x = layers.Dropout(0.1, name="pooled_dropout")(x)
+            y = layers.Resizing(side, side, antialias=True, name=f"psp{side}")(x)  # means, with soft edges
+            y = layers.Conv2D(max(x.shape[-1] // len(bins), 1), 1, activation="relu", name=f"psp{side}_conv")(y)
+            maps.append(layers.Resizing(height, width, name=f"psp{side}_up")(y))
+        x = layers.Concatenate(name="psp")(maps) if fitting else x
+        x = convolved(x, filters, 3, "psp")
+        x = layers.Dropout(0.1, name="psp_dropout")(x)
         x = layers.Conv2D(classes, 1, name="segmentation")(x)
         return enlarged(x, stride, picture, "segmentation")
 
