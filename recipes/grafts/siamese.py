@@ -12,20 +12,23 @@ import numpy as np
 import surgery as sg
 
 
-def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", depth: int = 8, freeze: bool = True):
-    graph, _ = sg.wiring.encoder(backbone, weights, depth, freeze=freeze)
+def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: str = "block3_pool", freeze: bool = True):
+    graph = sg.cut(sg.open(backbone, weights=weights), outputs=at)
+    graph = sg.freeze(graph, f"..{at}") if freeze else graph
     features = [keras.layers.Flatten(name="flat"), keras.layers.UnitNormalization(name="direction")]
     twins = sg.share(sg.graft(graph, features), ["left", "right"])
 
     def likeness(places):
         apart = keras.ops.abs(places[0] - places[1])
         nearer = keras.initializers.Constant(-1.0)
-        return keras.layers.Dense(1, kernel_initializer=nearer, bias_initializer="ones", name="same")(apart)
+        return keras.layers.Dense(
+            1, kernel_initializer=nearer, bias_initializer=keras.initializers.Constant(4.0), name="same"
+        )(apart)
 
     return sg.graft(twins, likeness, at=["direction@0", "direction@1"])
 
 
-def fit(model: keras.Model, epochs: int = 4, pairs: int = 2000, episodes: int = 100, seed: int = 0):
+def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 100, seed: int = 0):
     keras.utils.set_random_seed(seed)
     size = model.get_layer("left").output.shape[1]
     known_bhwc, names = sg.digits(range(5), size=size)
