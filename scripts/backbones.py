@@ -3,7 +3,7 @@
 Usage: python scripts/backbones.py [RECIPE ...] [--odd]
 
 Each is wired on the network with fresh weights, built, and its output compared with the size of the picture. With
-`--odd` pictures of an odd size are taken, the first size above 96 pixels that no stride divides.
+`--odd` pictures of 97 pixels are taken, which no stride divides.
 """
 
 import gc
@@ -22,8 +22,8 @@ RECIPES = ("unet", "fpn", "linknet", "pspnet", "fcn", "deeplab")
 def built(recipe, backbone: str, size: int | None) -> str:
     """Builds one; returns an empty text, or why it does not build."""
     settings = {"backbone": backbone, "weights": None, "classes": 3}
-    if size and "size" in recipe.parameters:
-        settings["size"] = size
+    if "size" in recipe.parameters:
+        settings["size"] = size or NETWORKS[backbone].pixels  # MobileNetV3 comes without one
     try:
         model = sg.build(recipe.wire(settings))
     except sg.SurgeryError as error:
