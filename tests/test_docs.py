@@ -7,6 +7,7 @@ import pytest
 from networks import siamese_network
 
 import surgery as sg
+from surgery import cookbook
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)
@@ -29,3 +30,12 @@ def test_the_page_has_examples():
 def test_every_verb_of_the_pages_is_public():
     for page in DOCS.glob("*.md"):
         assert set(re.findall(r"sg\.(\w+)\(", page.read_text("utf-8"))) <= set(sg.__all__)
+
+
+def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):
+    (text,) = re.findall(r"```python\n(.+?)```", (DOCS / "writing-a-recipe.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "ink.py").write_text(text)
+    recipe = cookbook.load(str(tmp_path / "ink.py"))
+    assert list(recipe.parameters) == ["backbone", "weights", "depth", "epochs"]
+    measured = recipe.fit(sg.build(recipe.wire({})), {"epochs": 12})
+    assert measured["mean error"] < measured["of the mean alone"]
