@@ -1,8 +1,8 @@
-"""What a compiled model remembers of its flags: the train function that was traced, the optimizer's slots.
+"""What a compiled model remembers of its flags: the train function that was traced.
 
 Keras reads `trainable` once, when the train function is first traced, and an optimizer knows the variables that trained
 then. A change of flags after that is silently without effect, or fails. Here it takes effect: each state of the flags
-has a train function of its own, and the optimizer gets slots for what it has not known.
+has a train function of its own, and the optimizer gets slots (`slots.py`) for what it has not known.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+
+from surgery.slots import extend
 
 _MEMORY = "_surgery_train_functions"
 
@@ -69,71 +71,3 @@ def _switch(model: Any, before: Any, after: Any) -> None:
     last = (model.train_function, after)
     memory = (getattr(model, "_compile_config", None), functions, last)
     object.__setattr__(model, _MEMORY, memory)  # not tracked as a part of the model
-
-
-def extend(optimizer: Any, variables: Any) -> None:
-    """Gives an optimizer slots for variables that it has not known; those it has keep their values.
-
-    Args:
-        optimizer: a Keras optimizer, changed in place; built, where it has not been.
-        variables: all that it may be called with from now on.
-    """
-    if not optimizer.built:
-        optimizer.build(variables)
-    known = optimizer._trainable_variables  # no public name; in the order of the slots
-    new = [variable for variable in variables if not any(variable is one for one in known)]
-    if not new:
-        return
-    order = [*variables, *(one for one in known if not any(one is variable for variable in variables))]
-    fresh = alike(optimizer)
-    names = _built(fresh, order)
-    old_names = _built(alike(optimizer), known)
-    values = dict(zip(old_names, optimizer.variables, strict=True))
-    for name, variable in zip(names, fresh.variables, strict=True):
-        if name in values:
-            variable.assign(values[name])
-    averages = getattr(fresh, "_model_variables_moving_average", None) or ()
-    for variable, average in zip(order, averages, strict=False):
-        if any(variable is one for one in new):
-            average.assign(variable)  # Keras does so in the first step, which is over
-    if hasattr(optimizer, "_u_product"):  # Nadam keeps it beside its variables
-        fresh._u_product.assign(optimizer._u_product)
-    vars(optimizer).clear()
-    vars(optimizer).update(vars(fresh))  # the same object, which the user and callbacks may hold
-
-
-def alike(optimizer: Any, **changed: Any) -> Any:
-    """Makes an optimizer with the settings of another, those included that are in no configuration of Keras."""
-    new = type(optimizer).from_config({**optimizer.get_config(), **changed})
-    if not changed:
-        new.name = optimizer.name
-    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if name in vars(optimizer):
-            object.__setattr__(new, name, vars(optimizer)[name])
-    return new
-
-
-def _built(optimizer: Any, variables: Any) -> list[tuple[Any, ...]]:
-    """Builds an optimizer; returns a name for each of its variables that says whose slot it is.
-
-    Paths alone do not: layers of nested models may be called alike.
-    """
-    owners: dict[int, int] = {}
-    parts = [one for one in (optimizer, getattr(optimizer, "inner_optimizer", None)) if one is not None]
-    for part in parts:
-        plain = part.add_variable_from_reference
-
-        def add(reference_variable: Any, *args: Any, plain: Any = plain, **kwargs: Any) -> Any:
-            slot = plain(reference_variable, *args, **kwargs)
-            owners[id(slot)] = id(reference_variable)
-            return slot
-
-        object.__setattr__(part, "add_variable_from_reference", add)
-    optimizer.build(variables)
-    for part in parts:
-        object.__delattr__(part, "add_variable_from_reference")
-    names: list[tuple[Any, ...]] = []
-    for variable in optimizer.variables:
-        name = (variable.path.removeprefix(f"{optimizer.name}/"), owners.get(id(variable)))
-        names.append((*name, sum(one[:2] == name for one in names) if owners.get(id(variable)) is None else 0))
-    return names

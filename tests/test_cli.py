@@ -281,6 +281,13 @@ def test_several_models_are_trained_and_go_into_a_folder_with_a_picture(recipe, 
     assert again.exit_code == 1 and "exists" in again.output
 
 
+def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
+    text = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "")
+    done = run("graft", recipe(text), "--fit", "-o", tmp_path / "models", "--plot", tmp_path / "picture.png")
+    assert done.exit_code == 1 and "has no picture" in done.output
+    assert len(list((tmp_path / "models").iterdir())) == 2 and not (tmp_path / "picture.png").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [

@@ -325,3 +325,40 @@ def test_a_thaw_leaves_the_kernel_below_lora_alone():
 def test_a_contract_allows_for_a_first_step_that_moves_nothing(optimizer):
     model = sg.freeze(chain(optimizer()), "a")
     model.fit(*pairs(), batch_size=4, epochs=2, callbacks=[sg.contract(model, "a")], verbose=0)
+
+
+def test_a_contract_looks_after_the_first_execution_of_several_steps():
+    epochs = []
+    model = chain("sgd")
+    model.compile(keras.optimizers.SGD(0.0), "mse", steps_per_execution=2)
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
+    with pytest.raises(sg.SurgeryError, match="moved in the first step"):
+        model.fit(*pairs(), batch_size=8, callbacks=[watch, sg.contract(model, "a")], verbose=0)
+    assert not epochs
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_slots_and_settings_of_wrapped_optimizers_survive_a_thaw(wrapped):
+    """Two layers of one name and rate, thawed before one that trains already: slots must not change places."""
+
+    def nested(name):
+        x = keras.Input((4,))
+        return keras.Model(x, L.Dense(4, name="fc")(x), name=name)
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((4,))
+    model = keras.Model(x, L.Dense(2, name="head")(nested("late")(nested("early")(x))))
+    adam = keras.optimizers.AdamW(1e-3, weight_decay=0.5)
+    adam.exclude_from_weight_decay(var_names=["bias"])
+    made = keras.optimizers.LossScaleOptimizer(adam) if wrapped else sg.layerwise_rates(adam, model, decay=1.0)
+    sg.freeze(model, "early")
+    model.compile(made, "mse")
+    model.fit(*pairs(), verbose=0)
+    inner = made.inner_optimizer if wrapped else made._inner_optimizers[0]
+    before = {id(one): np.array(slot) for one, slot in zip(inner._trainable_variables, inner._momentums, strict=True)}
+    sg.thaw(model, "early")
+    inner = made.inner_optimizer if wrapped else made._inner_optimizers[0]
+    assert len(inner._trainable_variables) == 6
+    for one, slot in zip(inner._trainable_variables, inner._momentums, strict=True):
+        np.testing.assert_array_equal(slot, before.get(id(one), np.zeros(one.shape)))
+        assert inner._use_weight_decay(one) == ("bias" not in one.path)

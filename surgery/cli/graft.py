@@ -91,10 +91,11 @@ def _operate(
     if fit or output:
         with quiet():
             live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
-        if fit:
-            _fit(loaded, live if isinstance(made, dict) else live[""], chosen, plot)
+        picture_hwc = _fit(loaded, live if isinstance(made, dict) else live[""], chosen) if fit else None
         if output:
             _write(live, output)
+        if plot:
+            _draw(loaded, picture_hwc, plot)
 
 
 def _graph(loaded: cookbook.Recipe, as_graph: Any, made: Any) -> Graph:
@@ -124,20 +125,20 @@ def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
         raise SurgeryError(f"{str(output)!r}: the recipe makes {wanted}.")
 
 
-def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], plot: Path | None) -> None:
+def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> Any:
+    """Trains, and prints what was measured; returns the picture, if there is one."""
     with quiet():
         measured = dict(loaded.fit(model, chosen) or {})
     picture_hwc = measured.pop("picture", None)
     rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in measured.items()]
     click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n")
-    if plot is not None and picture_hwc is None:
-        raise SurgeryError(f"{loaded.path.name} has no picture: its fit() returns none under 'picture'.")
-    if plot is not None:
-        _draw(picture_hwc, plot)
+    return picture_hwc
 
 
-def _draw(picture_hwc: Any, plot: Path) -> None:
+def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:
     """Writes a picture of values from 0 to 1 as PNG."""
+    if picture_hwc is None:
+        raise SurgeryError(f"{loaded.path.name} has no picture: its fit() returns none under 'picture'.")
     import numpy as np
 
     from surgery.files import written_whole

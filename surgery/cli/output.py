@@ -14,7 +14,8 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     if output is None:
         return
     if output.suffix not in suffixes:
-        raise SurgeryError(f"{str(output)!r} should end in {' or '.join(suffixes)}, the format that is written.")
+        endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
+        raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")
     if exists(output) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):

@@ -21,7 +21,8 @@ from surgery.edits.ends import resolved
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Graph
 from surgery.primitives import prune
-from surgery.retracing import extend, scope_of
+from surgery.retracing import scope_of
+from surgery.slots import extend
 from surgery.specs import Ref, megabytes
 from surgery.structure import leaves
 from surgery.tracing import functional_class

@@ -28,6 +28,7 @@ class Contract(keras.callbacks.Callback):
         self._still = still
         self._before: dict[str, int] = {}
         self._moving: list[tuple[Any, int]] = []
+        self._stepped = False
         self._checked = False
 
     def __enter__(self) -> Contract:
@@ -42,7 +43,8 @@ class Contract(keras.callbacks.Callback):
         self._begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch == 0 and not self._checked:
+        if not self._stepped:  # `batch` is not 0 where several steps are one execution
+            self._stepped = True
             self._check(standstill=not _may_stand_still(self._network.optimizer))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -51,7 +53,7 @@ class Contract(keras.callbacks.Callback):
     def _begin(self) -> None:
         self._before = _checksums(self._still)
         self._moving = [(variable, _checksum(variable)) for variable in self._trains()]
-        self._checked = False
+        self._stepped = self._checked = False
 
     def _trains(self) -> list[Any]:
         still = {id(variable) for variable in self._still.values()}

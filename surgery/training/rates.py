@@ -9,7 +9,7 @@ import keras
 
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing
-from surgery.retracing import alike
+from surgery.slots import alike
 from surgery.training.groups import groups as groups_of
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where

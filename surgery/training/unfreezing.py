@@ -13,7 +13,8 @@ import keras
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing
 from surgery.freezing import BN_POLICY, Flag, flags_for, set_flags
-from surgery.retracing import extend, scope_of
+from surgery.retracing import scope_of
+from surgery.slots import extend
 from surgery.where import Where
 
 
