@@ -34,11 +34,10 @@ def measured(name: str, seed: int) -> tuple[dict, object]:
     """Runs one recipe; returns its measures, with the seconds, and its picture."""
     recipe = cookbook.load(name)
     keras.utils.set_random_seed(seed)
-    made = recipe.wire({})
-    models = made if isinstance(made, dict) else {"": made}
+    models = cookbook.parts(recipe.wire({}))
     live = {part: one if isinstance(one, keras.Model) else sg.build(one) for part, one in models.items()}
     start = time.perf_counter()
-    found = dict(recipe.fit(live if isinstance(made, dict) else live[""], {"seed": seed}))
+    found = dict(recipe.fit(cookbook.whole(live), {"seed": seed}))
     picture = found.pop("picture", None)
     return {**found, "seconds": time.perf_counter() - start}, picture
 

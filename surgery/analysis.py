@@ -85,15 +85,15 @@ def _spatial(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | 
 def _factor(call: Call, rank: int) -> tuple[Fraction, ...] | None:
     config = call.config
     if _UP.match(call.class_name):
-        steps = _per_axis(config.get("strides") or config.get("size") or 1, rank)
+        steps = per_axis(config.get("strides") or config.get("size") or 1, rank)
         return None if steps is None else tuple(Fraction(1, step) for step in steps)
     if _DOWN.match(call.class_name):
-        steps = _per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
+        steps = per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
         return None if steps is None else tuple(map(Fraction, steps))
     return None
 
 
-def _per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
+def per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
     """Returns one step for each axis; `None` where a file has what is none."""
     steps = (value,) * rank if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
     return steps if steps and all(isinstance(step, int) and step > 0 for step in steps) else None

@@ -87,15 +87,29 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in files}
 
 
+def parts(made: Any) -> dict[str, Any]:
+    """Returns what a `recipe()` made by name; one model alone has no name."""
+    return made if isinstance(made, dict) else {"": made}
+
+
+def whole(models: dict[str, Any]) -> Any:
+    """Returns what a `fit()` is given of the parts: the dict, or the one model."""
+    return models.get("", models)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def summary(path: Path) -> str:
     """Returns the first line of a recipe's docstring, without running it."""
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    return (ast.get_docstring(_tree(path)) or "").partition("\n")[0]
 
 
 def parameter_names(path: Path) -> list[str]:
     """Returns the names of the parameters of a recipe's `recipe()` and `fit()`, without running it."""
     found: dict[str, None] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in _tree(path).body:
         if isinstance(node, ast.FunctionDef) and node.name in ("recipe", "fit"):
             found.update((one.arg, None) for one in node.args.args[node.name == "fit" :])
     return list(found)

@@ -227,6 +227,11 @@ def variant(layer: Any, **changed: Any) -> Any:
     new = renewed(layer, layer.name, **changed)
     if not new.built and layer.built:
         new.build_from_config(layer.get_build_config())
+    return with_weights_of(new, layer)
+
+
+def with_weights_of(new: Any, layer: Any) -> Any:
+    """Gives a built layer the values of another one's variables, and its flag; returns it."""
     for mine, other in zip(new.variables, layer.variables, strict=True):
         copy_values(mine, other)
     new.trainable = layer.trainable

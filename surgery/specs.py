@@ -40,6 +40,15 @@ class Spec:
         return shape if self.dtype == "float32" else f"{shape} {self.dtype}"
 
 
+def shapes_agree(one: Spec, other: Spec) -> bool:
+    """Whether two tensors may have the same shape: equal rank, and equal sizes where both are known."""
+    if one.shape is None or other.shape is None:
+        return True
+    return len(one.shape) == len(other.shape) and all(
+        a is None or b is None or a == b for a, b in zip(one.shape, other.shape, strict=True)
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Weight:
     """The description of one variable of an op, without its values."""

@@ -9,7 +9,7 @@ from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph, one_call_per_op, plain
 from surgery.primitives import prune
-from surgery.specs import Ref, Spec
+from surgery.specs import Ref, shapes_agree
 from surgery.structure import leaves, rebuilt
 from surgery.verification import Verification
 
@@ -120,20 +120,12 @@ def _comparable(ours: Graph, theirs: Graph, kept: set[str]) -> list[Ref]:
     sound: set[str] = set()
     for call in ours:
         if call.op is None:
-            known = call.name in theirs and _alike(call.specs[0], theirs[call.name].specs[0])
+            known = call.name in theirs and shapes_agree(call.specs[0], theirs[call.name].specs[0])
         else:
             known = call.name in kept and call.parents == theirs[call.name].parents
         if known and all(ref.call in sound for ref in call.parents):
             sound.add(call.name)
     return [ref for call in ours if call.op is not None and call.name in sound for ref in call.refs]
-
-
-def _alike(one: Spec, other: Spec) -> bool:
-    """Whether two inputs can be given the same array: sizes that vary go with any."""
-    if one.shape is None or other.shape is None:
-        return True
-    pairs = zip(one.shape, other.shape, strict=True) if len(one.shape) == len(other.shape) else [(0, 1)]
-    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, Any] | None = None) -> list[Any]:

@@ -19,7 +19,8 @@ FLOORS = [
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "cookbook", "loading"],
-    ["training", "tasks", "wiring"],
+    ["training"],
+    ["tasks", "wiring"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -21,16 +21,13 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, 32, size)
-    if max(levels) > stride:
-        graph = sg.dilate(graph, stride)
-    graph = sg.freeze(graph, "**") if freeze else graph
-    fine = min(level for level in levels if level >= fine)
+    graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
+    deep, fine = max(levels), min(level for level in levels if level >= fine)
     if rates is None:  # the papers' 6, 12 and 18 are for maps of 33 pixels
-        side = graph[str(graph.outputs)].specs[0].shape[1] or 33
+        side = graph[levels[deep]].specs[0].shape[1] or 33
         rates = sorted({max(1, round(side * rate / 33)) for rate in (6, 12, 18)})
-    decoder = sg.wiring.deeplab_decoder(classes, [fine, stride], rates, filters, low=filters // 4)
-    return sg.graft(graph, decoder, at=[str(graph.inputs), levels[fine], str(graph.outputs)])
+    decoder = sg.wiring.deeplab_decoder(classes, [fine, deep], rates, filters, low=filters // 4)
+    return sg.graft(graph, decoder, at=[str(graph.inputs), levels[fine], levels[deep]])
 
 
 def fit(model: keras.Model, epochs: int = 12, pictures: int = 100, seed: int = 0):

@@ -19,12 +19,10 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, 32, size)
-    if max(levels) > stride:
-        graph = sg.dilate(graph, stride)
-    graph = sg.freeze(graph, "**") if freeze else graph
-    decoder = sg.wiring.pyramid_pooling_decoder(classes, stride, bins, filters)
-    return sg.graft(graph, decoder, at=[str(graph.inputs), str(graph.outputs)])
+    graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
+    deep = max(levels)
+    decoder = sg.wiring.pyramid_pooling_decoder(classes, deep, bins, filters)
+    return sg.graft(graph, decoder, at=[str(graph.inputs), levels[deep]])
 
 
 def fit(model: keras.Model, epochs: int = 12, pictures: int = 100, seed: int = 0):

@@ -45,7 +45,6 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
     latent = models["generator"].get_layer("noise").output.shape[1]
     size = models["generator"].output_shape[1]
     images_bhwc, labels = sg.digits(size=size)
-    objective = sg.objectives.hinge
 
     def forward(networks, batch):
         real, label = batch
@@ -57,17 +56,7 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
             "fake": score({"picture": fake, "label": label}, training=True),
         }
 
-    players = {
-        "discriminator": sg.Player(
-            "discriminator",
-            keras.optimizers.Adam(2e-4, beta_1=0.5),
-            lambda t: objective.discriminator(t["real"], t["fake"]),
-        ),
-        "generator": sg.Player(
-            "generator", keras.optimizers.Adam(1e-3, beta_1=0.5), lambda t: objective.generator(t["fake"])
-        ),
-    }
-    gan = sg.Players(models, forward, players)
+    gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.hinge))
     gan.compile()
     for _ in sg.progress(range(epochs), "epochs"):
         gan.fit(images_bhwc, labels.astype("int32"), batch_size=64, verbose=0)

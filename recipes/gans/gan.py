@@ -35,7 +35,6 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
     images_bhwc, _ = sg.digits(size=size)
-    objective = sg.objectives.non_saturating
 
     def forward(networks, real):
         noise = keras.random.normal((keras.ops.shape(real)[0], latent))
@@ -43,17 +42,7 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
         score = networks["discriminator"]
         return {"real": score(real, training=True), "fake": score(fake, training=True)}
 
-    players = {
-        "discriminator": sg.Player(
-            "discriminator",
-            keras.optimizers.Adam(2e-4, beta_1=0.5),
-            lambda t: objective.discriminator(t["real"], t["fake"]),
-        ),
-        "generator": sg.Player(
-            "generator", keras.optimizers.Adam(1e-3, beta_1=0.5), lambda t: objective.generator(t["fake"])
-        ),
-    }
-    gan = sg.Players(models, forward, players)
+    gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.non_saturating))
     gan.compile()
     for _ in sg.progress(range(epochs), "epochs"):
         gan.fit(images_bhwc, batch_size=64, verbose=0)

@@ -32,7 +32,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
     labels = labels - DIGITS[0]
     transfer, scratch, seconds = [], [], {}
     for seed in sg.progress(range(seeds), "seeds"):
-        few = labelled(labels, shots, seed)
+        few = sg.samples.few_of_each(labels, shots, seed)
         pupil, fresh = pupils(model, seed)
         transfer.append(
             accuracy(pupil, images_bhwc, labels, few, epochs, augment, "at once" if augment else "cached", seconds)
@@ -68,13 +68,6 @@ def pupils(model: keras.Model, seed: int):
     return pupil, fresh
 
 
-def labelled(labels, shots: int, seed: int):
-    """Draws `shots` pictures of each class."""
-    random = np.random.default_rng(seed)
-    picks = [random.choice(np.flatnonzero(labels == one), shots, replace=False) for one in np.unique(labels)]
-    return np.concatenate(picks)
-
-
 def accuracy(
     model: keras.Model, images_bhwc, labels, few, epochs: int, augment: bool, how: str = "at once", seconds=None
 ) -> float:
@@ -99,5 +92,4 @@ def accuracy(
     if seconds is not None:
         seconds.setdefault(how, time.perf_counter() - start)
     rest = np.setdiff1d(np.arange(len(labels)), few)
-    guesses = model.predict(images_bhwc[rest], batch_size=256, verbose=0).argmax(axis=-1)
-    return float(np.mean(guesses == labels[rest]))
+    return sg.tasks.accuracy(model, images_bhwc[rest], labels[rest])

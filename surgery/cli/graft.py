@@ -80,7 +80,7 @@ def _operate(
     click.echo(f"{loaded.title}\n")
     with quiet(), watch() as donors:
         made = loaded.wire(chosen)
-        models = made if isinstance(made, dict) else {"": made}
+        models = cookbook.parts(made)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     for name, graph in graphs.items():
         _report(name, graph, donors)
@@ -91,7 +91,7 @@ def _operate(
     if fit or output:
         with quiet():
             live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
-        picture_hwc = _fit(loaded, live if isinstance(made, dict) else live[""], chosen) if fit else None
+        picture_hwc = _fit(loaded, cookbook.whole(live), chosen) if fit else None
         if output:
             _write(live, output)
         if plot:

@@ -8,7 +8,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
-from surgery.specs import Ref, Spec
+from surgery.specs import Ref, Spec, shapes_agree
 from surgery.structure import leaves
 
 
@@ -19,11 +19,7 @@ def fits(given: Spec, wanted: Spec) -> bool:
     """
     if given.dtype != wanted.dtype and not ("float" in given.dtype and "float" in wanted.dtype):
         return False
-    if given.shape is None or wanted.shape is None:
-        return True
-    return len(given.shape) == len(wanted.shape) and all(
-        a is None or b is None or a == b for a, b in zip(given.shape, wanted.shape, strict=True)
-    )
+    return shapes_agree(given, wanted)
 
 
 Steps = list[tuple[str, tuple[Any, ...]]]

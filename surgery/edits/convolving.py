@@ -76,22 +76,24 @@ def _convolved(
     if not fed or call.op is None:
         return call
     if call.class_name == "Dense":
-        maps[Ref(call.name)] = None
-        key = (call.op, call.layer)
-        if key not in made:
-            made[key] = LiveOp(_convolution(graph, call, maps[fed[0]] or (1, 1), padding))
-        return dataclasses.replace(call, op=made[key])
-    known = _EVERYWHERE if maps[fed[0]] is not None else _PER_CHANNEL
-    axis = call.config.get("axis", -1)
-    if call.class_name not in known or len(fed) != len(call.parents) or axis not in (-1, [-1], (-1,)):
-        raise SurgeryError(f"{call.name!r} ({call.class_name}) is behind Flatten, and is no layer for feature maps.")
-    maps[Ref(call.name)] = maps[fed[0]]
+        kernel, maps[Ref(call.name)] = maps[fed[0]] or (1, 1), None
+        make: Any = lambda: _convolution(graph, call, kernel, padding)
+    else:
+        _refuse_other_kinds(call, flat=maps[fed[0]] is not None, alone=len(fed) == len(call.parents))
+        maps[Ref(call.name)] = maps[fed[0]]
+        make = lambda: _rebuilt(graph, call)
     if not call.weights:
         return call
     key = (call.op, call.layer)
     if key not in made:
-        made[key] = LiveOp(_rebuilt(graph, call))
+        made[key] = LiveOp(make())
     return dataclasses.replace(call, op=made[key])
+
+
+def _refuse_other_kinds(call: Call, flat: bool, alone: bool) -> None:
+    known = _EVERYWHERE if flat else _PER_CHANNEL
+    if call.class_name not in known or not alone or call.config.get("axis", -1) not in (-1, [-1], (-1,)):
+        raise SurgeryError(f"{call.name!r} ({call.class_name}) is behind Flatten, and is no layer for feature maps.")
 
 
 def _convolution(graph: Graph, call: Call, kernel: tuple[int, int], padding: str) -> Any:
@@ -119,12 +121,9 @@ _SHARED = ("activation", "use_bias", "kernel_regularizer", "bias_regularizer", "
 def _rebuilt(graph: Graph, call: Call) -> Any:
     """Returns a normalization layer with the weights it has, built for maps."""
     from surgery.building import live_layer
-    from surgery.copying import copy_values
+    from surgery.copying import with_weights_of
 
     layer = live_layer(graph, call)
     new = type(layer).from_config(layer.get_config())  # not of its build_config, which is for vectors
     new.build((None, 1, 1, graph.spec(call.parents[0]).sides[-1]))
-    for mine, other in zip(new.variables, layer.variables, strict=True):
-        copy_values(mine, other)
-    new.trainable = layer.trainable
-    return new
+    return with_weights_of(new, layer)

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from typing import Any
 
+from surgery.analysis import per_axis
 from surgery.doors import edit
 from surgery.edits.nesting import inline
 from surgery.edits.resizing import reshaped
@@ -37,7 +38,7 @@ def dilate(graph: Graph, stride: int) -> Graph:
         stride: the largest output stride, in pixels: 8 or 16 as a rule.
 
     Raises:
-        SurgeryError: nothing is coarser than `stride`, or a layer with steps is none that can be dilated.
+        SurgeryError: nothing is coarser than `stride`, or a layer takes other steps down than across.
 
     Example:
 
@@ -84,8 +85,6 @@ def _changes(graph: Graph, limit: int) -> dict[str, _Change]:
         stride, rate = max(states[ref] for ref in parents)
         step = _step(call)
         exceeds = stride * step > limit
-        if step > 1 and exceeds and not (_CONV.match(call.class_name) or _POOL.match(call.class_name)):
-            raise SurgeryError(f"{call.name!r} ({call.class_name}) takes steps of {step} pixels and cannot be dilated.")
         if (exceeds and step > 1) or (rate > 1 and _CONV.match(call.class_name) and _kernel(call) != (1, 1)):
             found[call.name] = _change(graph, call, rate, 1 if exceeds else step)
         after = (stride, rate * step) if exceeds else (stride * step, rate)
@@ -96,8 +95,7 @@ def _changes(graph: Graph, limit: int) -> dict[str, _Change]:
 def _step(call: Call) -> int:
     if not (_CONV.match(call.class_name) or _POOL.match(call.class_name)):
         return 1
-    steps: Any = call.config.get("strides") or call.config.get("pool_size") or 1
-    sides: set[int] = {steps} if isinstance(steps, int) else set(steps)
+    sides = set(_sides(call, "strides", "pool_size"))
     if call.config.get("data_format") == "channels_first":
         raise SurgeryError(f"{call.name!r} takes pictures with their channels first.")
     if len(sides) > 1:
@@ -105,15 +103,19 @@ def _step(call: Call) -> int:
     return sides.pop()
 
 
-def _kernel(call: Call) -> tuple[int, int]:
-    sides: Any = call.config.get("kernel_size") or call.config.get("pool_size") or 1
-    return (sides, sides) if isinstance(sides, int) else (sides[0], sides[1])
+def _sides(call: Call, *names: str) -> tuple[int, ...]:
+    """Returns a setting of a layer, down and across: the first of these that it has, else 1."""
+    value = next((call.config[name] for name in names if call.config.get(name)), 1)
+    return per_axis(value, 2) or (1, 1)
+
+
+def _kernel(call: Call) -> tuple[int, ...]:
+    return _sides(call, "kernel_size", "pool_size")
 
 
 def _change(graph: Graph, call: Call, rate: int, step: int) -> _Change:
     """Returns the change that keeps the size of the map, and the pixels that the kernel was laid on."""
-    rates: Any = call.config.get("dilation_rate", 1)
-    own: int = rates if isinstance(rates, int) else max(rates)
+    own = max(_sides(call, "dilation_rate"))
     source = call.parents[0]
     pad = graph[source.call]
     padded = pad.class_name == "ZeroPadding2D" and call.config.get("padding") == "valid"

@@ -28,7 +28,8 @@ def in_precision(graph: Graph, dtype: str) -> Any:
     """
     if any(call.op is not None and call.op.inner is not None for call in graph):
         graph = inline(graph)
-    quantized = [layer.name for layer in assemble(graph)._flatten_layers() if getattr(layer, "quantization_mode", None)]
+    source = assemble(graph)
+    quantized = [layer.name for layer in source._flatten_layers() if getattr(layer, "quantization_mode", None)]
     if quantized:
         raise SurgeryError(f"{listing(quantized)} are quantized, and compute in the precision that they have.")
     new: dict[Any, LiveOp] = {}
@@ -37,7 +38,7 @@ def in_precision(graph: Graph, dtype: str) -> Any:
         if isinstance(layer, keras.layers.Layer) and (call.op, call.layer) not in new:
             new[call.op, call.layer] = LiveOp(renewed(layer, call.layer, dtype=dtype))
     calls = tuple(dataclasses.replace(call, op=new.get((call.op, call.layer), call.op)) for call in graph)
-    source, model = assemble(graph), assemble(dataclasses.replace(graph, calls=calls))
+    model = assemble(dataclasses.replace(graph, calls=calls))
     for mine, other in zip(model.weights, source.weights, strict=True):
         mine.assign(keras.ops.cast(keras.ops.convert_to_tensor(other), mine.dtype))
     settle(model)

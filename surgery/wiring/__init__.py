@@ -1,5 +1,6 @@
 """Parts that recipes put together: plain functions of tensors, to be grafted, and the losses that go with them."""
 
+from surgery.wiring.adversaries import adversaries
 from surgery.wiring.boxes import average_precision, box_overlap
 from surgery.wiring.deeplab import aspp, deeplab_decoder
 from surgery.wiring.detection import (
@@ -22,6 +23,7 @@ from surgery.wiring.style import content_distance, gram, roughness, style_distan
 from surgery.wiring.unet import unet_decoder
 
 __all__ = [
+    "adversaries",
     "anchor_free_head",
     "aspp",
     "average_precision",

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from surgery.wiring.boxes import box_overlap
+from surgery.wiring.checks import as_many, positive, steps_between
 from surgery.wiring.fpn import feature_pyramid
-from surgery.wiring.sizes import as_many, positive, steps_between
 
 initializers: Any = keras.initializers
 layers: Any = keras.layers

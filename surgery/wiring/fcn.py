@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from surgery.wiring.sizes import as_many, enlarged, positive, steps_between
+from surgery.wiring.checks import as_many, positive, steps_between
+from surgery.wiring.sizes import enlarged
 
 layers: Any = keras.layers
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 
-from surgery.wiring.sizes import aligned, as_many, convolved, enlarged, positive, steps_between
+from surgery.wiring.blocks import convolved
+from surgery.wiring.checks import as_many, positive, steps_between
+from surgery.wiring.sizes import aligned, enlarged
 
 layers: Any = keras.layers
 

@@ -8,7 +8,9 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError
-from surgery.wiring.sizes import as_many, convolved, enlarged, positive
+from surgery.wiring.blocks import convolved
+from surgery.wiring.checks import as_many, positive
+from surgery.wiring.sizes import enlarged
 
 layers: Any = keras.layers
 
