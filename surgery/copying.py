@@ -17,12 +17,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.errors import SurgeryError, first_line
+from surgery.errors import SurgeryError, first_line, listing
 from surgery.filling import Filling, settle
 from surgery.graph import Call, Graph, Op, flags_below
 from surgery.normalization import flag_of, set_flag
 from surgery.ops import Standin, StoredOp
 from surgery.pairing import reads_by_itself
+from surgery.unsaved import lost_in
 
 
 class Copies:
@@ -203,12 +204,18 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
             *sides, channels = stored["build_config"]["input_shape"]
             stored["build_config"] = {"input_shape": [*(None for _ in sides), channels]}
         with keras.saving.custom_object_scope(_own_code(layer)):
-            return keras.saving.deserialize_keras_object(stored, safe_mode=False)
+            new = keras.saving.deserialize_keras_object(stored, safe_mode=False)
     except Exception as error:
         raise SurgeryError(
             f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
             "A layer that is copied needs get_config() and from_config()."
         ) from error
+    if isinstance(layer, keras.layers.Layer) and (lost := lost_in(new, layer)):
+        raise SurgeryError(
+            f"{layer.name!r} keeps {listing(lost)} beside its weights and its configuration, and a copy would lose it. "
+            "Put it into get_config(), or make it a weight: add_weight(trainable=False)."
+        )
+    return new
 
 
 def _own_code(layer: Any) -> dict[str, Any]:

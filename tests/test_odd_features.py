@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 import surgery as sg
 from surgery.cli import main
+from surgery.doors import as_graph
+from surgery.primitives import rename
 from surgery.training import extracting
 
 L = keras.layers
@@ -164,3 +166,49 @@ def test_the_command_refuses_what_it_would_not_use_and_what_it_would_lose(photos
     result = run("-o", tmp_path / "f.npy", "--images", photos)
     assert result.exit_code == 1 and "f.txt' exists" in result.output
     assert (tmp_path / "f.txt").read_text() == "my notes"
+
+
+def test_what_a_layer_keeps_beside_weights_and_configuration_is_not_lost_in_another_precision(photos):
+    @keras.saving.register_keras_serializable("tests")
+    class Scaled(keras.layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.table = np.ones(3, "float32")
+
+        def call(self, x):
+            return x * self.table
+
+    asis, scaled = Scaled(name="asis"), Scaled(name="scaled")
+    model = network(asis, scaled)
+    sg.extract(model, "gap", photos, dtype="bfloat16")
+    scaled.table = np.array([1, 2, 3], "float32")
+    for ask in (
+        lambda: sg.extract(model, "gap", photos, dtype="bfloat16"),
+        lambda: rename(as_graph(model), "x_{}".format).model(),
+    ):
+        with pytest.raises(sg.SurgeryError, match=r"'scaled' keeps Scaled.table beside its weights .* add_weight"):
+            ask()
+
+
+def test_a_gif_and_a_bmp_are_grey_for_a_network_of_one_channel(tmp_path):
+    from PIL import Image
+
+    images = [Image.fromarray(image) for image in pictures()]
+    names = [f"{number}.{suffix}" for number, suffix in enumerate(["bmp", "gif", "png"] * 2)]
+    for image, name in zip(images, names, strict=True):
+        image.quantize(256).convert("RGB").save(tmp_path / name)
+    model = keras.Sequential([keras.Input((8, 8, 1)), L.Flatten(name="flat")])
+    found = sg.extract(model, "flat", tmp_path)
+    assert not found.unreadable and len(found.names) == 6
+    wanted = []
+    for name in names:
+        with Image.open(tmp_path / name) as image:
+            wanted.append(np.asarray(image.convert("RGB").convert("L")).ravel())
+    np.testing.assert_allclose(found.features["flat"], np.array(wanted, "float32"), atol=2)
+
+
+def test_a_layer_that_keeps_its_state_from_batch_to_batch_has_no_features(photos):
+    layers = [L.Reshape((8, 24)), L.LSTM(2, stateful=True, name="lstm")]
+    model = keras.Sequential([keras.Input((8, 8, 3), batch_size=2), *layers])
+    with pytest.raises(sg.SurgeryError, match=r"lstm'? keeps its state from batch to batch"):
+        sg.extract(model, "lstm", photos)

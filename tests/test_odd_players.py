@@ -61,9 +61,12 @@ def test_evaluation_and_prediction_move_nothing():
 
 def test_averages_of_an_optimizer_are_put_in_at_the_end_of_fit():
     averaged, plain = players(rate=0.1, g_options={"use_ema": True, "ema_momentum": 0.9}), players(rate=0.1)
-    for model in (averaged, plain):
-        model.fit(data(), epochs=2, shuffle=False, verbose=0)
+    seen = []
+    end = keras.callbacks.LambdaCallback(on_train_end=lambda logs: seen.append(np.array(averaged.variables_of("g")[0])))
+    averaged.fit(data(), epochs=2, shuffle=False, verbose=0, callbacks=[end])
+    plain.fit(data(), epochs=2, shuffle=False, verbose=0)
     averages = averaged.players["g"].optimizer._model_variables_moving_average
+    np.testing.assert_array_equal(seen[0], averages[0])  # as what a callback saves at the end of training
     for variable, average in zip(averaged.variables_of("g"), averages, strict=True):
         np.testing.assert_array_equal(variable, average)
     assert not np.allclose(averaged.variables_of("g")[0], plain.variables_of("g")[0])
@@ -124,3 +127,32 @@ def test_a_list_of_two_networks_is_still_one_when_it_is_opened(tmp_path):
     model.save(tmp_path / "players.keras")
     opened = keras.models.load_model(tmp_path / "players.keras")
     assert len(opened.variables_of("one")) == len(model.variables_of("one")) == 4
+
+
+@pytest.mark.parametrize("way", ["activity_regularizer", "add_loss"])
+def test_what_a_network_adds_to_the_loss_by_itself_is_refused_not_dropped(way):
+    class Adding(keras.layers.Layer):
+        def call(self, x):
+            self.add_loss(keras.ops.mean(x))
+            return x
+
+    options = {"activity_regularizer": "l2"} if way == "activity_regularizer" else {}
+    extra = [Adding(name="adding")] if way == "add_loss" else []
+    adding = keras.Sequential([keras.Input((2,)), L.Dense(8, name="d1", **options), *extra, L.Dense(1)], name="dis")
+    with pytest.raises(sg.SurgeryError, match=r"(d1|adding) of 'd' adds to the loss .* a term of a player's loss"):
+        players(adding).fit(data(), verbose=0)
+
+
+def test_a_step_leaves_the_normalised_kernels_of_another_player():
+    normed = [L.SpectralNormalization(L.Dense(4, name="s1")), L.ReLU(), L.SpectralNormalization(L.Dense(1))]
+    normed = keras.Sequential([keras.Input((2,)), *normed], name="dis")
+    model = players(normed)
+    before = [np.array(one) for one in normed.weights]
+    model.step("g", data())
+    assert all(np.array_equal(old, new) for old, new in zip(before, normed.weights, strict=True))
+    model.step("d", data())
+    assert not np.array_equal(before[0], normed.weights[0])
+    model.check(data())
+    before = model.get_weights()
+    model.evaluate(data(), verbose=0)
+    assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))

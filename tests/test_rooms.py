@@ -9,7 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots"],
+    ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots", "unsaved"],
     ["graph", "retracing"],
     ["hdf5", "primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
     ["selectors", "encoding", "tracing", "files"],

@@ -16,17 +16,18 @@ import numpy as np
 
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
-from surgery.errors import SurgeryError, doing, first_line, printable
-from surgery.files import written_whole
+from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Graph
 from surgery.specs import Spec
 from surgery.structure import leaves
+from surgery.training import feature_files
 from surgery.training.casting import in_precision
 from surgery.training.features import fingerprint
 from surgery.training.pictures import Pictures, files_in
 from surgery.training.preprocessing import preprocessing
 from surgery.training.storing import Store
 from surgery.waiting import progress
+from surgery.walking import calls_at_every_depth
 from surgery.where import Where
 
 KEPT = ("float16", "float32", "float64")
@@ -93,27 +94,17 @@ def extract(
     """
     graph = as_graph(x)
     with doing(f"extracting features of {graph.name!r}"):
-        target = None if out is None else _target(out)
+        target = None if out is None else feature_files.target(out)
         files = files_in(images)
         _refuse_numbers(size, batch_size)
         graph = _of_size(tap(graph, where), size)
-        if target is not None and target.suffix != ".npy":
-            _refuse_names(graph.outputs)
-        if target is not None and target.suffix == ".npy" and len(leaves(graph.outputs)) > 1:
-            raise SurgeryError(f"{printable(target.name)!r} takes one tap; several go into .h5.")
+        _refuse_states(graph)
+        if target is not None:
+            feature_files.refuse_taps(target, graph.outputs)
         entry = graph.spec(leaves(graph.inputs)[0])
         pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
         run = _Run(graph, pictures, preprocessing(preprocess), dtype, batch_size)
         return run.into(target, _name_of(preprocess))
-
-
-def _target(out: str | os.PathLike[str]) -> Path:
-    path = Path(out)
-    if path.suffix not in (".h5", ".hdf5", ".npy"):
-        raise SurgeryError(f"{printable(path)!r} should end in .h5 or .npy.")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise SurgeryError(f"{printable(path)!r} cannot be written: no such folder, or no right to write there.")
-    return path
 
 
 def _refuse_numbers(size: Any, batch_size: Any) -> None:
@@ -122,16 +113,6 @@ def _refuse_numbers(size: Any, batch_size: Any) -> None:
     sides = size if isinstance(size, (tuple, list)) else [0]
     if size is not None and (len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
         raise SurgeryError(f"size= is (height, width) in pixels, not {size!r}.")
-
-
-def _refuse_names(names: Iterable[str]) -> None:
-    """Refuses names of taps that are none of data sets, or lie in one another, in an HDF5 file."""
-    names = list(names)
-    for name in names:
-        under = [other for other in names if other.startswith(f"{name}/")]
-        if name == "names" or not name.strip("./") or under:
-            why = f"{under[0]!r} would lie in it" if under else "the file names are kept there, or it is none"
-            raise SurgeryError(f"a data set cannot be called {name!r}: {why}. Name the taps: {{'other': {name!r}}}.")
 
 
 def _name_of(preprocess: Any) -> str:
@@ -154,6 +135,17 @@ def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
     if None in wanted:
         raise SurgeryError("the network takes pictures of any size; say size=(height, width).")
     return graph if tuple(wanted) == sides[1:3] else resize(graph, (*wanted, sides[3]))
+
+
+def _refuse_states(graph: Graph) -> None:
+    """Refuses layers whose states stay from batch to batch: features would depend on the order of the pictures."""
+    ops = {address: call.op for address, call in calls_at_every_depth(graph)}
+    keeping = [address for address, op in ops.items() if op is not None and op.config.get("stateful")]
+    if keeping:
+        raise SurgeryError(
+            f"{listing(keeping)} keeps its state from batch to batch, and features would depend on the order of the "
+            "pictures. Make it stateful=False: sg.replace."
+        )
 
 
 class _Run:
@@ -200,10 +192,9 @@ class _Run:
         if target is None or folder is None:
             features = {name: array if len(keep) == rows else array[keep] for name, array in self._named(arrays)}
             return Extracted(names, features, unreadable, seconds, rate)
-        (_write_npy if target.suffix == ".npy" else _write_h5)(target, dict(self._named(arrays)), names, keep)
+        written = feature_files.write(target, dict(self._named(arrays)), names, keep)
         shutil.rmtree(folder, ignore_errors=True)
-        features = {name: _Shape((len(names), *array.shape[1:])) for name, array in self._named(arrays)}
-        return Extracted(names, features, unreadable, seconds, rate, target)
+        return Extracted(names, written, unreadable, seconds, rate, target)
 
     def _named(self, arrays: list[Any]) -> list[tuple[str, Any]]:
         return list(zip(self._names, arrays, strict=True))
@@ -251,35 +242,3 @@ def _place(store: Store, rows: Any, arrays: list[Any]) -> None:
 def _kept(dtype: str, as_made: bool) -> str:
     """Returns the type in which values are kept: that of the network, float32 in the place of rarer ones."""
     return dtype if "float" not in dtype or (as_made and dtype in KEPT) else "float32"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shape:
-    """Stands for an array that lies in a file."""
-
-    shape: tuple[int, ...]
-
-
-def _write_h5(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> None:
-    import h5py
-
-    with written_whole(target) as draft, h5py.File(draft, "w") as file:
-        raw = [name.encode("utf-8", "surrogateescape") for name in names]  # a name may be no text
-        file.create_dataset("names", data=raw, dtype=h5py.string_dtype())
-        for name, array in arrays.items():
-            sides = array.shape[1:]
-            chunk = (max(min(64, len(names)), 1), *sides)
-            made = file.create_dataset(name, (len(names), *sides), array.dtype, chunks=chunk)
-            for first in range(0, len(names), ROWS):
-                made[first : first + ROWS] = array[keep[first : first + ROWS]]
-
-
-def _write_npy(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> None:
-    ((_, array),) = arrays.items()
-    with written_whole(target.with_suffix(".txt")) as draft:
-        draft.write_text("".join(f"{printable(name)}\n" for name in names), encoding="utf-8")
-    with written_whole(target) as draft, draft.open("wb") as file:
-        head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
-        np.lib.format.write_array_header_2_0(file, {**head, "shape": (len(names), *array.shape[1:])})
-        for first in range(0, len(names), ROWS):
-            file.write(np.ascontiguousarray(array[keep[first : first + ROWS]]).data)

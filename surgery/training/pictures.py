@@ -92,7 +92,14 @@ class Pictures:
     def _decoded(self, content: Any) -> Any:
         import tensorflow as tf
 
-        image = tf.io.decode_image(content, channels=self.channels, expand_animations=False)
+        def decoded(channels: int) -> Any:
+            return tf.io.decode_image(content, channels=channels, expand_animations=False)
+
+        if self.channels == 1:  # a GIF and most of BMP are decoded in colour alone
+            coloured = tf.reduce_any(tf.equal(tf.strings.substr(content, 0, 2), ["GI", "BM"]))
+            image = tf.cond(coloured, lambda: tf.image.rgb_to_grayscale(decoded(3)), lambda: decoded(1))
+        else:
+            image = decoded(self.channels)
         resized = tf.image.resize(image, self.size)
         return tf.ensure_shape(resized, (*self.size, self.channels))
 

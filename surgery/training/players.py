@@ -7,7 +7,7 @@ because Keras reads the flag once. Here nothing is frozen: each step computes gr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -17,7 +17,13 @@ from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, listing, nearest
 from surgery.freezing import flags_for
 from surgery.training.player import Player, Tensors, as_owned, own_optimizer, refuse_one_optimizer, stored_owns
+from surgery.training.states import unmoved
 from surgery.walking import calls_at_every_depth
+
+
+def _moves_kernel(layer: Any) -> bool:
+    """Whether a layer divides its kernel by its norm in every forward pass of training."""
+    return isinstance(layer, keras.layers.SpectralNormalization) and layer.built
 
 
 @keras.saving.register_keras_serializable(package="surgery")
@@ -26,7 +32,8 @@ class Players(keras.Model):
 
     In each round every player, in order, takes its steps: the forward pass in training mode, the gradient of the
     player's loss for the player's variables alone. Statistics of normalization layers move in the steps of the player
-    that owns them; the regularizers of what it owns are added to a player's loss. `compile()`, `fit`, callbacks and
+    that owns them; the regularizers of what it owns are added to a player's loss, and what a network adds by itself
+    (`add_loss`, activity regularizers) is refused. `compile()`, `fit`, callbacks and
     `save` are those of Keras; `check` proves that each step moves what it should and nothing else. On TensorFlow;
     `tf.distribute` strategies pass through.
 
@@ -122,18 +129,8 @@ class Players(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> Tensors:
         """Runs the forward pass; statistics stay."""
-        return self._at_rest(inputs)
-
-    def _at_rest(self, inputs: Any) -> Tensors:
-        """Runs the forward pass, and puts back the statistics that it moves in training mode."""
-        import tensorflow as tf
-
-        states = [one for network in self.networks.values() for one in network.weights if not one.trainable]
-        before = [tf.identity(one.value) for one in states]
-        tensors = self._forward(dict(self.networks), inputs)
-        for variable, value in zip(states, before, strict=True):
-            variable.assign(value)
-        return tensors
+        with unmoved(self._statistics()):
+            return self._forward(dict(self.networks), inputs)
 
     @property
     def metrics(self) -> list[Any]:
@@ -148,9 +145,10 @@ class Players(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of all players, without a step."""
-        tensors = self._at_rest(data)
-        for name, player in self.players.items():
-            self._losses_of[name].update_state(player.loss(tensors))
+        with unmoved(self._statistics()):
+            tensors = self._forward(dict(self.networks), data)
+            for name, player in self.players.items():
+                self._losses_of[name].update_state(player.loss(tensors))
         return {metric.name: metric.result() for metric in self.metrics}
 
     def step(self, name: str, data: Any) -> Any:
@@ -158,42 +156,63 @@ class Players(keras.Model):
         import tensorflow as tf
 
         player, variables = self.players[name], self.variables_of(name)
-        others = list(self._statistics_of_others(name))
-        before = [tf.identity(variable.value) for variable in others]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            for variable in variables:
-                tape.watch(variable.value)
-            loss = player.loss(self._forward(dict(self.networks), data))
-            if len(loss.shape) > 0:
-                raise SurgeryError(f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar.")
-            total = loss + sum(self._added_by(name), 0.0)
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = player.optimizer.scale_loss(total / replicas)  # the gradients of replicas are summed
-        gradients: Any = tape.gradient(scaled, variables)
-        if all(one is None for one in gradients):
-            raise SurgeryError(f"the loss of {name!r} does not depend on what it owns: a step would move nothing.")
-        player.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        for variable, value in zip(others, before, strict=True):
-            variable.assign(value)
+        with unmoved(self._statistics(but=name)):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                for variable in variables:
+                    tape.watch(variable.value)
+                loss = player.loss(self._forward(dict(self.networks), data))
+                self._refuse_added()
+                if len(loss.shape) > 0:
+                    raise SurgeryError(
+                        f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar."
+                    )
+                total = loss + sum(self._added_by(name), 0.0)
+                replicas = tf.distribute.get_strategy().num_replicas_in_sync
+                scaled = player.optimizer.scale_loss(total / replicas)  # the gradients of replicas are summed
+            gradients: Any = tape.gradient(scaled, variables)
+            if all(one is None for one in gradients):
+                raise SurgeryError(f"the loss of {name!r} does not depend on what it owns: a step would move nothing.")
+            player.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
     def _added_by(self, name: str) -> list[Any]:
         """Returns the regularization losses of the variables that a player owns."""
         return [variable.regularizer(variable) for variable in self.variables_of(name) if variable.regularizer]
 
-    def fit(self, *args: Any, **options: Any) -> Any:
-        """Trains, as `keras.Model.fit`; averages of optimizers (`use_ema`) are put in at the end, as there."""
-        history = super().fit(*args, **options)
-        for name, player in self.players.items():
-            player.optimizer.finalize_variable_values(self.variables_of(name))
-        return history
+    def _refuse_added(self) -> None:
+        """Refuses what layers add to the loss by themselves: a second call of a network clears what the first added."""
+        for name, network in self.networks.items():
+            if adding := [one.name for one in network._flatten_layers() if one._losses]:
+                raise SurgeryError(
+                    f"{listing(adding)} of {name!r} adds to the loss (add_loss, or an activity regularizer), and which "
+                    "player's it is cannot be told. Make it an output of the network, and a term of a player's loss."
+                )
 
-    def _statistics_of_others(self, name: str) -> Iterator[Any]:
-        mine = {id(variable) for variable in self._owned[name]}
-        for network in self.networks.values():
-            for variable in network.weights:
-                if not variable.trainable and id(variable) not in mine:
-                    yield variable
+    def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:
+        """Trains, as `keras.Model.fit`; averages of optimizers (`use_ema`) are put in at the end, as there."""
+        rest = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else (callbacks or [])
+        if isinstance(rest, keras.callbacks.CallbackList):
+            rest.callbacks.insert(0, self._averaging())
+        else:
+            rest = [self._averaging(), *rest]
+        return super().fit(*args, callbacks=rest, **options)
+
+    def _averaging(self) -> Any:
+        """Returns the callback that puts averages in before others see the end of training."""
+
+        def finalize(_logs: Any = None) -> None:
+            for name, player in self.players.items():
+                player.optimizer.finalize_variable_values(self.variables_of(name))
+
+        return keras.callbacks.LambdaCallback(on_train_end=finalize)
+
+    def _statistics(self, but: str | None = None) -> list[Any]:
+        """Returns what a forward pass moves in training mode, in all networks, `but` for what a player owns."""
+        mine = {id(variable) for variable in self._owned.get(but or "", [])}
+        networks = self.networks.values()
+        kernels = {id(one.kernel) for network in networks for one in network._flatten_layers() if _moves_kernel(one)}
+        weights = {id(one): one for network in networks for one in network.weights if id(one) not in mine}
+        return [one for key, one in weights.items() if not one.trainable or key in kernels]
 
     # ---- proof ----
 
@@ -209,17 +228,12 @@ class Players(keras.Model):
         weights = {id(one): one for network in self.networks.values() for one in network.weights}
         seeds = {id(one): one for network in self.networks.values() for one in network.variables}
         slots = [one for player in self.players.values() for one in player.optimizer.variables]
-        kept = [(one, np.array(one)) for one in [*{**seeds, **weights}.values(), *slots]]
-        with doing(f"checking the players of {self.name!r}"):
-            try:
-                for name in self.players:
-                    before = {key: np.array(one) for key, one in weights.items()}
-                    self.step(name, data)
-                    moved = [one for key, one in weights.items() if not np.array_equal(before[key], one)]
-                    self._refuse_moved(name, moved)
-            finally:
-                for variable, value in kept:
-                    variable.assign(value)
+        with doing(f"checking the players of {self.name!r}"), unmoved([*{**seeds, **weights}.values(), *slots]):
+            for name in self.players:
+                before = {key: np.array(one) for key, one in weights.items()}
+                self.step(name, data)
+                moved = [one for key, one in weights.items() if not np.array_equal(before[key], one)]
+                self._refuse_moved(name, moved)
 
     def _refuse_moved(self, name: str, moved: list[Any]) -> None:
         own = {id(variable) for variable in self._owned[name]}

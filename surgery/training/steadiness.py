@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from surgery.errors import SurgeryError
+from surgery.training.states import unmoved
 
 ROWS = 4
 
@@ -29,8 +30,7 @@ def prove_steady(front: Any, inputs: Any) -> None:
         SurgeryError: what it computes differs, it adds to the loss, or a mask leaves it.
     """
     rows = keras.tree.map_structure(lambda one: one[np.arange(ROWS) % len(one)], inputs)
-    kept = [(one, np.array(keras.ops.convert_to_numpy(one))) for one in _states(front)]
-    try:
+    with unmoved(_states(front)):
         made = front(rows, training=False)
         if any(getattr(one, "_keras_mask", None) is not None for one in keras.tree.flatten(made)):
             raise SurgeryError("a mask leaves the frozen part, and would weight the loss; that is not kept.")
@@ -38,13 +38,9 @@ def prove_steady(front: Any, inputs: Any) -> None:
             _compare(made, front(rows, training=True), "another thing in training than at rest: it draws, or keeps")
         if front.losses:
             raise SurgeryError("the frozen part adds to the loss (an activity regularizer, or add_loss).")
-        one = keras.tree.map_structure(lambda array: array[:1], rows)
         if not _fixed(front):
-            first = keras.tree.map_structure(lambda array: array[:1], made)
+            first, one = (keras.tree.map_structure(lambda array: array[:1], both) for both in (made, rows))
             _compare(first, front(one, training=False), "another thing for a sample alone than in a batch: it keeps")
-    finally:
-        for variable, value in kept:
-            variable.assign(value)
 
 
 def _states(front: Any) -> list[Any]:

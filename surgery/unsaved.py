@@ -1,0 +1,44 @@
+"""What a layer of the user's own keeps beside its weights and its configuration: a copy made of these would lose it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def lost_in(copy: Any, layer: Any) -> list[str]:
+    """Returns the attributes that a layer has and its copy has not, or has with other values.
+
+    Looked at are numbers, strings, arrays and collections of them, in layers whose class is not one of Keras. What
+    Keras itself keeps on a layer does not count, nor what a call left behind: a number or shape that was `None`, or
+    not there.
+
+    Args:
+        copy: a layer made from the configuration of `layer`, before it got weights.
+        layer: the layer as it is.
+
+    Returns:
+        `class.attribute`, one for each.
+    """
+    ours = set(vars(keras.layers.Layer()))
+    found = []
+    for part, like in zip(*(one._flatten_layers() for one in (layer, copy)), strict=False):
+        if type(part).__module__.partition(".")[0] == "keras" or type(part) is not type(like):
+            continue
+        for name, value in vars(part).items():
+            if name not in ours and value is not part.name and _is_lost(value, vars(like).get(name), like.built):
+                found.append(f"{type(part).__name__}.{name}")
+    return found
+
+
+def _is_lost(value: Any, other: Any, built: bool) -> bool:
+    if keras.ops.is_tensor(value) or isinstance(value, np.ndarray):
+        return other is None or not np.array_equal(np.asarray(value), np.asarray(other))
+    if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)) and len(value) == len(other):
+        return any(_is_lost(one, another, built) for one, another in zip(value, other, strict=True))
+    if isinstance(value, dict) and isinstance(other, dict) and set(value) == set(other):
+        return any(_is_lost(value[key], other[key], built) for key in value)
+    plain = isinstance(value, (bool, int, float, str)) and isinstance(other, (bool, int, float, str))
+    return plain and built and value != other
