@@ -184,7 +184,7 @@ def test_what_a_layer_keeps_beside_weights_and_configuration_is_not_lost_in_anot
     scaled.table = np.array([1, 2, 3], "float32")
     for ask in (
         lambda: sg.extract(model, "gap", photos, dtype="bfloat16"),
-        lambda: rename(as_graph(model), "x_{}".format).model(),
+        lambda: sg.build(rename(as_graph(model), "x_{}".format)),
     ):
         with pytest.raises(sg.SurgeryError, match=r"'scaled' keeps Scaled.table beside its weights .* add_weight"):
             ask()
