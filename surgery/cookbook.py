@@ -9,7 +9,6 @@ import importlib.util
 import inspect
 import sys
 import traceback
-import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -152,63 +151,3 @@ def load(name: str) -> Recipe:
             f"{path.name} has no recipe(): define def recipe(...) that returns a Graph or a keras.Model."
         )
     return Recipe(path, module)
-
-
-def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
-    """Turns `key=value` texts into settings, each of the type that its default or annotation says.
-
-    Raises:
-        SurgeryError: an unknown key (the message names the nearest), or a value of another type.
-    """
-    found: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SurgeryError(f"--set takes key=value, not {text!r}.")
-        if key not in recipe.parameters:
-            known = ", ".join(recipe.parameters) or "none"
-            raise SurgeryError(
-                f"{recipe.path.stem} has no parameter {key!r}.{nearest(key, recipe.parameters)} Its parameters: "
-                f"{known}."
-            )
-        found[key] = _value(recipe.parameters[key], value)
-    return found
-
-
-def kind_of(parameter: inspect.Parameter) -> Any:
-    """Returns the type of a parameter: its annotation, else the type of its default."""
-    if parameter.annotation is not parameter.empty:
-        return parameter.annotation
-    return str if parameter.default in (None, parameter.empty) else type(parameter.default)
-
-
-def _value(parameter: inspect.Parameter, text: str) -> Any:
-    kind = kind_of(parameter)
-    kinds = list(typing.get_args(kind) or (kind,))
-    if text.lower() == "none" and (type(None) in kinds or parameter.default is None or kinds == [str]):
-        return None
-    for one in sorted((one for one in kinds if one is not type(None)), key=lambda one: one is str):
-        try:
-            return _parsed(one, text)
-        except (ValueError, SyntaxError):
-            continue
-    name = getattr(kind, "__name__", str(kind))
-    raise SurgeryError(
-        f"--set {parameter.name}={text}: {parameter.name} is of type {name} (default {parameter.default!r})."
-    )
-
-
-def _parsed(kind: Any, text: str) -> Any:
-    if kind is bool:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if text.lower() not in words:
-            raise ValueError(text)
-        return words[text.lower()]
-    if kind in (int, float, str):
-        return kind(text)
-    value = ast.literal_eval(text)
-    if isinstance(kind, type) and not isinstance(value, kind):
-        if isinstance(value, (list, tuple)) and kind in (list, tuple):
-            return kind(value)
-        raise ValueError(text)
-    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -17,9 +17,14 @@ def progress(items: Iterable[Item], label: str = "", total: int | None = None) -
         label: goes before the bar.
         total: how many there are, where the items do not say it.
     """
+    yield from bar(label, total, items)
+
+
+def bar(label: str = "", total: int | None = None, items: Iterable[Any] | None = None) -> Any:
+    """Returns the bar of tqdm that all progress is shown by; without items it is moved by hand."""
     from tqdm import tqdm
 
-    yield from tqdm(items, desc=label, total=total, file=sys.stderr, disable=None, delay=2, leave=False)
+    return tqdm(items, desc=label, total=total, file=sys.stderr, disable=None, delay=2, leave=False)
 
 
 def notice(text: str) -> None:

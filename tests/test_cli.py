@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
+from surgery import cookbook, parameters
 from surgery.cli import main
 
 
@@ -43,6 +45,12 @@ HEAD = '''
     def recipe(
         classes: int = 3, at="block2_pool", names: tuple = (1,), fine: bool = False, rate=0.5, other: int | None = None
     ):
+        """Grafts a head.
+
+        Args:
+            at: the tensor
+                that the head takes.
+        """
         graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs=at)
         return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(classes, name="head")])
 '''
@@ -131,9 +139,17 @@ def test_a_dry_run_writes_nothing(recipe, tmp_path):
 def test_help_shows_the_recipes_own_parameters(recipe):
     text = run("graft", recipe(HEAD), "--help").stdout
     assert "A head on tinyvgg." in text
-    rows = {line.split()[1]: line.split()[2:] for line in text.splitlines() if "--set " in line and "=" in line}
-    assert rows["classes="] == ["int", "3"]
-    assert rows["at="] == ["str", "'block2_pool'"]
+    assert "  classes: int, by default 3\n      how many classes are told apart\n" in text
+    assert "  at: str, by default 'block2_pool'\n      the tensor that the head takes\n" in text
+    assert "  other: int or none, by default None" in text
+
+
+@pytest.mark.parametrize("name", cookbook.shipped())
+def test_help_tells_what_every_parameter_of_a_shipped_recipe_is_for(name):
+    text = run("graft", name, "--help").stdout
+    loaded = cookbook.load(name)
+    assert set(parameters.documented(loaded)) == set(loaded.parameters)
+    assert all(f"  {parameter}: " in text for parameter in loaded.parameters)
 
 
 @pytest.mark.parametrize("name", ["inspect", "graft", "zoo", "recipes"])
@@ -165,6 +181,17 @@ def test_bad_input_is_one_message_and_exit_1(arguments, message):
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
+def written(made):
+    lines = [
+        "import keras",
+        "import surgery as sg",
+        "def recipe():",
+        "    graph = sg.open('tinyvgg', weights='pretrained')",
+        f"    return {made}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 RECIPES = {
     "raises": ("def recipe():\n    return 1 / 0\n", "mine.py, line 2, in recipe: return 1 / 0\n  ZeroDivisionError"),
     "raises ours": (
@@ -174,6 +201,36 @@ RECIPES = {
     "has none": ("x = 3\n", "mine.py has no recipe()"),
     "no Python": ("def recipe(:\n", "mine.py, line 1: SyntaxError"),
     "fails on import": ("import nowhere_to_be_found\n", "mine.py, line 1: ModuleNotFoundError"),
+    "wrong rank": (
+        written("sg.graft(graph, keras.layers.Conv2D(3, 3), at='fc1')"),
+        "mine.py, line 5, in recipe: return sg.graft(graph, keras.layers.Conv2D(3, 3), at='fc1')",
+    ),
+    "wrong rank in a function": (
+        written("sg.graft(graph, lambda x: keras.layers.Dense(3)(x + keras.ops.zeros((7, 7))), at='block3_pool')"),
+        "does not take (None, 4, 4, 40)",
+    ),
+    "two heads of one name": (
+        written(
+            "sg.graft(graph, lambda x: [keras.layers.Dense(2, name='head')(x), keras.layers.Dense(3, name='head')(x)])"
+        ),
+        "two layers are called 'head'",
+    ),
+    "no such tap": (written("sg.graft(graph, keras.layers.Flatten(), at='block3_pol')"), "Did you mean 'block3_pool'?"),
+    "too shallow": (
+        written("sg.wiring.encoder('tinyvgg', depth=0)[0]"),
+        "no feature map of stride 0 or finer; say a larger depth=",
+    ),
+    "no classes": (
+        written("sg.graft(graph, sg.wiring.linknet_decoder(0, [1, 2]), at=['block1_conv2', 'block2_conv2'])"),
+        "classes must be at least 1, not 0",
+    ),
+    "sizes that do not meet": (
+        written(
+            "sg.graft(sg.resize(graph, (33, 33, 3)), lambda t: keras.layers.Add()([keras.layers.UpSampling2D(2)(t[0]), "
+            "t[1]]), at=['block2_pool', 'block2_conv2'])"
+        ),
+        "does not take",
+    ),
     "returns nothing": ("def recipe():\n    pass\n", "recipe() should return a Graph or a keras.Model"),
 }
 
@@ -182,6 +239,7 @@ RECIPES = {
 def test_bad_recipes_are_one_message_with_their_line(recipe, text, message):
     done = run("graft", recipe(text))
     assert done.exit_code == 1 and message in done.stderr and "Traceback" not in done.stderr
+    assert "sg." not in text or re.search(r"mine\.py, line \d, in recipe: return sg\.", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -199,9 +257,7 @@ def test_bad_recipes_are_one_message_with_their_line(recipe, text, message):
     ],
 )
 def test_settings_take_the_type_of_the_parameter(recipe, given, value):
-    from surgery import cookbook
-
-    (found,) = cookbook.settings(cookbook.load(recipe(HEAD)), [given]).values()
+    (found,) = parameters.settings(cookbook.load(recipe(HEAD)), [given]).values()
     assert found == value and type(found) is type(value)
 
 

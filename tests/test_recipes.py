@@ -35,6 +35,7 @@ QUICK = {  # what makes a fit short; the full ones are measured by scripts/recip
     "multitask": {"epochs": 3, "pictures": 64},
     "distill": {"epochs": 4, "pool": 100},
     "linear_probe": {"epochs": 4, "shots": 4},
+    "gradcam": {"epochs": 3, "pictures": 200},
 }
 
 
@@ -99,6 +100,64 @@ def test_the_players_of_a_gan_both_learn_and_the_judge_is_no_fool(name):
     for part, model in models.items():
         assert any(not np.array_equal(old, new) for old, new in zip(before[part], model.get_weights(), strict=True))
         assert all(np.isfinite(one).all() for one in model.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("wgan_gp", {"samples": 60, "steps": 2}),
+        ("pix2pix", {"pictures": 64}),
+        ("cyclegan", {"epochs": 1}),
+        ("srgan", {"pictures": 64}),
+    ],
+)
+def test_players_learn_and_nothing_else_moves(name, settings):
+    recipe = cookbook.load(name)
+    keras.utils.set_random_seed(0)
+    models = built(recipe.wire({"filters": (8,) if name == "pix2pix" else 8}))
+    trains = {part: bool(model.trainable_variables) for part, model in models.items()}
+    before = {part: model.get_weights() for part, model in models.items()}
+    measured = recipe.fit(models, {"epochs": 2, **settings})
+    assert {part for part, learns in trains.items() if not learns} == ({"eye"} if name == "srgan" else set())
+    for part, model in models.items():
+        moved = [not np.array_equal(old, new) for old, new in zip(before[part], model.get_weights(), strict=True)]
+        assert any(moved) == trains[part] and all(np.isfinite(one).all() for one in model.get_weights())
+    assert all(np.isfinite(value) for value in measured.values() if isinstance(value, float))
+
+
+def test_a_critic_on_normalised_maps_does_not_mix_its_samples():
+    critic = sg.build(cookbook.load("wgan_gp").wire({"backbone": "resnet50", "weights": None, "size": 32})["critic"])
+    images_bhwc = np.random.default_rng(0).random((4, 32, 32, 3)).astype("float32")
+    whole, alone = critic(images_bhwc, training=True), critic(images_bhwc[:1], training=True)
+    np.testing.assert_allclose(whole[:1], alone, atol=1e-5)
+
+
+def test_activation_maps_of_a_pooled_head_are_those_of_cam():
+    """Grad-CAM is CAM where pooled maps feed one Dense layer (Selvaraju et al. 2017, section 3.1)."""
+    graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs="block3_conv3")
+    head = [keras.layers.GlobalAveragePooling2D(name="gap"), keras.layers.Dense(5, name="head")]
+    front, back = map(sg.build, sg.split(sg.graft(graph, head), "block3_conv3"))
+    images_bhwc, labels = sg.digits(range(5))
+    images_bhwc, labels = images_bhwc[:40], labels[:40]
+    maps_bhwc, kernel = front.predict(images_bhwc, verbose=0), back.get_layer("head").get_weights()[0]
+    cam_bhw = np.maximum(np.einsum("bhwc,cb->bhw", maps_bhwc, kernel[:, labels]), 0)
+    wanted = np.asarray(keras.ops.image.resize(cam_bhw[..., None], (32, 32)))[..., 0]
+    wanted /= np.maximum(wanted.max(axis=(1, 2), keepdims=True), 1e-12)
+    found = sg.tasks.gradcam(front, back, images_bhwc, labels, batch_size=16)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert found.shape == (40, 32, 32) and found.max() == 1.0
+    strongest = back.predict(maps_bhwc, verbose=0).argmax(axis=-1)
+    assert np.array_equal(
+        sg.tasks.gradcam(front, back, images_bhwc, strongest), sg.tasks.gradcam(front, back, images_bhwc)
+    )
+    for halves, classes, message in [
+        ((front, back), [5] * 40, "from 0 to 4"),
+        ((front, back), [1], "one class for each of 40"),
+        ((sg.build(sg.cut(graph, outputs="block3_conv3")), front), None, "scores"),
+        ((back, back), None, "one map"),
+    ]:
+        with pytest.raises((sg.SurgeryError, ValueError), match=message if halves[0] is front or classes else None):
+            sg.tasks.gradcam(*halves, images_bhwc, classes)
 
 
 def test_a_painted_picture_nears_the_style_and_the_network_stays():

@@ -19,7 +19,7 @@ FLOORS = [
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "cookbook", "loading"],
-    ["training"],
+    ["training", "parameters"],
     ["tasks", "wiring"],
     ["cli"],
     ["__main__", "__init__"],

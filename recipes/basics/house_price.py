@@ -27,6 +27,11 @@ WORTH = {
 def recipe(
     backbone: str = "tinyvgg", weights: str | None = "pretrained", size: int = 64, numbers: int = 16, classes: int = 3
 ):
+    """Wires three inputs to two named outputs.
+
+    Args:
+        numbers: how many numbers are known of a house, beside its picture and its description.
+    """
     graph, _ = sg.wiring.encoder(backbone, weights, 8, size)
     trunk = sg.build(sg.graft(graph, keras.layers.GlobalAveragePooling2D(name="seen")))
     picture = keras.Input((size, size, 3), name="picture")
@@ -49,6 +54,11 @@ def recipe(
 
 
 def fit(model: keras.Model, epochs: int = 20, houses: int = 1000, seed: int = 0):
+    """Trains from dictionaries.
+
+    Args:
+        houses: how many houses it learns from and is tested on.
+    """
     keras.utils.set_random_seed(seed)
     inputs, prices, classes = made_up(houses, model.get_layer("picture").output.shape[1], seed)
     train, test = slice(0, houses * 4 // 5), slice(houses * 4 // 5, None)

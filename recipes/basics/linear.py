@@ -11,6 +11,11 @@ import surgery as sg
 
 
 def recipe(features: int = 64, hidden: tuple = (32, 16), classes: int = 4):
+    """Wires one Dense layer after another.
+
+    Args:
+        hidden: width of each layer before the last.
+    """
     if classes < 1:
         raise sg.SurgeryError(f"classes must be at least 1, not {classes}.")
     x = inputs = keras.Input((features,), name="features")
@@ -25,7 +30,7 @@ def fit(model: keras.Model, epochs: int = 30, seed: int = 0):
     vectors = images_bhwc[..., 0].reshape(len(labels), -1)
     test = np.random.default_rng(seed).random(len(labels)) < 0.3
     model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(vectors[~test], labels[~test], batch_size=32, epochs=epochs, verbose=0)
+    model.fit(vectors[~test], labels[~test], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     means = np.stack([vectors[~test & (labels == one)].mean(axis=0) for one in np.unique(labels)])
     distances = np.linalg.norm(vectors[test][:, None] - means, axis=-1)
     return {

@@ -14,6 +14,12 @@ LEVELS = 17
 
 
 def recipe(vocabulary: int = LEVELS, features: int = 8, units: int = 24, classes: int = 10, shared: bool = True):
+    """Wires two texts to one answer.
+
+    Args:
+        vocabulary: how many words there are.
+        shared: whether both texts go through one layer, or each through its own.
+    """
     one = keras.layers.Embedding(vocabulary, features, name="ink")
     other = one if shared else keras.layers.Embedding(vocabulary, features, name="other_ink")
     left = keras.Input((None,), dtype="int32", name="left")
@@ -41,6 +47,6 @@ def fit(model: keras.Model, epochs: int = 12, seed: int = 0):
         keras.utils.set_random_seed(seed)
         network.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
         learned = {side: half[~test] for side, half in halves.items()}
-        network.fit(learned, labels[~test], batch_size=32, epochs=epochs, verbose=0)
+        network.fit(learned, labels[~test], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
         found[name] = sg.tasks.accuracy(network, {side: half[test] for side, half in halves.items()}, labels[test])
     return {**found, "parameters": f"{model.count_params():,} and {networks['with two embeddings'].count_params():,}"}

@@ -35,6 +35,8 @@ def fit(model: keras.Model, epochs: int = 30, seed: int = 0):
     for name, network in {"accuracy": model, "one branch": one}.items():
         keras.utils.set_random_seed(seed)
         network.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
-        network.fit(vectors[~test], labels[~test], batch_size=32, epochs=epochs, verbose=0)
+        network.fit(
+            vectors[~test], labels[~test], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+        )
         found[name] = sg.tasks.accuracy(network, vectors[test], labels[test])
     return found

@@ -21,6 +21,13 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
+    """Wires a dilated encoder to a decoder.
+
+    Args:
+        stride: output stride of the dilated encoder: 8 or 16.
+        fine: output stride of the map that brings the edges.
+        rates: dilations of the parallel convolutions.
+    """
     graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
     deep, fine = max(levels), min(level for level in levels if level >= fine)
     if rates is None:  # the papers' 6, 12 and 18 are for maps of 33 pixels

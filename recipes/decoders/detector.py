@@ -19,6 +19,11 @@ def recipe(
     size: int | None = 64,
     freeze: bool = False,
 ):
+    """Wires a pyramid to one head at every place.
+
+    Args:
+        strides: output strides of the maps whose places may see something.
+    """
     graph, levels = sg.wiring.encoder(backbone, weights, max(strides), size, freeze)
     missing = [stride for stride in strides if stride not in levels]
     if missing:
@@ -39,7 +44,14 @@ def fit(model: keras.Model, epochs: int = 25, pictures: int = 400, strides: tupl
         keras.utils.set_random_seed(seed)
         falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 16))
         one.compile(keras.optimizers.Adam(falling, clipnorm=5.0), sg.wiring.detection_loss(classes))
-        one.fit(images_bhwc[:pictures], targets[:pictures], batch_size=16, epochs=epochs, verbose=0)
+        one.fit(
+            images_bhwc[:pictures],
+            targets[:pictures],
+            batch_size=16,
+            epochs=epochs,
+            callbacks=[sg.tasks.EpochBar()],
+            verbose=0,
+        )
         found = sg.wiring.decoded(one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05)
         scores[name] = sg.wiring.average_precision(found, boxes[pictures:], labels[pictures:])
         drawn = framed(images_bhwc[pictures : pictures + 8], found) if drawn is None else drawn

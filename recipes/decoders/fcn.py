@@ -17,6 +17,11 @@ def recipe(
     taps: int = 4,
     freeze: bool = False,
 ):
+    """Wires scores of several depths.
+
+    Args:
+        taps: how many feature maps are scored, from the coarsest on.
+    """
     graph = sg.open(backbone, weights=weights)
     levels = dict(list(sg.pyramid(graph).items())[-taps:])  # three in the paper; small pictures have room for one more
     if any(call.class_name == "Flatten" for call in graph):

@@ -19,6 +19,11 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
+    """Wires a feature pyramid.
+
+    Args:
+        finest: output stride of the finest map of the pyramid.
+    """
     graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
     levels = {stride: tap for stride, tap in levels.items() if stride >= finest}
     decoder = sg.wiring.fpn_decoder(classes, list(levels), filters)

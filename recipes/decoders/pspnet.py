@@ -19,6 +19,12 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
+    """Wires a dilated encoder to pooled maps.
+
+    Args:
+        stride: output stride of the dilated encoder.
+        bins: sides of the pooled maps.
+    """
     graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
     deep = max(levels)
     decoder = sg.wiring.pyramid_pooling_decoder(classes, deep, bins, filters)

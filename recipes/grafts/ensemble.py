@@ -20,6 +20,12 @@ def recipe(
     size: int = 48,
     classes: int = 5,
 ):
+    """Joins two networks.
+
+    Args:
+        other: the second network.
+        other_depth: as depth, of the second network.
+    """
     first, _ = sg.wiring.encoder(backbone, weights, depth)
     second, _ = sg.wiring.encoder(other, weights, other_depth, size)
     first = sg.graft(first, keras.layers.Flatten(name="first"))
@@ -38,7 +44,11 @@ def recipe(
 
 
 def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5, seed: int = 0):
-    """Returns the mean accuracies over several choices of the pictures."""
+    """Returns the mean accuracies over several choices of the pictures.
+
+    Args:
+        repeats: how many choices of the labelled pictures the accuracies are means of.
+    """
     size = model.input_shape[1] or 32
     images_bhwc, labels = sg.digits(range(5, 10), size=size)
     labels, start = labels - 5, model.get_weights()

@@ -11,6 +11,11 @@ import surgery as sg
 
 
 def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: str = "block2_pool", freeze: bool = True):
+    """Inserts the module.
+
+    Args:
+        at: the call after which it is inserted.
+    """
     graph = sg.open(backbone, weights=weights)
     graph = sg.freeze(graph, "**") if freeze else graph
     module = sg.wiring.inception_module(name="mixed")

@@ -23,6 +23,12 @@ def recipe(
     classes: int = 5,
     freeze: bool = True,
 ):
+    """Cuts a network at two places.
+
+    Args:
+        entry: the tensor that becomes the input.
+        exit: the tensor that becomes a second output.
+    """
     middle = sg.cut(sg.open(backbone, weights=weights), inputs=entry, outputs=exit)
     middle = sg.freeze(middle, "**") if freeze else middle
     _, height, width, channels = middle[str(middle.inputs)].specs[0].shape
@@ -50,7 +56,9 @@ def fit(
     stem = sg.build(sg.cut(sg.open(model), outputs="stem3"))
     stem.compile(keras.optimizers.Adam(2e-3), "mse")
     maps_bhwc = front.predict(large_bhwc, batch_size=128, verbose=0)
-    stem.fit(small_bhwc[..., :1], maps_bhwc, batch_size=64, epochs=epochs // 2, verbose=0)
+    stem.fit(
+        small_bhwc[..., :1], maps_bhwc, batch_size=64, epochs=epochs // 2, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
 
     images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1])
     images_bhwc, labels = images_bhwc[..., :1], labels - 5
@@ -61,6 +69,6 @@ def fit(
     for name, one in networks.items():
         keras.utils.set_random_seed(seed)
         one.compile(keras.optimizers.Adam(2e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        one.fit(images_bhwc[few], labels[few], batch_size=25, epochs=epochs, verbose=0)
+        one.fit(images_bhwc[few], labels[few], batch_size=25, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
         found[name] = sg.tasks.accuracy(one, images_bhwc[rest], labels[rest])
     return {**found, "pictures": f"{shots} a class to learn from, {len(rest)} to test on"}

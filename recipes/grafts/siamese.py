@@ -13,6 +13,11 @@ import surgery as sg
 
 
 def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: str = "block3_pool", freeze: bool = True):
+    """Shares one trunk.
+
+    Args:
+        at: the tensor at which two pictures are compared.
+    """
     graph = sg.cut(sg.open(backbone, weights=weights), outputs=at)
     graph = sg.freeze(graph, f"..{at}") if freeze else graph
     features = [keras.layers.Flatten(name="flat"), keras.layers.UnitNormalization(name="direction")]
@@ -29,6 +34,12 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
 
 
 def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 100, seed: int = 0):
+    """Trains, and measures beside the baseline.
+
+    Args:
+        pairs: how many pairs of pictures it learns from in an epoch.
+        episodes: how many choices of one example of each class it is tested on.
+    """
     keras.utils.set_random_seed(seed)
     size = model.get_layer("left").output.shape[1]
     known_bhwc, names = sg.digits(range(5), size=size)

@@ -16,6 +16,11 @@ def recipe(
     edges: tuple = (("block1_pool", "block3_conv1"), ("block2_pool", "block3_conv3"), ("block3_pool", "block4_conv3")),
     freeze: bool = True,
 ):
+    """Adds the connections.
+
+    Args:
+        edges: from which call to which.
+    """
     graph = sg.open(backbone, weights=weights)
     graph = sg.freeze(graph, "**") if freeze else graph
     for number, (source, into) in enumerate(edges, 1):

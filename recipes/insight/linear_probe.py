@@ -18,6 +18,12 @@ def recipe(
     side: int = 8,
     classes: int = 5,
 ):
+    """Grafts a probe on every tap.
+
+    Args:
+        where: the taps.
+        side: maps with more places than this on a side are pooled to it.
+    """
     graph = sg.freeze(sg.open(backbone, weights=weights), "**")
     taps = [call.name for call in sg.select(graph, where) if call.op is not None]
     names = ["pixels", *taps]
@@ -44,7 +50,9 @@ def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(3e-3), dict.fromkeys(names, loss))
     wanted = dict.fromkeys(names, labels[few])
-    sg.fit_cached(model, images_bhwc[few], wanted, batch_size=len(few), epochs=epochs, verbose=0)
+    sg.fit_cached(
+        model, images_bhwc[few], wanted, batch_size=len(few), epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     scores = model.predict(images_bhwc[rest], batch_size=256, verbose=0)
     found = {name: float(np.mean(scores[name].argmax(axis=-1) == labels[rest])) for name in names}
     best = max(found, key=lambda name: found[name])

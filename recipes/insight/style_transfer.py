@@ -19,6 +19,14 @@ def recipe(
     height: int = 96,
     width: int = 128,
 ):
+    """Taps a network before its activations.
+
+    Args:
+        style: the layers that tell the style.
+        content: the layer that tells the content.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+    """
     graph = sg.unfuse(sg.open(backbone, weights=weights), ", ".join(dict.fromkeys((*style, content))))
     graph = sg.tap(graph, {**{f"style{number}": tap for number, tap in enumerate(style, 1)}, "content": content})
     return sg.freeze(sg.resize(graph, (height, width, 3)), "**")
@@ -27,7 +35,14 @@ def recipe(
 def fit(
     model: keras.Model, steps: int = 200, weight: float = 30.0, smooth: float = 8.0, rate: float = 0.02, seed: int = 0
 ):
-    """`weight` of the style and of smoothness, beside the content's 1."""
+    """Trains, and measures beside the baseline.
+
+    Args:
+        steps: of the optimizer on the picture.
+        weight: of the style, beside the content's 1.
+        smooth: weight of smoothness, beside the content's 1.
+        rate: learning rate of the picture, whose values are 0 to 1.
+    """
     keras.utils.set_random_seed(seed)
     _, height, width, _ = model.input_shape
     photographs = {"content": sg.samples.photograph("china", height, width)[None]}
@@ -50,7 +65,7 @@ def fit(
     losses = {**{name: distance(name) for name in wanted}, "smooth": lambda _, found: sg.wiring.roughness(found)}
     painter.compile(keras.optimizers.Adam(rate), losses, loss_weights={**weights, "smooth": smooth})
     goal = {**wanted, "smooth": photographs["content"]}
-    history = painter.fit(np.zeros(1, "int32"), goal, epochs=steps, verbose=0)
+    history = painter.fit(np.zeros(1, "int32"), goal, epochs=steps, callbacks=[sg.tasks.EpochBar()], verbose=0)
     painted_bhwc = np.asarray(keras.Model(only, picture)(np.zeros(1, "int32"))).clip(0, 1)
     made = model.predict(painted_bhwc, verbose=0)
 

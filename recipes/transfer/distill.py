@@ -25,6 +25,11 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", depth:
 
 
 def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: int = 0):
+    """Trains, and measures beside the baseline.
+
+    Args:
+        pool: pictures without a label, which the teacher alone has seen with one.
+    """
     teacher, student = models["teacher"], models["student"]
     images_bhwc, labels = sg.digits(range(5, 10), size=student.input_shape[1])
     labels = labels - 5
@@ -35,10 +40,14 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
 
     keras.utils.set_random_seed(seed)
     teacher.compile(keras.optimizers.Adam(2e-3), loss)
-    sg.fit_cached(teacher, images_bhwc[unlabelled], labels[unlabelled], epochs=epochs, verbose=0)
+    sg.fit_cached(
+        teacher, images_bhwc[unlabelled], labels[unlabelled], epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     alone = sg.tasks.fresh(student, seed)
     alone.compile(keras.optimizers.Adam(2e-3), loss)
-    alone.fit(images_bhwc[few], labels[few], batch_size=25, epochs=epochs * 4, verbose=0)
+    alone.fit(
+        images_bhwc[few], labels[few], batch_size=25, epochs=epochs * 4, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
 
     said = teacher.predict(images_bhwc[unlabelled], batch_size=256, verbose=0).argmax(axis=-1)
     distiller = keras.distillation.Distiller(
@@ -53,7 +62,9 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
         distillation_loss_weights=[1.0, 0.5],
     )
     distiller.compile(keras.optimizers.Adam(2e-3), loss)
-    distiller.fit(images_bhwc[unlabelled], said, batch_size=32, epochs=epochs, verbose=0)
+    distiller.fit(
+        images_bhwc[unlabelled], said, batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     return {
         "student, distilled": sg.tasks.accuracy(student, images_bhwc[rest], labels[rest]),
         "student alone": sg.tasks.accuracy(alone, images_bhwc[rest], labels[rest]),

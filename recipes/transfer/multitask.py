@@ -37,7 +37,7 @@ def fit(model: keras.Model, epochs: int = 12, pictures: int = 300, seed: int = 0
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         one.compile(keras.optimizers.Adam(1e-3), {"digit": loss, "turn": loss})
         learned = {task: labels[few] for task, labels in wanted.items()}
-        one.fit(images_bhwc[few], learned, batch_size=32, epochs=epochs, verbose=0)
+        one.fit(images_bhwc[few], learned, batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
         scores = one.predict(images_bhwc[rest], batch_size=256, verbose=0)
         for task, labels in wanted.items():
             found[task, name] = float(np.mean(scores[task].argmax(axis=-1) == labels[rest]))

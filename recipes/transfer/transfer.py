@@ -16,6 +16,11 @@ DIGITS = (5, 6, 7, 8, 9)
 
 
 def recipe(backbone: str = "tinyvgg", at: str = "block3_pool", classes: int = 5, weights: str | None = "pretrained"):
+    """Cuts, freezes and grafts.
+
+    Args:
+        at: the tensor that the new head takes.
+    """
     graph = sg.open(backbone, weights=weights)
     graph = sg.cut(graph, outputs=at)
     graph = sg.freeze(graph, f"..{at}")
@@ -27,6 +32,10 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
 
     The frozen trunk is computed once for each picture (`sg.fit_cached`), unless with `augment` both see the few
     pictures slightly rotated and shifted anew in each epoch.
+
+    Args:
+        seeds: how many choices of the labelled pictures the accuracies are means of.
+        augment: shift and turn the pictures while training; then nothing can be computed once.
     """
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]

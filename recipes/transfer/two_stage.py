@@ -23,7 +23,12 @@ def fit(
     decay: float = 0.5,
     seed: int = 0,
 ):
-    """`stages`: from which epoch on which layers train, beside those before."""
+    """Trains, and measures beside the baseline.
+
+    Args:
+        stages: from which epoch on which layers train, beside those before.
+        decay: how much slower each group of layers learns than the one above.
+    """
     images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1] or 32)
     labels, start = labels - 5, model.get_weights()
     few = sg.samples.few_of_each(labels, shots, seed)
@@ -39,7 +44,14 @@ def fit(
             sg.freeze(model, "!digits")
         rates = sg.layerwise_rates(adam, model, decay) if unfreeze else adam
         model.compile(rates, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        model.fit(images_bhwc[few], labels[few], batch_size=20, epochs=epochs, callbacks=unfreeze, verbose=0)
+        model.fit(
+            images_bhwc[few],
+            labels[few],
+            batch_size=20,
+            epochs=epochs,
+            callbacks=[*unfreeze, sg.tasks.EpochBar(how)],
+            verbose=0,
+        )
         found[how] = sg.tasks.accuracy(model, images_bhwc[rest], labels[rest])
     return {
         "accuracy in stages": found["in stages"],

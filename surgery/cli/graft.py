@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
 from tabulate import tabulate
 
-from surgery import cookbook
+from surgery import cookbook, parameters
 from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError, listing
@@ -62,7 +63,7 @@ def graft(
     if wants_help:
         click.echo(f"{ctx.get_help()}\n\n{_parameters(loaded)}")
         return
-    chosen = cookbook.settings(loaded, list(given))
+    chosen = parameters.settings(loaded, list(given))
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
@@ -167,14 +168,12 @@ def _write(models: dict[str, Any], output: Path) -> None:
 
 
 def _parameters(loaded: cookbook.Recipe) -> str:
-    rows = [
-        [
-            f"--set {parameter.name}=",
-            getattr(cookbook.kind_of(parameter), "__name__", str(cookbook.kind_of(parameter))),
-            repr(parameter.default),
-        ]
-        for parameter in loaded.parameters.values()
-    ]
-    table = tabulate(rows, ("parameter", "type", "default"), tablefmt="plain", disable_numparse=True)
-    indented = "\n".join(f"  {line}" for line in table.splitlines())
-    return f"{loaded.title}\n\nParameters of {loaded.path.stem}:\n{indented}"
+    docs = parameters.documented(loaded)
+    lines = []
+    for parameter in loaded.parameters.values():
+        default = "" if parameter.default is parameter.empty else f", by default {parameter.default!r}"
+        lines.append(f"  {parameter.name}: {parameters.type_name(parameter)}{default}")
+        if parameter.name in docs:
+            lines.extend(textwrap.wrap(docs[parameter.name], 72, initial_indent="      ", subsequent_indent="      "))
+    text = "\n".join(lines)
+    return f"{loaded.title}\n\nParameters of {loaded.path.stem} (--set NAME=VALUE):\n{text}"

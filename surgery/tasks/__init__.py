@@ -1,18 +1,22 @@
 """What the `fit` of several recipes share: small trainings on real data, honest baselines, measures, and pictures."""
 
+from surgery.tasks.bars import EpochBar
 from surgery.tasks.baselines import fresh
 from surgery.tasks.classifying import accuracy, adapt_to_noise
 from surgery.tasks.drawing import chart, tiles
+from surgery.tasks.explaining import gradcam
 from surgery.tasks.judging import Judge, judge
 from surgery.tasks.measures import overlap, psnr
 from surgery.tasks.segmenting import segment
 
 __all__ = [
+    "EpochBar",
     "Judge",
     "accuracy",
     "adapt_to_noise",
     "chart",
     "fresh",
+    "gradcam",
     "judge",
     "overlap",
     "psnr",

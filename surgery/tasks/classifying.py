@@ -9,6 +9,7 @@ import numpy as np
 
 from surgery.errors import SurgeryError
 from surgery.samples import digits_in_noise
+from surgery.tasks.bars import EpochBar
 
 
 def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
@@ -42,7 +43,7 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
     few, rest = slice(0, 300), slice(300, None)
     before = accuracy(model, images_bhwc[rest], labels[rest])
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
-    model.fit(images_bhwc[few], labels[few], batch_size=32, epochs=epochs, verbose=0)
+    model.fit(images_bhwc[few], labels[few], batch_size=32, epochs=epochs, callbacks=[EpochBar()], verbose=0)
     return {
         "accuracy in noise": accuracy(model, images_bhwc[rest], labels[rest]),
         "before training": before,

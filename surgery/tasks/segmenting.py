@@ -9,6 +9,7 @@ import numpy as np
 
 from surgery.errors import SurgeryError
 from surgery.samples import digits_on_photographs
+from surgery.tasks.bars import EpochBar
 from surgery.tasks.baselines import fresh
 from surgery.tasks.drawing import tiles
 from surgery.tasks.measures import overlap
@@ -44,7 +45,7 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
     for name, one in progress([("pretrained", model), ("from scratch", other)], "training"):
         keras.utils.set_random_seed(seed)
         one.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        one.fit(images_bhwc[few], masks_bhw[few], batch_size=16, epochs=epochs, verbose=0)
+        one.fit(images_bhwc[few], masks_bhw[few], batch_size=16, epochs=epochs, callbacks=[EpochBar()], verbose=0)
         found[name] = one.predict(images_bhwc[rest], batch_size=64, verbose=0).argmax(axis=-1) == 1
         scores[name] = overlap(found[name], masks_bhw[rest] == 1)
     grey_bhw = images_bhwc.mean(axis=-1)

@@ -1,0 +1,34 @@
+"""A bar for a `fit` that is called once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from surgery.waiting import bar
+
+
+class EpochBar(keras.callbacks.Callback):
+    """A callback that shows how many epochs are done, once two seconds have passed, on a terminal alone.
+
+    Args:
+        label: goes before the bar.
+    """
+
+    def __init__(self, label: str = "training"):
+        super().__init__()
+        self._label = label
+        self._bar: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Opens the bar."""
+        self._bar = bar(self._label, (self.params or {}).get("epochs"))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Moves it by one epoch."""
+        self._bar.update()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Takes it away."""
+        self._bar.close()
