@@ -103,7 +103,8 @@ def model_of(inputs: Any, outputs: Any, name: str) -> Any:
         with keys_as_they_are():
             return keras.Model(inputs, outputs, name=name)
     except ValueError as error:
-        raise SurgeryError(f"Keras {keras.__version__} cannot make {name!r}: {first_line(error)}") from error
+        hint = " Give each layer a name of its own." if "should be unique" in str(error) else ""
+        raise SurgeryError(f"Keras {keras.__version__} cannot make {name!r}: {first_line(error)}{hint}") from error
 
 
 @contextlib.contextmanager

@@ -213,9 +213,9 @@ RECIPES = {
         written(
             "sg.graft(graph, lambda x: [keras.layers.Dense(2, name='head')(x), keras.layers.Dense(3, name='head')(x)])"
         ),
-        "two layers are called 'head'",
+        'The name "head" is used 2 times in the model. All operation names should be unique. Give each layer a name',
     ),
-    "no such tap": (written("sg.graft(graph, keras.layers.Flatten(), at='block3_pol')"), "Did you mean 'block3_pool'?"),
+    "no such tap": (written("sg.graft(graph, keras.layers.Flatten(), at='block3_pol')"), "Did you mean 'block3_pool'"),
     "too shallow": (
         written("sg.wiring.encoder('tinyvgg', depth=0)[0]"),
         "no feature map of stride 0 or finer; say a larger depth=",
@@ -226,7 +226,7 @@ RECIPES = {
     ),
     "sizes that do not meet": (
         written(
-            "sg.graft(sg.resize(graph, (33, 33, 3)), lambda t: keras.layers.Add()([keras.layers.UpSampling2D(2)(t[0]), "
+            "sg.graft(sg.resize(graph, (34, 34, 3)), lambda t: keras.layers.Add()([keras.layers.UpSampling2D(2)(t[0]), "
             "t[1]]), at=['block2_pool', 'block2_conv2'])"
         ),
         "does not take",

@@ -142,7 +142,7 @@ def test_activation_maps_of_a_pooled_head_are_those_of_cam():
     maps_bhwc, kernel = front.predict(images_bhwc, verbose=0), back.get_layer("head").get_weights()[0]
     cam_bhw = np.maximum(np.einsum("bhwc,cb->bhw", maps_bhwc, kernel[:, labels]), 0)
     wanted = np.asarray(keras.ops.image.resize(cam_bhw[..., None], (32, 32)))[..., 0]
-    wanted /= np.maximum(wanted.max(axis=(1, 2), keepdims=True), 1e-12)
+    wanted = wanted / np.maximum(wanted.max(axis=(1, 2), keepdims=True), 1e-12)
     found = sg.tasks.gradcam(front, back, images_bhwc, labels, batch_size=16)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert found.shape == (40, 32, 32) and found.max() == 1.0

@@ -22,9 +22,8 @@ def recipe(
     noise = keras.Input((latent,), name="noise")
     generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
     trunk, _ = sg.wiring.encoder(backbone, weights, depth, size)
-    normalised = [call.name for call in trunk if call.class_name == "BatchNormalization"]
-    if normalised:
-        trunk = sg.freeze(trunk, normalised)
+    if any(call.class_name == "BatchNormalization" for call in trunk):
+        trunk = sg.freeze(trunk, ":BatchNormalization")
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),
