@@ -7,8 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from surgery.pairing import reads_by_itself
 
-def lost_in(copy: Any, layer: Any) -> list[str]:
+
+def lost_in(copy: Any, layer: Any, all_of_it: bool = False) -> list[str]:
     """Returns the attributes that a layer has and its copy has not, or has with other values.
 
     Looked at are numbers, strings, arrays and collections of them, in layers whose class is not one of Keras. What
@@ -18,6 +20,7 @@ def lost_in(copy: Any, layer: Any) -> list[str]:
     Args:
         copy: a layer made from the configuration of `layer`, before it got weights.
         layer: the layer as it is.
+        all_of_it: whether also layers count that write and read their values themselves (`load_own_variables`).
 
     Returns:
         `class.attribute`, one for each.
@@ -27,8 +30,10 @@ def lost_in(copy: Any, layer: Any) -> list[str]:
     for part, like in zip(*(one._flatten_layers() for one in (layer, copy)), strict=False):
         if type(part).__module__.partition(".")[0] == "keras" or type(part) is not type(like):
             continue
+        if reads_by_itself(part) and not all_of_it:
+            continue
         for name, value in vars(part).items():
-            if name not in ours and value is not part.name and _is_lost(value, vars(like).get(name), like.built):
+            if name not in ours and not name.startswith("_self_") and _is_lost(value, vars(like).get(name), like.built):
                 found.append(f"{type(part).__name__}.{name}")
     return found
 

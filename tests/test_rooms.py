@@ -9,12 +9,12 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots", "unsaved"],
+    ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots"],
     ["graph", "retracing"],
     ["hdf5", "primitives", "ops", "walking", "analysis", "depth", "shapes", "trusting"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "pairing", "matching", "refitting"],
-    ["filling"],
+    ["filling", "unsaved"],
     ["where", "copying", "verification", "zoo"],
     ["building"],
     ["doors", "samples"],

@@ -14,6 +14,7 @@ from surgery.errors import SurgeryError, listing
 from surgery.filling import settle
 from surgery.graph import Graph
 from surgery.ops import LiveOp
+from surgery.unsaved import lost_in
 
 
 def in_precision(graph: Graph, dtype: str) -> Any:
@@ -36,7 +37,10 @@ def in_precision(graph: Graph, dtype: str) -> Any:
     for call in graph:
         layer = None if call.op is None else live_layer(graph, call)
         if isinstance(layer, keras.layers.Layer) and (call.op, call.layer) not in new:
-            new[call.op, call.layer] = LiveOp(renewed(layer, call.layer, dtype=dtype))
+            other = renewed(layer, call.layer, dtype=dtype)
+            if lost := lost_in(other, layer, all_of_it=True):
+                raise SurgeryError(f"{layer.name!r} keeps {listing(lost)} in a form of its own, which cannot be cast.")
+            new[call.op, call.layer] = LiveOp(other)
     calls = tuple(dataclasses.replace(call, op=new.get((call.op, call.layer), call.op)) for call in graph)
     model = assemble(dataclasses.replace(graph, calls=calls))
     for mine, other in zip(model.weights, source.weights, strict=True):
