@@ -36,12 +36,16 @@ class Recipe:
         return (inspect.getdoc(self.module) or self.path.stem).splitlines()[0]
 
     @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """`recipe()`, and `fit()` if there is one."""
+        return [self.module.recipe, *([self.module.fit] if self.can_fit else [])]
+
+    @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters of `recipe()` and `fit()`, by name; a name that both have is one parameter."""
-        functions = [self.module.recipe, *([self.module.fit] if self.can_fit else [])]
         found: dict[str, inspect.Parameter] = {}
-        for function in functions:
-            skip_model = function is not functions[0]
+        for function in self.functions:
+            skip_model = function is not self.module.recipe
             for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[skip_model:]:
                 found.setdefault(parameter.name, parameter)
         return found

@@ -59,7 +59,7 @@ class Copies:
         stored = [op for op in map(_op, calls) if isinstance(op, StoredOp) and not op.standins]
         try:
             if any(op.source is not None or _has_source(op) for op in stored):
-                self._filling = Filling(eager=any(map(_keeps_states, stored)))
+                self._filling = Filling(eager=any(map(keeps_states, stored)))
                 with self._filling.scope():
                     yield self
                     self._fill()
@@ -138,11 +138,11 @@ def _has_source(op: StoredOp) -> bool:
     return any(isinstance(call.op, StoredOp) and _has_source(call.op) for call in op.inner)
 
 
-def _keeps_states(op: StoredOp) -> bool:
-    """Whether a stored op, or one inside it, is a recurrent layer whose states stay from batch to batch."""
+def keeps_states(op: Any) -> bool:
+    """Whether an op, or one inside it, is a recurrent layer whose states stay from batch to batch."""
     if op.inner is None:
         return '"stateful": true' in json.dumps(op.config, default=str)
-    return any(isinstance(call.op, StoredOp) and _keeps_states(call.op) for call in op.inner)
+    return any(call.op is not None and keeps_states(call.op) for call in op.inner)
 
 
 def has_variables(layer: Any) -> bool:

@@ -34,7 +34,7 @@ def documented(recipe: Recipe) -> dict[str, str]:
     """Returns what each parameter of a recipe is for: from `Args:` in the docstrings of its functions, and for names
     that many recipes share, where they say nothing, from here."""
     found = {name: COMMON[name] for name in recipe.parameters if name in COMMON}
-    for function in [recipe.module.recipe, *([recipe.module.fit] if recipe.can_fit else [])]:
+    for function in recipe.functions:
         _, _, section = (inspect.getdoc(function) or "").partition("\nArgs:\n")
         section = re.split(r"\n(?=\S)", section)[0]
         for name, text in re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):

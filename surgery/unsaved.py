@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -25,17 +26,22 @@ def lost_in(copy: Any, layer: Any, all_of_it: bool = False) -> list[str]:
     Returns:
         `class.attribute`, one for each.
     """
-    ours = set(vars(keras.layers.Layer()))
     found = []
     for part, like in zip(*(one._flatten_layers() for one in (layer, copy)), strict=False):
         if type(part).__module__.partition(".")[0] == "keras" or type(part) is not type(like):
             continue
         if reads_by_itself(part) and not all_of_it:
             continue
-        for name, value in vars(part).items():
-            if name not in ours and not name.startswith("_self_") and _is_lost(value, vars(like).get(name), like.built):
+        own = [name for name in vars(part) if name not in _of_every_layer() and not name.startswith("_self_")]
+        for name in own:
+            if _is_lost(vars(part)[name], vars(like).get(name), like.built):
                 found.append(f"{type(part).__name__}.{name}")
     return found
+
+
+@functools.cache
+def _of_every_layer() -> frozenset[str]:
+    return frozenset(vars(keras.layers.Layer(name="any")))  # a layer without a name would use one up
 
 
 def _is_lost(value: Any, other: Any, built: bool) -> bool:

@@ -207,8 +207,10 @@ def test_a_gif_and_a_bmp_are_grey_for_a_network_of_one_channel(tmp_path):
     np.testing.assert_allclose(found.features["flat"], np.array(wanted, "float32"), atol=2)
 
 
-def test_a_layer_that_keeps_its_state_from_batch_to_batch_has_no_features(photos):
-    layers = [L.Reshape((8, 24)), L.LSTM(2, stateful=True, name="lstm")]
+@pytest.mark.parametrize("wrap", [None, L.Bidirectional])
+def test_a_layer_that_keeps_its_state_from_batch_to_batch_has_no_features(wrap, photos):
+    layer = L.LSTM(2, stateful=True, name="inner" if wrap else "lstm")
+    layers = [L.Reshape((8, 24)), wrap(layer, name="lstm") if wrap else layer]
     model = keras.Sequential([keras.Input((8, 8, 3), batch_size=2), *layers])
     with pytest.raises(sg.SurgeryError, match=r"lstm'? keeps its state from batch to batch"):
         sg.extract(model, "lstm", photos)

@@ -6,7 +6,6 @@ moving them. `fit` lets a judge that has seen neither player say how many sample
 """
 
 import keras
-import numpy as np
 
 import surgery as sg
 
@@ -65,15 +64,4 @@ def fit(models: dict, epochs: int = 25, steps: int = 3, samples: int = 500, seed
     gan.compile()
     for _ in sg.progress(range(epochs), "epochs"):
         gan.fit(images_bhwc, batch_size=64, verbose=0)
-    noise = np.random.default_rng(seed).normal(size=(samples, latent)).astype("float32")
-    drawn_bhwc = models["generator"].predict(noise, verbose=0)
-    judge = sg.tasks.judge(size)
-    recognised, classes = judge.measured(drawn_bhwc)
-    random_bhwc = np.random.default_rng(seed).random((samples, size, size, 3)).astype("float32")
-    return {
-        "samples that show a digit": recognised,
-        "classes among them": float(classes),
-        "real digits": judge.measured(images_bhwc)[0],
-        "noise": judge.measured(random_bhwc)[0],
-        "picture": sg.tasks.tiles([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
-    }
+    return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)

@@ -5,7 +5,7 @@ from surgery.tasks.baselines import fresh
 from surgery.tasks.classifying import accuracy, adapt_to_noise
 from surgery.tasks.drawing import chart, tiles
 from surgery.tasks.explaining import gradcam
-from surgery.tasks.judging import Judge, judge
+from surgery.tasks.judging import Judge, judge, judged
 from surgery.tasks.measures import overlap, psnr
 from surgery.tasks.segmenting import segment
 
@@ -18,6 +18,7 @@ __all__ = [
     "fresh",
     "gradcam",
     "judge",
+    "judged",
     "overlap",
     "psnr",
     "segment",

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from surgery.samples import digits
+from surgery.tasks.drawing import tiles
 
 layers: Any = keras.layers
 NONE = 10
@@ -79,6 +80,32 @@ def judge(size: int = 16, seed: int = 0) -> Judge:
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(images, wanted, batch_size=64, epochs=8, verbose=0)
     return Judge(model)
+
+
+def judged(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dict[str, Any]:
+    """Has a generator draw digits from noise, and a judge say what they show, beside real digits and plain noise.
+
+    Args:
+        generator: `keras.Model`, noise `(batch, latent)` -> pictures `(batch, size, size, 3)`.
+        images_bhwc: the real digits, of the same size.
+        samples: how many pictures are drawn and judged.
+        seed: of the noise.
+
+    Returns:
+        Measures by name, with some of the samples as `"picture"`.
+    """
+    noise = np.random.default_rng(seed).normal(size=(samples, generator.input_shape[1])).astype("float32")
+    drawn_bhwc = generator.predict(noise, verbose=0)
+    random_bhwc = np.random.default_rng(seed).random(drawn_bhwc.shape).astype("float32")
+    one = judge(drawn_bhwc.shape[1])
+    recognised, classes = one.measured(drawn_bhwc)
+    return {
+        "samples that show a digit": recognised,
+        "classes among them": float(classes),
+        "real digits": one.measured(images_bhwc)[0],
+        "noise": one.measured(random_bhwc)[0],
+        "picture": tiles([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
+    }
 
 
 def _none(images_bhw1: Any, random: Any) -> Any:

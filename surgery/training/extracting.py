@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from surgery.copying import keeps_states
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
@@ -140,7 +141,7 @@ def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
 def _refuse_states(graph: Graph) -> None:
     """Refuses layers whose states stay from batch to batch: features would depend on the order of the pictures."""
     ops = {address: call.op for address, call in calls_at_every_depth(graph)}
-    keeping = [address for address, op in ops.items() if op is not None and op.config.get("stateful")]
+    keeping = [address for address, op in ops.items() if op is not None and op.inner is None and keeps_states(op)]
     if keeping:
         raise SurgeryError(
             f"{listing(keeping)} keeps its state from batch to batch, and features would depend on the order of the "
