@@ -113,6 +113,14 @@ class Call:
         return list(dict.fromkeys(leaf for leaf in leaves(values) if isinstance(leaf, Ref)))
 
     @property
+    def operands(self) -> list[Ref]:
+        """The tensors in the order in which the layer names them, which for attention is not that of `parents`."""
+        if not self.class_name.endswith("Attention") or (self.args and not isinstance(self.args[0], Ref)):
+            return [ref for ref in self.parents if ref not in leaves(self.kwargs.get("mask"))]
+        named = dict(zip(("query", "value", "key"), self.args, strict=False)) | dict(self.kwargs)
+        return [named[name] for name in ("query", "value", "key") if isinstance(named.get(name), Ref)]
+
+    @property
     def trainable(self) -> bool:
         """Whether training moves something here, marks of `freeze` and `thaw` included."""
         if self.op is None:

@@ -23,6 +23,18 @@ class Scope(Walk):
     def narrow(self) -> frozenset[str]:
         return frozenset(analysis.narrow(self.graph))
 
+    @functools.cached_property
+    def macs(self) -> dict[str, int | None]:
+        return analysis.macs(self.graph)
+
+    @functools.cached_property
+    def memory(self) -> dict[str, int | None]:
+        return analysis.activations(self.graph)
+
+    @functools.cached_property
+    def fields(self) -> dict[str, analysis.Field | None]:
+        return analysis.receptive_fields(self.graph)
+
     def attribute(self, address: str, name: str) -> Any:
         """Returns an attribute of a call: a measure of it, or a key of its layer's configuration."""
         call = self.calls[address]
@@ -31,6 +43,11 @@ class Scope(Walk):
             return float(stride[0]) if stride and len(set(stride)) == 1 else None
         if name == "narrow":
             return address in self.narrow
+        if name in ("macs", "memory"):
+            return getattr(self, name)[address]
+        if name == "field":
+            field = self.fields[address]
+            return max(field.size) if field is not None and field.size and not field.everything else None
         if name in ("params", "trainable"):
             return getattr(call, name)
         if name not in self.known:
@@ -42,7 +59,7 @@ class Scope(Walk):
     def known(self) -> frozenset[str]:
         """The attributes that a call of the network can be asked for."""
         keys = {key for call in self.calls.values() for key in call.config}
-        return frozenset(keys | {"stride", "narrow", "params", "trainable"})
+        return frozenset(keys | {"stride", "narrow", "params", "trainable", "macs", "memory", "field"})
 
 
 class Selector:

@@ -73,4 +73,12 @@ class Weight:
 def megabytes(size: int) -> str:
     """Returns bytes as people read them: `528 MB`, `0.4 MB` (1 MB = 2^20 bytes, as Keras' summary counts)."""
     value = size / 2**20
-    return f"{value:,.0f} MB" if value >= 10 else f"{value:,.1f} MB" if value >= 0.1 else f"{size / 2**10:,.1f} KB"
+    return (
+        f"{value:,.0f} MB"
+        if value >= 10
+        else f"{value:,.1f} MB"
+        if value >= 0.1
+        else f"{size / 2**10:,.1f} KB"
+        if size >= 100
+        else f"{size} B"
+    )

@@ -286,11 +286,11 @@ def test_usage_errors_exit_2():
 
 
 def test_a_table_fits_the_terminal(monkeypatch):
-    from surgery.showing import text_of
+    from surgery.showing import View, text_of
 
     graph = sg.open("mobilenetv2")
     for width in (80, 100, 140):
-        lines = text_of(graph, width=width).splitlines()[2:-2]
+        lines = text_of(graph, View(width=width)).splitlines()[2:-2]
         assert max(map(len, lines)) <= width
     assert isinstance(main, click.Group)
 

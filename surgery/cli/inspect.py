@@ -11,7 +11,8 @@ from surgery.cli.quiet import quiet
 from surgery.cli.weights import listed
 from surgery.doors import open as open_network
 from surgery.files import NoArchitecture, pieces_of_file
-from surgery.showing import FORMATS, text_of
+from surgery.showing import FORMATS, View, text_of
+from surgery.showing.sheet import at_size
 from surgery.showing.show import terminal_width
 from surgery.waiting import notice
 
@@ -19,20 +20,42 @@ from surgery.waiting import notice
 @click.command()
 @click.argument("source")
 @click.argument("where", required=False)
-@click.option(
-    "--format", "format", type=click.Choice(FORMATS), default="table", show_default=True, help="What to print."
-)
+@click.option("--where", "also", metavar="WHERE", help="The same as the argument.")
+@click.option("--format", type=click.Choice(FORMATS), default="table", show_default=True, help="What to print.")
+@click.option("--columns", metavar="A,B", help="Which columns: call,macs or +macs,field (the usual and these) or all.")
+@click.option("--sort", metavar="COLUMN", help="Numbers from the largest, texts from A; -COLUMN the other way.")
+@click.option("--nested", is_flag=True, help="List what is inside nested models below them, as a tree.")
+@click.option("--stages", is_flag=True, help="Add totals by output stride.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples, for memory.")
+@click.option("--size", nargs=2, type=click.IntRange(1), metavar="H W", help="Of pictures, where it is open.")
 @click.option("--shapes", is_flag=True, help="Have Keras compute the shapes that a file does not say.")
-def inspect(source: str, where: str | None, format: str, shapes: bool) -> None:
+def inspect(
+    source: str,
+    where: str | None,
+    also: str | None,
+    format: str,
+    columns: str | None,
+    sort: str | None,
+    nested: bool,
+    stages: bool,
+    batch: int,
+    size: tuple[int, int] | None,
+    shapes: bool,
+) -> None:
     """Print the table of calls of SOURCE, the name of a network or a model file; of those that match WHERE.
 
-    A file is looked at without running anything in it, and without reading its weights.
+    A file is looked at without running anything in it, and without reading its weights. Columns: call, class, output,
+    dtype, stride (output stride, pixels), field (receptive field, pixels), offset, params, macs (multiply-accumulates
+    of one sample), memory (bytes of the output), trainable, weights (where their values come from), from.
 
     \b
     surgery inspect vgg16
     surgery inspect resnet50 "conv4_* & :Conv2D"
-    surgery inspect model.keras --format json
+    surgery inspect mobilenetv2 --columns +macs,field --sort macs
+    surgery inspect model.keras --nested --stages
     """
+    if where and also:
+        raise click.UsageError("WHERE is said twice.")
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
         try:
             graph = open_network(source, shapes=shapes)
@@ -44,4 +67,7 @@ def inspect(source: str, where: str | None, format: str, shapes: bool) -> None:
         notice(note)
     if len(graph.notes) > 8:
         notice(f"and {len(graph.notes) - 8} more, of {len({note.split(': ')[-1] for note in graph.notes})} kinds")
-    click.echo(text_of(graph, where, format, terminal_width(sys.stdout)))
+    if size is not None:
+        graph = at_size(graph, size)
+    view = View(where or also, format, columns, sort, nested, stages, batch, terminal_width(sys.stdout))
+    click.echo(text_of(graph, view))

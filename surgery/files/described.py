@@ -40,7 +40,7 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
         structure: Any = op.inner.outputs
         made = [op.inner.spec(ref) for ref in leaves(structure)]
     else:
-        made = inferred(call.class_name, call.config, [specs[ref] for ref in call.parents]) or []
+        made = inferred(call.class_name, call.config, [specs[ref] for ref in call.operands]) or []
         structure = made[0] if len(made) == 1 else made
     if count > len(made) and op.inner is None:
         made = []  # arguments of the call make it return more than the layer alone would

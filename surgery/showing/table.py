@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable
@@ -10,152 +11,168 @@ from typing import Any
 
 from tabulate import tabulate
 
-from surgery import analysis
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph, one_call_per_op
+from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
+from surgery.showing.fitting import fitted
+from surgery.showing.sheet import Row, Sheet, stages, totals, tree
 from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
-_HEADERS = ("call", "class", "output", "stride", "params", "trainable", "from")
-_NUMBERS = ("stride", "params")
+SCHEMA = 1  # of the JSON: docs/json.md
 
 
-def text_of(graph: Graph, where: Any = None, format: str = "table", width: int | None = None) -> str:
-    """Returns the calls of a graph as text.
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How a table of calls is asked for.
 
     Args:
-        graph: the graph.
         where: only the calls that match, also those inside nested models; all calls of the top level by default.
         format: `"table"`, `"markdown"`, `"json"` or `"csv"`.
+        columns: `"call,macs"`, `"+macs,field"` for the usual ones and these, or `"all"`; in JSON all by default.
+        sort: the name of a column: numbers from the largest, texts from A; `"-macs"` the other way round.
+        nested: whether the calls inside nested models are listed below them.
+        stages: whether totals by output stride follow.
+        batch: samples in a batch, for the memory of activations.
         width: columns of the terminal; a table is cut to fit. `None` cuts nothing.
     """
-    if format not in FORMATS:
-        raise SurgeryError(f"no format {format!r}.{nearest(format, FORMATS)} There are {', '.join(FORMATS)}.")
-    chosen = {call.name: call for call in graph} if where is None else selected(graph, where)
-    strides = analysis.strides(graph)
-    rows = [_row(address, call, strides) for address, call in chosen.items()]
+
+    where: Any = None
+    format: str = "table"
+    columns: str | None = None
+    sort: str | None = None
+    nested: bool = False
+    stages: bool = False
+    batch: int = 1
+    width: int | None = None
+
+
+def text_of(graph: Graph, view: View) -> str:
+    """Returns the calls of a graph as text.
+
+    Raises:
+        SurgeryError: no such format or column, or nothing matches.
+    """
+    if view.format not in FORMATS:
+        raise SurgeryError(f"no format {view.format!r}.{nearest(view.format, FORMATS)} There are {', '.join(FORMATS)}.")
+    names = tuple(COLUMNS) if view.format == "json" and view.columns is None else chosen(view.columns)
+    sheet, picked = Sheet(graph, view.batch), _picked(graph, view)
+    wanted = [*names, *([view.sort.removeprefix("-")] if view.sort else [])]
+    rows = [sheet.row(address, call, [name for name in wanted if name in COLUMNS]) for address, call in picked.items()]
+    rows = ordered(rows, view.sort)
     writers: dict[str, Callable[[], str]] = {
-        "json": lambda: _json(graph, rows),
-        "csv": lambda: _csv(rows),
-        "markdown": lambda: _markdown(rows),
-        "table": lambda: "\n\n".join([str(graph), _table(rows, width), _totals(graph, chosen)]),
+        "json": lambda: _json(sheet, names, rows),
+        "csv": lambda: _csv(names, rows),
+        "markdown": lambda: _markdown(sheet, names, rows, view),
+        "table": lambda: _whole(sheet, names, rows, picked, view),
     }
-    return writers[format]()
+    return writers[view.format]()
 
 
-def _row(address: str, call: Call, strides: dict[str, analysis.Stride]) -> dict[str, Any]:
-    prefix = address.removesuffix(call.name)
-    return {
-        "call": address,
-        "class": call.class_name,
-        "output": [None if spec.shape is None else list(spec.shape) for spec in call.specs],
-        "dtype": [spec.dtype for spec in call.specs],
-        "stride": analysis.stride_text(strides.get(address)),
-        "params": call.params,
-        "trainable": _trainable(call),
-        "from": [f"{prefix}{ref}" for ref in dict.fromkeys(call.parents)],
-    }
+def _picked(graph: Graph, view: View) -> dict[str, Call]:
+    found = dict(tree(graph)) if view.nested else {call.name: call for call in graph}
+    if view.where is None:
+        return found
+    matching = selected(graph, view.where)
+    return {address: call for address, call in found.items() if address in matching} if view.nested else matching
 
 
-def _trainable(call: Call) -> bool | None:
-    return True if call.trainable else False if call.frozen else None
+def _cells(names: tuple[str, ...], row: Row) -> list[str]:
+    return [COLUMNS[name].text(row[name]) for name in names]
 
 
-def _printed(row: dict[str, Any]) -> list[str]:
-    shapes = ", ".join("?" if shape is None else str(tuple(shape)) for shape in row["output"])
-    trainable = {None: "-", True: "yes", False: "no"}[row["trainable"]]
-    return [
-        printable(row["call"]),
-        printable(row["class"]),
-        shapes,
-        row["stride"],
-        f"{row['params']:,}",
-        trainable,
-        ", ".join(map(printable, row["from"])),
-    ]
+def _whole(sheet: Sheet, names: tuple[str, ...], rows: list[Row], picked: dict[str, Call], view: View) -> str:
+    lines = [_cells(names, row) for row in rows]
+    if view.nested and view.sort is None and view.where is None and "call" in names:
+        for line, address in zip(lines, picked, strict=True):
+            above, _, own = address.rpartition("/")
+            line[names.index("call")] = f"{'  ' * (address.count('/') if above else 0)}{printable(own)}"
+    parts = [str(sheet.graph), table(names, lines, view.width), _totals(sheet, picked)]
+    return "\n\n".join([*parts, *([table_of_stages(sheet)] if view.stages else [])])
 
 
-def _table(rows: list[dict[str, Any]], width: int | None) -> str:
-    lines = [list(_HEADERS), *(_printed(row) for row in rows)]
-    columns = list(range(len(_HEADERS))) if width is None else _fitted(lines, width)
-    cells = [[line[column] for column in columns] for line in lines]
-    aligned = ["right" if _HEADERS[column] in _NUMBERS else "left" for column in columns]
-    text = tabulate(cells[1:], cells[0], tablefmt="plain", colalign=aligned if rows else None, disable_numparse=True)
+def table(names: tuple[str, ...], lines: list[list[str]], width: int | None = None) -> str:
+    """Returns rows of texts as a table that fits the terminal."""
+    kept = list(range(len(names))) if width is None else fitted(list(names), lines, width)
+    aligned = ["right" if COLUMNS[names[column]].number else "left" for column in kept]
+    cells = [[line[column] for column in kept] for line in lines]
+    return plain(cells, [names[column] for column in kept], aligned)
+
+
+def plain(cells: list[list[str]], headers: list[str], aligned: list[str]) -> str:
+    """Returns aligned columns without rules, each line one space in."""
+    text = tabulate(
+        cells,
+        headers,
+        tablefmt="plain",
+        colalign=aligned if cells else None,
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
     return "\n".join(f" {line}".rstrip() for line in text.splitlines())
 
 
-def _fitted(lines: list[list[str]], width: int) -> list[int]:
-    """Shortens texts and leaves columns out, the least telling first, until a line fits; returns what stays."""
-    columns = list(range(len(_HEADERS)))
-    for header, least in _GIVE_WAY:
-        over = _total(lines, columns) - width
-        column = _HEADERS.index(header)
-        if over > 0 and least:
-            _shorten(lines, column, max(least, _width(lines, column) - over))
-        elif over > 0:
-            columns.remove(column)
-    return columns
+_STAGES = ("stride", "first", "last", "calls", "params", "macs", "memory")
 
 
-# how columns give way on a narrow terminal: to how many characters, or 0 for altogether
-_GIVE_WAY = (
-    ("from", 14),
-    ("call", 24),
-    ("class", 16),
-    ("from", 0),
-    ("trainable", 0),
-    ("class", 12),
-    ("call", 16),
-    ("stride", 0),
-    ("output", 18),
-)
+def table_of_stages(sheet: Sheet, tablefmt: str = "plain") -> str:
+    """Returns the totals by output stride."""
+    cells = [
+        [
+            row["stride"],
+            printable(row["first"]),
+            printable(row["last"]),
+            f"{row['calls']:,}",
+            f"{row['params']:,}",
+            metric(row["macs"]),
+            size(row["memory"]),
+        ]
+        for row in stages(sheet)
+    ]
+    aligned = ["right", "left", "left", *["right"] * 4]
+    if tablefmt == "plain":
+        return plain(cells, list(_STAGES), aligned)
+    return tabulate(cells, _STAGES, tablefmt=tablefmt, colalign=aligned if cells else None, disable_numparse=True)
 
 
-def _width(lines: list[list[str]], column: int) -> int:
-    return max(len(lines[0][column]) + 2, *(len(line[column]) for line in lines))
+def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
+    graph = sheet.graph
+    params = sum(call.params for call in one_call_per_op(picked.values()))
+    if len(picked) < len(graph):
+        return f"{len(picked):,} of {len(graph):,} calls · {params:,} of {graph.params:,} parameters"
+    found = totals(sheet)
+    batch = f", batch of {sheet.batch}" if sheet.batch > 1 else ""
+    return (
+        f"{len(graph):,} calls · {graph.params:,} parameters · {found['trainable']:,} trainable · "
+        f"{metric(found['macs'])} MACs · {size(found['memory'])} activations{batch}"
+    )
 
 
-def _total(lines: list[list[str]], columns: list[int]) -> int:
-    return sum(_width(lines, column) + 2 for column in columns)
+def _markdown(sheet: Sheet, names: tuple[str, ...], rows: list[Row], view: View) -> str:
+    aligned = tuple("right" if COLUMNS[name].number else "left" for name in names)
+    cells = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in _cells(names, row)] for row in rows]
+    text = tabulate(cells, names, tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True)
+    return f"{text}\n\n{table_of_stages(sheet, 'pipe')}" if view.stages else text
 
 
-def _shorten(lines: list[list[str]], column: int, room: int) -> None:
-    for line in lines:
-        if len(line[column]) > room:
-            line[column] = line[column][: room - 1] + "…"
-
-
-def _totals(graph: Graph, chosen: dict[str, Call]) -> str:
-    params = sum(call.params for call in one_call_per_op(chosen.values()))
-    if len(chosen) == len(graph):
-        moved = sum(
-            weight.size
-            for call in one_call_per_op(graph)
-            if call.trainable
-            for weight in call.weights
-            if weight.trainable
-        )
-        return f"{len(graph):,} calls · {params:,} parameters · {moved:,} trainable"
-    return f"{len(chosen):,} of {len(graph):,} calls · {params:,} of {graph.params:,} parameters"
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-    aligned = tuple("right" if header in _NUMBERS else "left" for header in _HEADERS)
-    cells = [[cell.replace("|", "\\|") for cell in _printed(row)] for row in rows]
-    return tabulate(cells, _HEADERS, tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True)
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
+def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
+    """Returns comma-separated values: numbers without separators or units, nothing that a spreadsheet would run."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_HEADERS)
+    writer.writerow(names)
     for row in rows:
-        cells = _printed(row)
-        cells[4] = str(row["params"])
+        cells = _cells(names, row)
+        for place, name in enumerate(names):
+            if isinstance(row[name], int) and not isinstance(row[name], bool):
+                cells[place] = str(row[name])
         writer.writerow([f"'{cell}" if cell[:1] in "=+@" else cell for cell in cells])
     return out.getvalue().rstrip("\n")
 
 
-def _json(graph: Graph, rows: list[dict[str, Any]]) -> str:
-    total = {"calls": len(graph), "params": graph.params, "bytes": sum(weight.bytes for weight in graph.weights)}
-    return json.dumps({"name": graph.name, "total": total, "calls": rows}, indent=1)
+def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
+    calls = [{name: row[name] for name in names if name != "offset"} for row in rows]
+    whole = {"schema": SCHEMA, "name": sheet.graph.name, "batch": sheet.batch, "total": totals(sheet)}
+    return json.dumps({**whole, "stages": stages(sheet), "calls": calls}, indent=1)
+
+
+__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "text_of"]

@@ -1,7 +1,4 @@
-"""What can be told of each call without running the network: output strides, and where the network is narrow.
-
-All on the `Graph`, for live and stored models alike, in one linear pass; nothing is computed by Keras.
-"""
+"""Output strides: how many input pixels lie between two neighbouring pixels of a feature map, along each axis."""
 
 from __future__ import annotations
 
@@ -58,7 +55,7 @@ def _through(call: Call, inner: Graph, given: list[Stride], by_address: dict[str
 
 
 def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
-    spatial = _spatial(call.specs[0], call.config)
+    spatial = spatial_sides(call.specs[0], call.config)
     parents = [ref for ref in call.parents if found.get(ref) is not None and len(graph.spec(ref).sides) > 2]
     if spatial is None or not parents or call.class_name.startswith("Global"):
         return None
@@ -71,12 +68,13 @@ def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
     if "Padding" in call.class_name or "Cropping" in call.class_name:
         return found[parents[0]]
     if call.class_name == "Resizing":
-        return _resized(found[parents[0]], _spatial(graph.spec(parents[0]), call.config), spatial)
-    same_size = [found[ref] for ref in parents if _spatial(graph.spec(ref), call.config) == spatial]
+        return _resized(found[parents[0]], spatial_sides(graph.spec(parents[0]), call.config), spatial)
+    same_size = [found[ref] for ref in parents if spatial_sides(graph.spec(ref), call.config) == spatial]
     return same_size[0] if same_size else None
 
 
-def _spatial(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+    """Returns the sizes of a feature map without batch and channels; `None` where there are no such axes."""
     if len(spec.sides) < 3:
         return None
     return spec.sides[2:] if config.get("data_format") == "channels_first" else spec.sides[1:-1]
@@ -110,39 +108,3 @@ def stride_text(stride: Stride) -> str:
     if not stride:
         return "-"
     return str(stride[0]) if len(set(stride)) == 1 else " x ".join(map(str, stride))
-
-
-def pyramid(graph: Graph) -> dict[int, str]:
-    """Returns the feature pyramid of a backbone: output stride -> address of the deepest tensor that has it.
-
-    These are the taps of encoder-decoders, found on any network: at each stride, the last feature map on the way to the
-    outputs before the next stride begins (Lin et al. 2017, Feature Pyramid Networks, arXiv:1612.03144, section 3).
-    Padding and cropping make no features and are passed over; so is the input itself.
-    """
-    steps, levels = strides(graph), {}
-    for call in graph:
-        stride = steps[call.name]
-        if not stride or len(set(stride)) > 1 or stride[0].denominator != 1 or call.op is None:
-            continue
-        if not re.search("Padding|Cropping", call.class_name):
-            levels[int(stride[0])] = call.name
-    return dict(sorted(levels.items()))
-
-
-def narrow(graph: Graph) -> list[str]:
-    """Returns the calls after which the network is one tensor wide: the natural places to cut it."""
-    last_use: dict[Ref, int] = {}
-    for position, call in enumerate(graph):
-        last_use.update((ref, position) for ref in call.parents)
-    last_use.update((ref, len(graph)) for ref in leaves(graph.outputs))
-    alive = {ref for ref in leaves(graph.inputs) if ref in last_use}  # inputs are there from the start
-    expiring: dict[int, list[Ref]] = {}
-    for ref, end in last_use.items():
-        expiring.setdefault(end, []).append(ref)
-    found = []
-    for position, call in enumerate(graph):
-        alive.difference_update(expiring.get(position, ()))
-        alive.update(ref for ref in call.refs if ref in last_use)
-        if len(alive) == 1 and alive <= set(call.refs):
-            found.append(call.name)
-    return found

@@ -1,0 +1,28 @@
+"""What can be told of each call without running the network: strides, receptive fields, multiply-accumulates, memory.
+
+All on the `Graph`, for live and stored models alike, in one linear pass each; nothing is computed by Keras. What is
+not known is `None`, never a guess.
+"""
+
+from surgery.analysis.fields import Field, field_text, receptive_fields
+from surgery.analysis.landmarks import narrow, pyramid
+from surgery.analysis.macs import macs
+from surgery.analysis.memory import activations, most_alive
+from surgery.analysis.sizes import sized
+from surgery.analysis.strides import Stride, per_axis, stride_text, strides
+
+__all__ = [
+    "Field",
+    "Stride",
+    "activations",
+    "field_text",
+    "macs",
+    "most_alive",
+    "narrow",
+    "per_axis",
+    "pyramid",
+    "receptive_fields",
+    "sized",
+    "stride_text",
+    "strides",
+]

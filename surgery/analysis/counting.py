@@ -1,0 +1,282 @@
+"""One rule for each family of layers that multiplies and adds: how many multiply-accumulates it makes of one sample."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from surgery.shapes import inferred
+from surgery.specs import Spec
+
+Config = Mapping[str, Any]
+Rule = Callable[[str, Config, list[Spec], list[Spec]], int | None]
+
+
+class Open(Exception):
+    """A size that a count depends on is not known."""
+
+
+def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
+    """Returns the multiply-accumulates of one layer, or `None` where its class is not known here.
+
+    Args:
+        kind: its class.
+        config: its configuration, as Keras 3 has it.
+        given: the specs of the tensors that it takes, in order.
+        made: the specs of the tensors that it makes.
+
+    Raises:
+        Open: they depend on a size that is not known.
+    """
+    rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, kind)), None)
+    if rule is None:
+        return 0 if re.fullmatch(FREE, kind) else None
+    return rule(kind, config, given, made)
+
+
+def _sides(spec: Spec) -> tuple[int, ...]:
+    """Returns the sizes of a tensor, with one sample in an open batch."""
+    if spec.shape is None or None in spec.shape[1:]:
+        raise Open
+    return tuple(1 if side is None else side for side in spec.shape)
+
+
+def _size(spec: Spec) -> int:
+    return math.prod(_sides(spec))
+
+
+def _channels(spec: Spec, config: Config) -> int:
+    side = spec.sides[1] if config.get("data_format") == "channels_first" else spec.sides[-1]
+    if side is None:
+        raise Open
+    return side
+
+
+def _points(spec: Spec, config: Config) -> int:
+    """Returns the number of pixels of a feature map, those of a whole batch."""
+    return _size(spec) // _channels(spec, config)
+
+
+def _window(config: Config, spec: Spec) -> int:
+    size = config["kernel_size"]
+    return math.prod(size) if isinstance(size, (list, tuple)) else size ** (len(spec.sides) - 2)
+
+
+def _dense(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    return _size(made[0]) * _sides(given[0])[-1]
+
+
+def _convolution(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    inward = _channels(given[0], config) // (config.get("groups") or 1)
+    return _size(made[0]) * _window(config, given[0]) * inward
+
+
+def _depthwise(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    return _size(made[0]) * _window(config, given[0])
+
+
+def _separable(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    depth = _channels(given[0], config) * (config.get("depth_multiplier") or 1)
+    return _points(made[0], config) * depth * (_window(config, given[0]) + config["filters"])
+
+
+def _transposed(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    return _size(given[0]) * _window(config, given[0]) * config["filters"]
+
+
+def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """Counts every combination of the letters of an equation once: that is what a sum of products goes through."""
+    equation = config.get("equation") or config["subscripts"]
+    terms, result = equation.replace(" ", "").split("->")
+    operands = terms.split(",")
+    if len(operands) != 2:
+        raise Open
+    letters: dict[str, int] = {}
+    for term, spec in [(operands[0], given[0]), (result, made[0]), *zip(operands[1:], given[1:], strict=False)]:
+        letters.update(_letters(term, _sides(spec)))
+    dots = {letter for letter in letters if letter.startswith(".")}
+    wanted = set(terms) - set(",.") | dots
+    return math.prod(letters[letter] for letter in wanted)
+
+
+def _letters(term: str, sides: Sequence[int]) -> dict[str, int]:
+    head, dots, tail = term.partition("...")
+    if not dots:
+        if len(term) != len(sides):
+            raise Open
+        return dict(zip(term, sides, strict=True))
+    rest = sides[len(head) : len(sides) - len(tail)]
+    return {
+        **dict(zip(head, sides, strict=False)),
+        **{f".{len(rest) - place}": side for place, side in enumerate(rest)},
+        **dict(zip(tail, sides[len(sides) - len(tail) :], strict=True)),
+    }
+
+
+def _product(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """A matrix product: every output is a sum over the axis that is contracted."""
+    if kind == "Dot" and "axes" in config:
+        axes = config["axes"]
+        return _size(made[0]) * _sides(given[0])[axes if isinstance(axes, int) else axes[0]]
+    return _size(made[0]) * _sides(given[0])[-1]
+
+
+def _tensor_product(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    axes = config["axes"]
+    sides = _sides(given[0])
+    if isinstance(axes, int):
+        return _size(made[0]) * math.prod(sides[len(sides) - axes :])
+    first = axes[0] if isinstance(axes[0], (list, tuple)) else [axes[0]]
+    return _size(made[0]) * math.prod(sides[axis] for axis in first)
+
+
+# ---- attention ----
+
+
+def _attention(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """Scores of every query with every key, and the values weighted by them (Luong et al. 2015, Bahdanau et al. 2015).
+
+    Additive scores are products only where a scale is learned; concatenated ones never are.
+    """
+    (batch, queries, depth), value = _sides(given[0]), _sides(given[1])
+    learned = config.get("use_scale", True) if kind == "AdditiveAttention" else config.get("score_mode", "dot") == "dot"
+    return batch * queries * value[1] * ((depth if learned else 0) + value[2])
+
+
+def _multi_head(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """Projections, scores, weighted values, output projection (Vaswani et al. 2017, section 3.2)."""
+    query, value = _sides(given[0]), _sides(given[1])
+    key = _sides(given[2]) if len(given) > 2 else value
+    heads, key_size = config["num_heads"], config["key_dim"]
+    value_size = config.get("value_dim") or key_size
+    axes = config.get("attention_axes")
+    axes = [axes] if isinstance(axes, int) else axes or range(1, len(query) - 1)
+    among = math.prod(value[axis] for axis in axes)
+    tokens = [math.prod(sides[:-1]) for sides in (query, key, value)]
+    projected = tokens[0] * query[-1] * key_size + tokens[1] * key[-1] * key_size + tokens[2] * value[-1] * value_size
+    attended = tokens[0] * among * (key_size + value_size)
+    return heads * (projected + attended + tokens[0] * value_size * (_size(made[0]) // tokens[0]))
+
+
+def _grouped_queries(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """As above, with fewer heads for keys and values (Ainslie et al. 2023, arXiv:2305.13245, section 2.2)."""
+    (batch, queries, depth), (_, values, width) = _sides(given[0]), _sides(given[1])
+    key_width = _sides(given[2])[-1] if len(given) > 2 else width
+    size, heads, few = config["head_dim"], config["num_query_heads"], config["num_key_value_heads"]
+    projected = queries * depth * heads + values * (width + key_width) * few
+    return batch * size * (projected + 2 * heads * queries * values + queries * heads * depth)
+
+
+def _inner_product(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """`keras.ops.dot_product_attention`: (batch, tokens, heads, size) each."""
+    (batch, queries, heads, size), value = _sides(given[0]), _sides(given[1])
+    return 2 * batch * queries * value[1] * heads * size
+
+
+# ---- recurrent layers, and layers around a layer ----
+
+_GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "SimpleRNNCell": 1, "GRUCell": 3, "LSTMCell": 4}
+
+
+def _cell(kind: str, config: Config, width: int) -> tuple[int, int]:
+    """Returns what a cell multiplies in one step, given `width` numbers, and how many numbers it makes."""
+    if kind == "StackedRNNCells":
+        whole = 0
+        for cell in config["cells"]:
+            more, width = _cell(cell["class_name"], cell["config"], width)
+            whole += more
+        return whole, width
+    units = config["units"]
+    return _GATES[kind] * units * (width + units), units
+
+
+def _recurrent(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    batch, steps, width = _sides(given[0])
+    cell = config["cell"] if kind == "RNN" else {"class_name": kind, "config": config}
+    return batch * steps * _cell(cell["class_name"], cell["config"], width)[0]
+
+
+def _convolutional_lstm(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """Each step convolves its input, and its state at the size of the output (Shi et al. 2015, section 3.1)."""
+    batch, steps, *rest = _sides(given[0])
+    one = Spec((batch, *rest))
+    after = inferred(kind.replace("LSTM", ""), {**config, "groups": 1}, [one])
+    if after is None:
+        raise Open
+    window, filters = _window(config, one), config["filters"]
+    return steps * _points(after[0], config) * window * 4 * filters * (_channels(one, config) + filters)
+
+
+def _bidirectional(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
+    forward = config["layer"]
+    backward = config.get("backward_layer") or forward
+    counts = [count(one["class_name"], one["config"], given, made) for one in (forward, backward)]
+    return None if None in counts else sum(one for one in counts if one is not None)
+
+
+def _time_distributed(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
+    batch, steps, *rest = _sides(given[0])
+    below = config["layer"]
+    one = Spec((batch, *rest), given[0].dtype)
+    after = Spec((batch, *_sides(made[0])[2:]), made[0].dtype)
+    each = count(below["class_name"], below["config"], [one], [after])
+    return None if each is None else steps * each
+
+
+def _wrapped(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
+    return count(config["layer"]["class_name"], config["layer"]["config"], given, made)
+
+
+def _reversible(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    return _size(made[0]) * _sides(given[0])[-1] if config.get("reverse") else 0
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    (r"Dense", _dense),
+    (r"EinsumDense|Einsum", _einsum),
+    (r"Conv[123]D", _convolution),
+    (r"DepthwiseConv[12]D", _depthwise),
+    (r"SeparableConv[12]D", _separable),
+    (r"Conv[123]DTranspose", _transposed),
+    (r"Matmul|Dot|Inner|Vdot", _product),
+    (r"Tensordot", _tensor_product),
+    (r"Attention|AdditiveAttention", _attention),
+    (r"MultiHeadAttention", _multi_head),
+    (r"GroupedQueryAttention|GroupQueryAttention", _grouped_queries),
+    (r"DotProductAttention", _inner_product),
+    (r"SimpleRNN|GRU|LSTM|RNN", _recurrent),
+    (r"ConvLSTM[123]D", _convolutional_lstm),
+    (r"Bidirectional", _bidirectional),
+    (r"TimeDistributed", _time_distributed),
+    (r"SpectralNormalization", _wrapped),
+    (r"ReversibleEmbedding", _reversible),
+)
+
+_ELEMENTWISE = (
+    r"Abs|Absolute|Add|Any|All|Arg(max|min|sort)|Average|Cast|Ceil|Clip|Cos|Cosh|Divide|DivideNoNan|Equal|Erf|Exp|"
+    r"Expm1|Floor|FloorDivide|Greater(Equal)?|Less(Equal)?|Log(1p|2|10|addexp)?|Logical\w+|Maximum|Minimum|Mod|"
+    r"Multiply|Negative|NotEqual|Power|Reciprocal|Round|Rsqrt|Sign|Sin|Sinh|Sqrt|Square|Subtract|Tan|Tanh|TrueDivide|"
+    r"Where|Is(finite|inf|nan)|Bitwise\w+|StopGradient"
+)
+_MOVING = (
+    r"BroadcastTo|Concatenate|Cropping[123]D|CenterCrop|Copy|DepthToSpace|ExpandDims|Flatten|Flip|Full(Like)?|GetItem|"
+    r"Identity|Masking|Moveaxis|OnesLike|Pad|Permute|Ravel|Rearrange|Repeat|RepeatVector|Reshape|Roll|Slice|"
+    r"SpaceToDepth|Split|Squeeze|Stack|Swapaxes|Take(AlongAxis)?|Tile|Transpose|Unstack|ZeroPadding[123]D|ZerosLike|"
+    r"Hstack|Vstack|Dstack|OneHot|Tril|Triu|Embedding"
+)
+_STATISTICS = (
+    r"LayerScale|BatchNormalization|GroupNormalization|LayerNormalization|RMSNormalization|UnitNormalization|Normalization|"
+    r"(Batch|Layer|RMS)Norm|Normalize|Moments|Amax|Amin|Cumprod|Cumsum|Logsumexp|Max|Mean|Median|Min|Prod|Std|Sum|Var|"
+    r"(Adaptive)?(Max|Average)Pool(ing[123]D)?|Adaptive(Max|Average)Pooling[123]D|Global(Max|Average)Pooling[123]D"
+)
+_PLAIN = (
+    r"Activation|ActivityRegularization|AlphaDropout|Dropout|SpatialDropout[123]D|Gaussian(Dropout|Noise)|ELU|Elu|Celu|"
+    r"Selu|LeakyReLU|LeakyRelu|PReLU|ReLU6?|Relu6?|Softmax|LogSoftmax|Sigmoid|LogSigmoid|Silu|Swish|Gelu|Glu|Mish|"
+    r"Hard(Shrink|Sigmoid|Silu|Swish|Tanh)|Soft(Shrink|plus|sign)|Sparse(Plus|Sigmoid|max)|Squareplus|TanhShrink|"
+    r"Threshold(edReLU)?|UpSampling[123]D|Resizing|Resize|Rescaling|InputLayer|Random(Brightness|Contrast|Crop|Flip|"
+    r"Rotation|Translation|Zoom|Erasing|Invert|Grayscale|Posterization|Shear)|CategoryEncoding|Discretization|Hashing|"
+    r"HashedCrossing|IntegerLookup|StringLookup|TextVectorization"
+)
+FREE = "|".join((_ELEMENTWISE, _MOVING, _STATISTICS, _PLAIN))  # no products that are summed, by the convention above

@@ -1,0 +1,142 @@
+"""Receptive fields: the pixels of the input that one pixel of a feature map can depend on.
+
+The recurrences are those of Araujo, Norris & Sim 2019, Computing Receptive Fields of Convolutional Neural Networks
+(Distill, doi:10.23915/distill.00021), sections 2 and 3, kept as rulers, so that they stay exact through transposed
+convolutions and upsampling, where neighbours have fields of different sizes. A field may reach into the padding. Where
+branches meet it is the smallest that holds theirs. Of several inputs it is the smallest that holds those on each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from surgery.analysis.reach import Reach, mixes, reach
+from surgery.analysis.rulers import Ruler, steps, together
+from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.strides import spatial_sides
+from surgery.graph import Call, Graph
+from surgery.specs import Ref, Spec
+from surgery.structure import leaves
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """The receptive field of the pixels of one tensor.
+
+    Args:
+        spans: for each axis the first and the last pixel of the input, by way of local operations; none where the
+            tensor has no such axes.
+        everything: whether some operation on the way may mix all pixels: global pooling, attention, Flatten.
+    """
+
+    spans: tuple[Reach, ...] = ()
+    everything: bool = False
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """In pixels of the input on each axis, by way of local operations; of the pixel that sees most."""
+        return tuple(_widest(*span) for span in self.spans)
+
+    @property
+    def offset(self) -> tuple[int, ...]:
+        """The first pixel of the input on each axis that the first pixel sees; negative in the padding."""
+        return tuple(first(0) for first, _ in self.spans)
+
+    def at(self, position: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Returns the first and the last input pixel on each axis for the pixel at a position."""
+        return tuple((first(place), last(place)) for (first, last), place in zip(self.spans, position, strict=True))
+
+
+def _widest(first: Ruler, last: Ruler) -> int:
+    return max(last(step) - first(step) + 1 for step in range(math.lcm(first.period, last.period)))
+
+
+def receptive_fields(graph: Graph, entry: Sequence[Field | None] | None = None) -> dict[str, Field | None]:
+    """Returns the receptive field of every call at every depth, by address; `None` where it is not known.
+
+    Where the size of the input is open, the strides are taken to divide it.
+
+    Args:
+        graph: the graph.
+        entry: the fields of its inputs; single pixels by default.
+    """
+    found: dict[Ref, Field | None] = {}
+    by_address: dict[str, Field | None] = {}
+    specs = specs_of(graph)
+    entries = [ref.call for ref in leaves(graph.inputs)]
+    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
+    for call in graph:
+        inner = inside(call, specs)
+        if call.op is None:
+            outputs = [given.get(call.name, _pixel(call.specs[0]))]
+        elif inner is not None:
+            below = receptive_fields(inner, [found[ref] for ref in call.parents])
+            by_address.update((f"{call.name}/{address}", field) for address, field in below.items())
+            outputs = [below[ref.call] for ref in leaves(inner.outputs)]
+        else:
+            outputs = [_field(call, specs, found)] * len(call.specs)
+        found.update(zip(call.refs, outputs, strict=False))
+        by_address[call.name] = outputs[0] if outputs else None
+    return by_address
+
+
+def _pixel(spec: Spec) -> Field:
+    return Field(((steps(1, 0), steps(1, 0)),) * max(len(spec.sides) - 2, 0))
+
+
+def _field(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Field | None]) -> Field | None:
+    fields = {ref: found[ref] for ref in call.parents}
+    maps = {ref: field for ref, field in fields.items() if field is not None and field.spans}
+    mixed = any(field is None or field.everything for field in fields.values())
+    after = spatial_sides(call.specs[0], call.config)
+    if after is None or mixes(call):
+        spans = next((field.spans for ref, field in maps.items() if _sides(ref, specs, call) == after), ())
+        return Field(spans if after else (), everything=bool(maps) or mixed)
+    if None in fields.values():
+        return None
+    if not maps:
+        return Field((), mixed)
+    try:
+        return _joined(call, maps, specs, after, mixed)
+    except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
+        return None  # an open size, or a configuration that is not what Keras writes
+
+
+def _joined(
+    call: Call, maps: Mapping[Ref, Field], specs: Mapping[Ref, Spec], after: tuple[int | None, ...], mixed: bool
+) -> Field | None:
+    """Returns the smallest field that holds those of all maps that a local call is given."""
+    moved = []
+    for ref, field in maps.items():
+        before = _sides(ref, specs, call) or ()
+        if set(before) == {1} and set(after) != {1}:  # one pixel for all: squeeze and excite
+            mixed = True
+            continue
+        here = reach(call, before, after)
+        if here is None or len(here) != len(field.spans):
+            return None
+        pairs = zip(field.spans, here, strict=True)
+        moved.append([(span[0].after(first), span[1].after(last)) for span, (first, last) in pairs])
+    if not moved:
+        return Field((), mixed)
+    axes = list(zip(*moved, strict=True))
+    if any(len({ruler.slope for span in axis for ruler in span}) > 1 for axis in axes):
+        return None  # maps of other strides, laid over one another
+    spans = tuple((together([a for a, _ in axis], min), together([b for _, b in axis], max)) for axis in axes)
+    return Field(spans, mixed)
+
+
+def _sides(ref: Ref, specs: Mapping[Ref, Spec], call: Call) -> tuple[int | None, ...] | None:
+    return spatial_sides(specs[ref], call.config)
+
+
+def field_text(field: Field | None) -> str:
+    """Returns `43`, `43 x 11` where the axes differ, `all` where pixels of the whole input come in, `?`, or `-`."""
+    if field is None:
+        return "?"
+    if field.everything:
+        return "all"
+    size = field.size
+    return "-" if not size else str(size[0]) if len(set(size)) == 1 else " x ".join(map(str, size))

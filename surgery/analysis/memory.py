@@ -1,0 +1,56 @@
+"""Memory of activations: the bytes of what every call makes, and the most that is alive at one time."""
+
+from __future__ import annotations
+
+from surgery.analysis.sizes import inside, specs_of
+from surgery.graph import Graph
+from surgery.specs import Ref, Spec, Weight
+from surgery.structure import leaves
+
+
+def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:
+    """Returns the bytes of the outputs of every call at every depth, by address; `None` where a size is open.
+
+    Args:
+        graph: the graph.
+        batch: samples in a batch, where the batch size is open.
+    """
+    found: dict[str, int | None] = {}
+    specs = specs_of(graph)
+    for call in graph:
+        inner = inside(call, specs)
+        if inner is not None:
+            below = activations(inner, batch) | {one.name: 0 for one in inner if one.op is None}  # given, not made
+            found.update((f"{call.name}/{address}", size) for address, size in below.items())
+        sizes = [_bytes(spec, batch) for spec in call.specs]
+        found[call.name] = None if None in sizes else sum(size for size in sizes if size is not None)
+    return found
+
+
+def most_alive(graph: Graph, batch: int = 1) -> int | None:
+    """Returns the most bytes of tensors that are alive at one time when the calls of the top level run in their order.
+
+    A tensor lives from the call that makes it to the last that takes it; what a framework shares or fuses is not known.
+    """
+    last_use = {ref: position for position, call in enumerate(graph) for ref in call.parents}
+    last_use.update((ref, len(graph)) for ref in leaves(graph.outputs))
+    expiring: dict[int, list[Ref]] = {}
+    for ref, end in last_use.items():
+        expiring.setdefault(end, []).append(ref)
+    sizes = {ref: _bytes(spec, batch) for ref, spec in specs_of(graph).items()}
+    if None in (sizes[ref] for ref in last_use):
+        return None
+    alive = most = 0
+    for position, call in enumerate(graph):
+        alive += sum(sizes[ref] or 0 for ref in call.refs if ref in last_use)
+        most = max(most, alive)
+        alive -= sum(sizes[ref] or 0 for ref in expiring.get(position, ()))
+    return most
+
+
+def _bytes(spec: Spec, batch: int) -> int | None:
+    if spec.shape is None or spec.dtype == "string":
+        return None
+    shape = (batch if spec.shape[:1] == (None,) else side for side in spec.shape[:1])
+    sides = (*shape, *spec.shape[1:])
+    return None if None in sides else Weight("", tuple(side for side in sides if side is not None), spec.dtype).bytes

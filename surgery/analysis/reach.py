@@ -1,0 +1,153 @@
+"""Which pixels of what it is given one pixel of what a layer makes depends on, axis by axis, for local layers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from surgery.analysis.rulers import Ruler, rounded, steps
+from surgery.graph import Call
+
+Sides = Sequence[int | None]
+Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the first and the last pixel that it depends on
+
+HERE: Reach = (steps(1, 0), steps(1, 0))
+
+_WINDOW = re.compile(r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D")
+_POINTWISE = re.compile(
+    r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Cast|Dense|Dropout|ELU|GaussianDropout|"
+    r"GaussianNoise|Identity|LayerScale|LeakyReLU|Masking|Normalization|PReLU|ReLU|Rescaling|SpatialDropout[123]D|ThresholdedReLU|"
+    r"Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|Hard(Sigmoid|Swish|Silu|Tanh)|Elu|Selu|Celu|Mish|LeakyRelu|"
+    r"Abs|Absolute|Exp|Expm1|Log|Log1p|Negative|Sqrt|Square|Rsqrt|Clip|Sin|Cos|Sign|Floor|Ceil|Round|Reciprocal|"
+    r"Add|Subtract|Multiply|Average|Maximum|Minimum|Divide|TrueDivide|Power|Mod|Where|Equal|NotEqual|Greater(Equal)?|"
+    r"Less(Equal)?|Logical\w+|StopGradient"
+)
+_ON_AN_AXIS = re.compile(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
+_MIXING = re.compile(
+    r"Global\w+|\w*Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional|Mean|Sum|Max|Min|Amax|Amin|Var|Std|"
+    r"Prod|Flatten|Moments"
+)
+
+
+def mixes(call: Call) -> bool:
+    """Whether a layer may take every pixel into each of its own: global pooling, attention, statistics of a map."""
+    if _MIXING.fullmatch(call.class_name):
+        return True
+    return bool(_ON_AN_AXIS.fullmatch(call.class_name)) and call.class_name != "Concatenate" and not _on_channels(call)
+
+
+def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
+    """Returns the reach on each axis of one pixel of what a call makes; `None` where it is not known.
+
+    Args:
+        call: a call that works on feature maps.
+        before: the sizes of the map that it is given, without batch and channels.
+        after: the sizes of the map that it makes, likewise.
+    """
+    kind, config = call.class_name, call.config
+    if kind == "SpectralNormalization":
+        kind, config = config["layer"]["class_name"], config["layer"]["config"]
+    if _POINTWISE.fullmatch(kind) or (_ON_AN_AXIS.fullmatch(kind) and _on_channels(call)) or _keeps_axes(call):
+        return (HERE,) * len(after) if len(before) == len(after) else None
+    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
+    if rule is None or len(before) != len(after):
+        return None
+    return tuple(rule(kind, config, axis, before[axis], after[axis]) for axis in range(len(after)))
+
+
+def _on_channels(call: Call) -> bool:
+    rank = len(call.specs[0].sides)
+    axis = call.config.get("axis", -1)
+    first = call.config.get("data_format") == "channels_first"
+    axes = [axis] if isinstance(axis, int) else axis or []
+    channels = {1, rank - 1} if call.class_name == "Concatenate" and first else {rank - 1}
+    return all(isinstance(one, int) and one % rank in channels for one in axes)
+
+
+def _keeps_axes(call: Call) -> bool:
+    """Whether an indexing takes part of the channels alone: `x[..., :3]`, `x[:, :, :, 0:2]`."""
+    if call.class_name != "GetItem" or len(call.args) < 2:
+        return False
+    key = call.args[1]
+    parts = list(key) if isinstance(key, (list, tuple)) else [key]
+    rest = parts[:-1] if len(parts) == len(call.specs[0].sides) or Ellipsis in parts else parts
+    return all(part is Ellipsis or part == slice(None) for part in rest) and isinstance(parts[-1], slice)
+
+
+def _each(value: Any, axis: int) -> int:
+    return int(value[axis]) if isinstance(value, (list, tuple)) else int(value)
+
+
+def _padding_of_same(size: int, stride: int, side: int | None) -> int:
+    """Returns how many zeros TensorFlow's `same` puts before a map of `side` pixels; an open side is a multiple."""
+    side = stride if side is None else side
+    return max((math.ceil(side / stride) - 1) * stride + size - side, 0) // 2
+
+
+def _window(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
+    pool = config.get("pool_size")
+    stride = _each(config.get("strides") or pool or 1, axis)
+    size = _each(config["kernel_size"] if pool is None else pool, axis)
+    size = (size - 1) * _each(config.get("dilation_rate") or 1, axis) + 1
+    padding = config.get("padding", "valid")
+    start = size - 1 if padding == "causal" else _padding_of_same(size, stride, before) if padding == "same" else 0
+    return steps(stride, -start), steps(stride, size - 1 - start)
+
+
+def _transposed(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
+    """A convolution backwards: pixel `o` takes from every `i` with `o = i * stride + tap - start`."""
+    stride = _each(config.get("strides") or 1, axis)
+    size = (_each(config["kernel_size"], axis) - 1) * _each(config.get("dilation_rate") or 1, axis) + 1
+    start = _padding_of_same(size, stride, after) if config.get("padding") == "same" else 0
+    slope = Fraction(1, stride)
+    last = rounded(slope, Fraction(start, stride), math.floor)
+    first = rounded(slope, Fraction(start - size + 1, stride), math.ceil)
+    return Ruler(stride, 1, tuple(map(min, first.values, last.values))) if stride > 1 else first, last
+
+
+def _upsampling(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
+    factor = _each(config["size"], axis)
+    return _interpolated(Fraction(1, factor), config.get("interpolation", "nearest"))
+
+
+def _resizing(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
+    odd = [key for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias") if config.get(key)]
+    if odd or before is None or after is None:
+        raise ValueError
+    return _interpolated(Fraction(before, after), config.get("interpolation", "bilinear"))
+
+
+def _interpolated(ratio: Fraction, way: str) -> Reach:
+    """Pixel `o` lies at `(o + 1/2) * ratio - 1/2`, and is made of the pixels around."""
+    middle = ratio / 2 - Fraction(1, 2)
+    if way == "nearest":
+        one = rounded(ratio, ratio / 2, math.floor)
+        return one, one
+    more = {"bilinear": 0, "bicubic": 1, "lanczos3": 2, "lanczos5": 4}[way]
+    return rounded(ratio, middle - more, math.floor), rounded(ratio, middle + more, math.ceil)
+
+
+def _padded(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
+    if kind == "Pad":
+        amount = config["pad_width"][axis + 1]
+        if config.get("mode", "constant") != "constant":
+            raise ValueError
+    else:
+        amount = config["padding"] if kind.startswith("Zero") else config["cropping"]
+    if isinstance(amount, (list, tuple)):
+        pair = amount if kind == "Pad" or kind.endswith("1D") else amount[axis]
+        amount = pair[0] if isinstance(pair, (list, tuple)) else pair
+    moved = steps(1, amount if kind.startswith("Cropping") else -amount)
+    return moved, moved
+
+
+_RULES: tuple[tuple[str, Callable[..., Reach]], ...] = (
+    (_WINDOW.pattern, _window),
+    (r"Conv[123]DTranspose", _transposed),
+    (r"UpSampling[123]D", _upsampling),
+    (r"Resizing", _resizing),
+    (r"(ZeroPadding|Cropping)[123]D|Pad", _padded),
+)

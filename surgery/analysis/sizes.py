@@ -1,0 +1,60 @@
+"""The sizes inside a nested model where it is called: it was made for open sizes, and is given known ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from surgery.graph import Call, Graph
+from surgery.shapes import inferred
+from surgery.specs import Ref, Spec
+from surgery.structure import leaves, packed
+
+
+def sized(graph: Graph, given: Sequence[Spec]) -> Graph:
+    """Returns a graph with the sizes that follow where its inputs have those of `given`; what is not known stays open.
+
+    Args:
+        graph: the graph.
+        given: the specs of its inputs, in order.
+    """
+    entries = leaves(graph.inputs)
+    if [graph.spec(ref) for ref in entries] == list(given) or len(entries) != len(given):
+        return graph
+    found: dict[Ref, Spec] = dict(zip(entries, given, strict=True))
+    calls = []
+    for call in graph:
+        new = _closed(call, found) if call.op is not None else [found.get(Ref(call.name), call.specs[0])]
+        found.update(zip(call.refs, new, strict=True))
+        calls.append(dataclasses.replace(call, output=packed(call.output, new)))
+    return dataclasses.replace(graph, calls=tuple(calls))
+
+
+def inside(call: Call, specs: Mapping[Ref, Spec]) -> Graph | None:
+    """Returns the graph inside a call of a nested model, with the sizes that it has there; `None` for other calls."""
+    inner = None if call.op is None else call.op.inner
+    return None if inner is None else sized(inner, [specs[ref] for ref in call.parents])
+
+
+def specs_of(graph: Graph) -> dict[Ref, Spec]:
+    """Returns the spec of every tensor of the top level."""
+    return {ref: spec for call in graph for ref, spec in zip(call.refs, call.specs, strict=True)}
+
+
+def _closed(call: Call, found: Mapping[Ref, Spec]) -> list[Spec]:
+    """Returns the outputs of a call, with what is known of them joined to what follows from what it is given."""
+    below = inside(call, found)
+    if below is not None:
+        made = [below.spec(ref) for ref in leaves(below.outputs)]
+    else:
+        made = inferred(call.class_name, call.config, [found[ref] for ref in call.operands])
+    if made is None or len(made) != len(call.specs):
+        return call.specs
+    return [_joined(old, new) for old, new in zip(call.specs, made, strict=True)]
+
+
+def _joined(old: Spec, new: Spec) -> Spec:
+    if old.shape is None or new.shape is None or len(old.shape) != len(new.shape):
+        return new if old.shape is None else old
+    sides = zip(old.shape, new.shape, strict=True)
+    return Spec(tuple(known if known is not None else side for known, side in sides), old.dtype)

@@ -1,0 +1,51 @@
+"""How a table gives way on a narrow terminal: texts are shortened and columns left out, the least telling first."""
+
+from __future__ import annotations
+
+# to how many characters a column is shortened, or 0 for altogether
+_GIVE_WAY = (
+    ("from", 14),
+    ("weights", 12),
+    ("call", 24),
+    ("class", 16),
+    ("from", 0),
+    ("weights", 0),
+    ("offset", 0),
+    ("dtype", 0),
+    ("trainable", 0),
+    ("class", 12),
+    ("call", 16),
+    ("stride", 0),
+    ("memory", 0),
+    ("field", 0),
+    ("output", 18),
+)
+
+
+def fitted(headers: list[str], lines: list[list[str]], width: int) -> list[int]:
+    """Shortens texts in place, and returns the columns that stay, so that a line has at most `width` characters."""
+    columns = list(range(len(headers)))
+    for header, least in _GIVE_WAY:
+        if header not in headers or headers.index(header) not in columns:
+            continue
+        over = _total(headers, lines, columns) - width
+        column = headers.index(header)
+        if over > 0 and least:
+            _shorten(lines, column, max(least, _width(headers, lines, column) - over))
+        elif over > 0 and len(columns) > 1:
+            columns.remove(column)
+    return columns
+
+
+def _width(headers: list[str], lines: list[list[str]], column: int) -> int:
+    return max(len(headers[column]) + 2, *(len(line[column]) for line in lines), 0)
+
+
+def _total(headers: list[str], lines: list[list[str]], columns: list[int]) -> int:
+    return sum(_width(headers, lines, column) + 2 for column in columns)
+
+
+def _shorten(lines: list[list[str]], column: int, room: int) -> None:
+    for line in lines:
+        if len(line[column]) > room:
+            line[column] = line[column][: room - 1] + "…"
