@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surgery import samples, tasks, wiring
+    from surgery.comparing import diff
     from surgery.doors import build, open, save
     from surgery.edits import (
         crossing,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from surgery.waiting import progress
 
 _HOMES = {
+    "surgery.comparing": ("diff",),
     "surgery.doors": ("build", "open", "save"),
     "surgery.edits": (
         "crossing",
@@ -117,6 +119,7 @@ __all__ = [
     "contract",
     "crossing",
     "cut",
+    "diff",
     "digits",
     "dilate",
     "extract",

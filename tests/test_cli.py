@@ -81,8 +81,12 @@ def test_inspect_formats_agree():
         "output": [[None, 32, 32, 16]],
         "dtype": ["float32"],
         "stride": "1",
+        "field": {"size": [3, 3], "offset": [-1, -1], "all": False},
         "params": 448,
+        "macs": 32 * 32 * 16 * 27,
+        "memory": 32 * 32 * 16 * 4,
         "trainable": True,
+        "weights": "fresh",
         "from": ["input_layer"],
     }
     csv = run("inspect", "tinyvgg", "--format", "csv").stdout.splitlines()

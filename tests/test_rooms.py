@@ -19,7 +19,7 @@ FLOORS = [
     ["where", "copying", "verification", "zoo"],
     ["building"],
     ["doors", "samples"],
-    ["edits", "freezing", "verifying", "pyramids", "showing", "cookbook", "loading"],
+    ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],
     ["training", "parameters"],
     ["tasks", "wiring"],
     ["cli"],

@@ -10,6 +10,7 @@ import click
 
 import surgery
 from surgery.cli.convert import convert
+from surgery.cli.diff import diff
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
 from surgery.cli.recipes import recipes
@@ -45,5 +46,5 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-for command in (inspect, tap, graft, convert, weights, recipes, zoo):
+for command in (inspect, diff, tap, graft, convert, weights, recipes, zoo):
     main.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from surgery.errors import SurgeryError, printable
@@ -24,12 +24,14 @@ class Tensor:
         shape: its shape.
         dtype: as Keras names it.
         load: reads the values, as a new array.
+        into: fills a buffer with its bytes from an offset on, where they lie in the file as they are.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], Any] = dataclasses.field(compare=False, repr=False)
+    into: Callable[[memoryview, int], None] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -37,9 +39,28 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def width(self) -> int:
+        """Number of bytes of one element."""
+        return _BYTES.get(self.dtype, 4)
+
+    @property
     def bytes(self) -> int:
         """Number of bytes of its values."""
-        return self.size * _BYTES.get(self.dtype, 4)
+        return self.size * self.width
+
+    def parts(self, count: int) -> Iterator[Any]:
+        """Yields the values, flat, `count` at a time; from a file into one buffer, so that a part is good until the
+        next.
+        """
+        if self.into is None:
+            flat = self.load().reshape(-1)
+            yield from (flat[start : start + count] for start in range(0, self.size, count))
+            return
+        buffer = aligned((min(count, self.size),), self.dtype)
+        for start in range(0, self.size, count):
+            part = buffer[: self.size - start]
+            self.into(memoryview(part.view("uint8")), start * self.width)
+            yield part
 
 
 def width(dtype: str) -> int:
@@ -76,7 +97,10 @@ def stored(name: str, window: Window, offset: int, shape: tuple[int, ...], dtype
             window.read_into(memoryview(array.reshape(-1).view("uint8")), offset)
         return array
 
-    return Tensor(name, shape, dtype, load)
+    def into(buffer: memoryview, at: int) -> None:
+        window.read_into(buffer, offset + at)
+
+    return Tensor(name, shape, dtype, load, into)
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Any:

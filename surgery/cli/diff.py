@@ -1,0 +1,34 @@
+"""`surgery diff`: what changed between two networks or files."""
+
+from __future__ import annotations
+
+import click
+
+from surgery.comparing import diff as compare
+from surgery.doors import open as open_network
+from surgery.errors import SurgeryError
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
+@click.option("--no-weights", is_flag=True, help="Compare the structure alone; read no values.")
+@click.pass_context
+def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool) -> None:
+    """Print what changed from A to B, names of networks or model files: calls, configurations, wiring, weights.
+
+    Calls are the same by the names that people gave, else by structure. Values are read piece by piece and told by
+    content; nothing in a file is run. Exit status: 0 equal, 1 different, 2 trouble.
+
+    \b
+    surgery diff before.keras after.keras
+    surgery diff resnet50 my_resnet.h5 --no-weights
+    """
+    try:
+        found = compare(open_network(a), open_network(b), weights=not no_weights)
+    except SurgeryError as error:
+        click.echo(f"Error: {error}", err=True)
+        ctx.exit(2)
+    click.echo(found.as_json() if format == "json" else str(found))
+    ctx.exit(0 if found.equal else 1)

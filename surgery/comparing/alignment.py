@@ -1,0 +1,204 @@
+"""Which call of one graph is which call of another: by the names that people gave, then by structure, then by place.
+
+Names that Keras numbered (`conv2d_7`) shift when a layer comes or goes, so they only decide between calls that are
+alike. Structure is what a call applies, and to what; or what becomes of it: calls before an insertion agree on the one,
+calls after it on the other. Cost: linear, but for the few calls on which neither agrees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Hashable, Iterable
+
+from surgery.comparing.plainly import bare
+from surgery.files import snake_case
+from surgery.graph import Call, Graph
+from surgery.specs import Ref
+from surgery.structure import leaves, rebuilt
+
+_MANY = 3_000  # calls among which a longest common sequence is still looked for
+
+
+@dataclasses.dataclass(frozen=True)
+class Aligned:
+    """Which calls are the same.
+
+    Args:
+        pairs: name in one graph -> name in the other.
+        removed: names in the first graph alone.
+        added: names in the second graph alone.
+    """
+
+    pairs: dict[str, str]
+    removed: list[str]
+    added: list[str]
+
+
+def numbered(call: Call) -> bool:
+    """Whether Keras gave the name of a layer, by its class and a number."""
+    return bool(re.fullmatch(rf"({snake_case(call.class_name)}|input)(_\d+)?", call.layer))
+
+
+def aligned(a: Graph, b: Graph) -> Aligned:
+    """Returns which calls of two graphs are the same call."""
+    pairing = _Pairing(a, b)
+    pairing.by_ends()
+    pairing.by_given_name()
+    pairing.by_structure()
+    pairing.by_sequence()
+    pairing.by_same_name()
+    pairing.by_neighbours()
+    return Aligned(
+        dict(sorted(pairing.pairs.items(), key=lambda pair: pairing.place[pair[0]])),
+        [call.name for call in a if call.name not in pairing.pairs],
+        [call.name for call in b if call.name not in pairing.taken],
+    )
+
+
+class _Pairing:
+    def __init__(self, a: Graph, b: Graph):
+        self.a, self.b = a, b
+        self.pairs: dict[str, str] = {}
+        self.taken: dict[str, str] = {}
+        self.place = {call.name: place for place, call in enumerate(a)}
+        self.signatures = [{call.name: _signature(call) for call in graph} for graph in (a, b)]
+
+    def _pair(self, one: str, other: str) -> None:
+        if one not in self.pairs and other not in self.taken:
+            self.pairs[one] = other
+            self.taken[other] = one
+
+    def _left(self) -> tuple[list[Call], list[Call]]:
+        return (
+            [call for call in self.a if call.name not in self.pairs],
+            [call for call in self.b if call.name not in self.taken],
+        )
+
+    def by_ends(self) -> None:
+        """Inputs, by name where both have the same names, else by their order."""
+        ours, theirs = ([ref.call for ref in leaves(graph.inputs)] for graph in (self.a, self.b))
+        if set(ours) == set(theirs):
+            theirs = ours
+        if len(ours) == len(theirs):
+            for one, other in zip(ours, theirs, strict=True):
+                self._pair(one, other)
+
+    def by_given_name(self) -> None:
+        ours, theirs = self._left()
+        given = {call.name: call for call in theirs if not numbered(call)}
+        for call in ours:
+            other = given.get(call.name)
+            if other is not None and other.class_name == call.class_name:
+                self._pair(call.name, other.name)
+
+    def by_structure(self) -> None:
+        """Groups of calls that agree on what is before and after them, then on one of both; equal names first."""
+        befores = [self._hashes(graph, number) for number, graph in enumerate((self.a, self.b))]
+        afters = [self._hashes_after(graph, number) for number, graph in enumerate((self.a, self.b))]
+        both = [
+            {name: (before[name], after[name]) for name in before}
+            for before, after in zip(befores, afters, strict=True)
+        ]
+        for keys in (both, befores, afters):
+            self._in_groups(keys[0].__getitem__, keys[1].__getitem__)
+
+    def _in_groups(self, mine: Callable[[str], Hashable], theirs: Callable[[str], Hashable]) -> None:
+        groups: dict[Hashable, tuple[list[str], list[str]]] = {}
+        for side, (calls, key) in enumerate(zip(self._left(), (mine, theirs), strict=True)):
+            for call in calls:
+                groups.setdefault(key(call.name), ([], []))[side].append(call.name)
+        for ours, others in groups.values():
+            names = set(others)
+            for name in ours:
+                if name in names:
+                    self._pair(name, name)
+            rest = [name for name in others if name not in self.taken]
+            for one, other in zip([name for name in ours if name not in self.pairs], rest, strict=False):
+                self._pair(one, other)
+
+    def _anchor(self, side: int, name: str) -> str | None:
+        """Returns a word that a pair of calls shares, once it is one."""
+        if side == 0:
+            return f"={name}" if name in self.pairs else None
+        return f"={self.taken[name]}" if name in self.taken else None
+
+    def _hashes(self, graph: Graph, side: int) -> dict[str, str]:
+        """Returns for each call a digest of what it applies and of all that it is made from."""
+        found: dict[str, str] = {}
+        for call in graph:
+            given = rebuilt(
+                lambda leaf: f"{found[leaf.call]}#{leaf.index}" if isinstance(leaf, Ref) else repr(leaf),
+                (call.args, dict(call.kwargs)),
+            )
+            found[call.name] = self._anchor(side, call.name) or _digest(self.signatures[side][call.name], given)
+        return found
+
+    def _hashes_after(self, graph: Graph, side: int) -> dict[str, str]:
+        """Returns for each call a digest of what it applies and of all that becomes of it."""
+        found: dict[str, str] = {}
+        uses: dict[str, list[str]] = {}
+        for place, ref in enumerate(leaves(graph.outputs)):
+            uses.setdefault(ref.call, []).append(f"end {place}#{ref.index}")
+        for call in reversed(graph.calls):
+            found[call.name] = self._anchor(side, call.name) or _digest(
+                self.signatures[side][call.name], sorted(uses.get(call.name, []))
+            )
+            for place, leaf in enumerate(leaves((call.args, dict(call.kwargs)))):
+                if isinstance(leaf, Ref):
+                    uses.setdefault(leaf.call, []).append(f"{found[call.name]} {place}#{leaf.index}")
+        return found
+
+    def by_sequence(self) -> None:
+        """The longest common sequence of what is left, by what the calls apply."""
+        ours, theirs = self._left()
+        if not ours or not theirs or max(len(ours), len(theirs)) > _MANY:
+            return
+        words = [[self.signatures[side][call.name] for call in calls] for side, calls in enumerate((ours, theirs))]
+        matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
+        for block in matcher.get_matching_blocks():
+            for step in range(block.size):
+                self._pair(ours[block.a + step].name, theirs[block.b + step].name)
+
+    def by_same_name(self) -> None:
+        """Equal names: of one class whatever changed, of two classes where a person gave the name."""
+        ours, theirs = self._left()
+        others = {call.name: call for call in theirs}
+        for call in ours:
+            other = others.get(call.name)
+            if other is not None and (other.class_name == call.class_name or not numbered(call)):
+                self._pair(call.name, other.name)
+
+    def by_neighbours(self) -> None:
+        """Calls between the same calls: made from the same, or of one class and used by the same."""
+        ours, theirs = self._left()
+        for key in (self._made_from, self._used_by):
+            groups: dict[Hashable, list[str]] = {}
+            for call in theirs:
+                groups.setdefault(key(self.b, call, self.taken), []).append(call.name)
+            for call in ours:
+                found = groups.get(key(self.a, call, {name: name for name in self.pairs}), [])
+                if len(found) == 1:
+                    self._pair(call.name, found[0])
+
+    @staticmethod
+    def _made_from(graph: Graph, call: Call, names: dict[str, str]) -> Hashable:
+        return call.class_name, tuple(names.get(ref.call, f"?{graph.name}") for ref in call.parents)
+
+    @staticmethod
+    def _used_by(graph: Graph, call: Call, names: dict[str, str]) -> Hashable:
+        users = graph.consumers.get(Ref(call.name), [])
+        return call.class_name, tuple(names.get(user, f"?{id(graph)}") for user in users) or f"?{id(graph)}"
+
+
+def _signature(call: Call) -> str:
+    """Returns a digest of what a call applies, without its name: class, configuration, shapes of its weights."""
+    if call.op is not None and call.op.inner is not None:
+        return _digest("model", [_signature(one) for one in call.op.inner])
+    return _digest(call.class_name, [repr(bare(call.config)), [weight.shape for weight in call.weights]])
+
+
+def _digest(*parts: str | Iterable[object]) -> str:
+    return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()

@@ -1,0 +1,91 @@
+"""What is different about a call that two graphs have: name, class, configuration, wiring, arguments, shapes, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from surgery.comparing.alignment import numbered
+from surgery.comparing.difference import Change
+from surgery.comparing.plainly import bare
+from surgery.graph import Call, Graph, plain
+from surgery.specs import Ref, shapes_agree
+from surgery.structure import leaves, rebuilt
+
+_ABSENT = "(absent)"
+
+
+def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str]) -> Iterator[Change]:
+    """Yields what is different about one call.
+
+    Args:
+        a: the call in the first graph.
+        b: the same call in the second.
+        names: name in the first graph -> name in the second, of all calls that are the same.
+        prefixes: the addresses of the models around the two, with their slashes.
+    """
+
+    def change(kind: str, before: Any, after: Any, key: str = "") -> Change:
+        return Change(prefixes[0] + a.name, prefixes[1] + b.name, kind, key, before, after)
+
+    if a.name != b.name and not (numbered(a) and numbered(b)):
+        yield change("name", a.name, b.name)
+    nested = [call.op is not None and call.op.inner is not None for call in (a, b)]
+    if a.class_name != b.class_name and not all(nested):
+        yield change("class", a.class_name, b.class_name)
+    elif not any(nested):
+        for key, before, after in _of_config(bare(a.config), bare(b.config)):
+            yield change("config", before, after, key)
+    yield from _of_wiring(a, b, names, change)
+    if not all(shapes_agree(*pair) and pair[0].dtype == pair[1].dtype for pair in zip(a.specs, b.specs, strict=False)):
+        yield change("shape", list(map(str, a.specs)), list(map(str, b.specs)))
+    if (a.trainable, a.frozen) != (b.trainable, b.frozen) and a.weights and b.weights and not any(nested):
+        yield change("trainable", _flag(a), _flag(b))
+
+
+def _flag(call: Call) -> str:
+    return "yes" if call.trainable else "frozen" if call.frozen else "no"
+
+
+def _of_config(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (key, before, after) for what differs, the innermost key that does."""
+    for key in [*a, *(key for key in b if key not in a)]:
+        before, after = a.get(key, _ABSENT), b.get(key, _ABSENT)
+        if before == after or {str(before), str(after)} == {_ABSENT, "None"}:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict) and before.get("class_name") == after.get("class_name"):
+            yield from _of_config(before, after, f"{path}{key}.")
+        else:
+            yield f"{path}{key}".replace(".config.", "."), before, after
+
+
+def _of_wiring(a: Call, b: Call, names: Mapping[str, str], change: Any) -> Iterator[Change]:
+    mine = [str(Ref(names.get(ref.call, f"{ref.call} (removed)"), ref.index)) for ref in a.parents]
+    theirs = [str(ref) for ref in b.parents]
+    if mine != theirs:
+        yield change("wiring", mine, theirs)
+    elif _arguments(a) != _arguments(b):
+        yield change("arguments", _arguments(a), _arguments(b))
+
+
+def _arguments(call: Call) -> Any:
+    """Returns the arguments of a call that are no tensors; a list of one tensor is that tensor."""
+
+    def shown(leaf: Any) -> Any:
+        return "(tensor)" if isinstance(leaf, Ref) else leaf
+
+    kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
+    return plain([leaves(rebuilt(shown, call.args)), rebuilt(shown, kwargs)])
+
+
+def ends(a: Graph, b: Graph, names: Mapping[str, str], prefix: str = "") -> Iterator[str]:
+    """Yields what is different about inputs and outputs, in words."""
+    for word in ("inputs", "outputs"):
+        mine, theirs = getattr(a, word), getattr(b, word)
+        before = [str(Ref(names.get(ref.call, f"{ref.call} (removed)"), ref.index)) for ref in leaves(mine)]
+        after = [str(ref) for ref in leaves(theirs)]
+        keys = [sorted(end) if isinstance(end, dict) else None for end in (mine, theirs)]
+        if before != after:
+            yield f"{prefix}{word}: {', '.join(before)} -> {', '.join(after)}"
+        elif keys[0] != keys[1]:
+            yield f"{prefix}{word}: named {keys[0] or 'by order'} -> {keys[1] or 'by order'}"

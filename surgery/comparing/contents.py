@@ -1,0 +1,110 @@
+"""The values of the tensors of a call, wherever they are, and how far two tensors are apart, read piece by piece."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import re
+from typing import Any
+
+from surgery.files import Tensor
+from surgery.graph import Call
+
+CHUNK = 8 * 2**20  # bytes of a tensor that are held at a time
+_PARTS = ("query_dense", "key_dense", "value_dense", "output_dense", "forward_layer", "backward_layer")
+
+
+def tensors_of(call: Call) -> list[Tensor] | None:
+    """Returns the tensors of a layer that is called, in the order in which Keras makes them; `None` for fresh ones."""
+    op: Any = call.op
+    source = getattr(op, "source", None)
+    standins = getattr(op, "standins", ())
+    layer = getattr(op, "layer", None) or (standins[0].layer if standins else None)
+    if layer is not None:
+        return [_of_variable(variable) for variable in getattr(layer, "weights", ())]
+    if source is None or not source.tensors:
+        return None
+    if not source.tree:
+        return source.tensors
+    places = sorted((place for place in source.tree if "seed_generator" not in place), key=_rank)
+    return [source.tree[place] for place in places]
+
+
+def _rank(place: str) -> list[Any]:
+    """Returns a key that sorts the parts of a layer as Keras makes them: query, key, value; forward, backward."""
+    return [
+        (_PARTS.index(step) if step in _PARTS else -1, [int(one) if one.isdigit() else 0 for one in _split(step)], step)
+        for step in place.split("/")
+    ]
+
+
+def _split(step: str) -> list[str]:
+    return re.findall(r"\d+", step)
+
+
+def _of_variable(variable: Any) -> Tensor:
+    def load() -> Any:
+        import numpy as np
+
+        return np.asarray(variable)
+
+    return Tensor(variable.path, tuple(variable.shape), str(variable.dtype), load)
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """How far two tensors of one shape are apart.
+
+    Args:
+        count: how many values differ.
+        largest: the largest absolute difference; infinite where only one of them is a number.
+        relative: that difference as a part of the larger value.
+    """
+
+    count: int
+    largest: float
+    relative: float
+
+
+def distance(a: Tensor, b: Tensor) -> Distance | None:
+    """Compares two tensors of one shape, piece by piece; `None` when they are equal to the bit.
+
+    Where their types differ, values are compared, not bits.
+    """
+    import numpy as np
+
+    count, largest, relative = 0, 0.0, 0.0
+    step = max(1, CHUNK // max(a.width, b.width))
+    for mine, theirs in zip(a.parts(step), b.parts(step), strict=True):
+        apart = _apart(mine, theirs)
+        if not apart.any():
+            continue
+        count += int(apart.sum())
+        with np.errstate(invalid="ignore", over="ignore"):
+            x, y = (np.nan_to_num(side[apart].astype("float64"), nan=math.inf) for side in (mine, theirs))
+            gap = np.abs(np.where(x == y, 0.0, x - y))
+            scale = np.maximum(np.abs(x), np.abs(y))
+        largest = max(largest, float(gap.max()))
+        relative = max(
+            relative, float(np.max(gap[scale > 0] / scale[scale > 0], initial=0)) if largest < math.inf else 1
+        )
+    if count:
+        return Distance(count, largest, relative)
+    return None if a.dtype == b.dtype else Distance(0, 0.0, 0.0)
+
+
+def _apart(mine: Any, theirs: Any) -> Any:
+    """Returns where two arrays differ: in any bit, or, where their types do, in value."""
+    if mine.dtype == theirs.dtype:
+        bits = f"uint{8 * mine.dtype.itemsize}"
+        return mine.view(bits) != theirs.view(bits)
+    return mine.astype("float64") != theirs.astype("float64")
+
+
+def fingerprint(tensor: Tensor) -> str:
+    """Returns a digest of the values, by which a tensor that moved is found again."""
+    digest = hashlib.blake2b(f"{tensor.shape} {tensor.dtype}".encode(), digest_size=16)
+    for part in tensor.parts(max(1, CHUNK // tensor.width)):
+        digest.update(part.tobytes())
+    return digest.hexdigest()

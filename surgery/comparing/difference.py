@@ -1,0 +1,178 @@
+"""The difference of two networks, as values, as text for people, and as JSON (docs/json.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from surgery.errors import listing, printable
+from surgery.graph import Call, Graph
+from surgery.specs import megabytes
+
+SCHEMA = 1
+_SHOWN = 40  # characters of a value in the text
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One thing that is different about a call that both networks have.
+
+    Args:
+        a: its address in the first network.
+        b: its address in the second.
+        kind: `name`, `class`, `config`, `wiring`, `arguments`, `shape`, or `trainable`.
+        key: for `config` which key, `kernel_size`; else `""`.
+        before: the value in the first network, as plain values.
+        after: the value in the second.
+    """
+
+    a: str
+    b: str
+    kind: str
+    key: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        what = {"config": self.key, "wiring": "takes", "shape": "output"}.get(self.kind, self.kind)
+        return f"{what} {_shown(self.before)} -> {_shown(self.after)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightChange:
+    """One tensor that is different.
+
+    Args:
+        a: the address of its layer in the first network.
+        b: the address of its layer in the second.
+        tensor: its name.
+        kind: `values`, `dtype`, `shape`, `moved` (equal to another tensor of the first network), or `count`.
+        size: number of elements.
+        count: how many of them differ.
+        largest: the largest absolute difference.
+        relative: that difference as a part of the larger value.
+        source: for `moved` the tensor of the first network that has these values.
+    """
+
+    a: str
+    b: str
+    tensor: str
+    kind: str
+    size: int = 0
+    count: int = 0
+    largest: float = 0.0
+    relative: float = 0.0
+    source: str = ""
+
+    def __str__(self) -> str:
+        name = printable(self.tensor)
+        if self.kind == "moved":
+            return f"{name} is now what {printable(self.source)} was"
+        if self.kind == "values":
+            return f"{name}: {self.count:,} of {self.size:,} values differ, by at most {self.largest:.3g}"
+        if self.kind == "dtype":
+            by = f"{self.count:,} of {self.size:,} values differ, by at most {self.largest:.3g}"
+            return f"{name}: another dtype ({printable(self.source)}), {by if self.count else 'equal values'}"
+        return f"{name}: {printable(self.source)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """What is different about two networks.
+
+    `print` it; `difference.equal` says yes or no; `difference.as_json()` is for programs.
+
+    Args:
+        a: the first network.
+        b: the second.
+        removed: address -> call, in the first alone.
+        added: address -> call, in the second alone.
+        changed: what is different about calls that both have.
+        weights: tensors that differ.
+        ends: what is different about inputs and outputs, in words.
+        compared: number of tensors that were compared.
+        without: addresses of layers whose values were not compared, as one side has none.
+    """
+
+    a: Graph
+    b: Graph
+    removed: dict[str, Call]
+    added: dict[str, Call]
+    changed: list[Change]
+    weights: list[WeightChange]
+    ends: list[str]
+    compared: int
+    without: list[str]
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing that was compared differs."""
+        return not (self.removed or self.added or self.changed or self.weights or self.ends)
+
+    def __str__(self) -> str:
+        lines = [f"{printable(self.a.name)} -> {printable(self.b.name)}", ""]
+        lines += [f" - {_named(address, call)}" for address, call in self.removed.items()]
+        lines += [f" + {_named(address, call)}" for address, call in self.added.items()]
+        for (a, b), changes in self._by_call().items():
+            name = printable(a) if a == b else f"{printable(a)} -> {printable(b)}"
+            lines += [f" ~ {name}: {changes[0]}", *(f"   {' ' * len(name)}  {change}" for change in changes[1:])]
+        lines += [f" ~ {end}" for end in self.ends]
+        return "\n".join([*lines, *([""] if len(lines) > 2 else []), self._summary()])
+
+    def _by_call(self) -> dict[tuple[str, str], list[Change | WeightChange]]:
+        found: dict[tuple[str, str], list[Change | WeightChange]] = {}
+        for change in [*self.changed, *self.weights]:
+            found.setdefault((change.a, change.b), []).append(change)
+        return found
+
+    def _summary(self) -> str:
+        tensors = f"{self.compared - len(self.weights):,} of {self.compared:,} tensors equal to the bit"
+        if not self.compared:
+            tensors = "no tensors compared"
+        if self.without:
+            tensors += f"; without values on one side: {listing(map(printable, self.without), 3)}"
+        if self.equal:
+            return f"equal: {len(self.a):,} calls · {tensors}"
+        changed = len(self._by_call())
+        return f"{len(self.removed):,} removed · {len(self.added):,} added · {changed:,} changed · {tensors}"
+
+    def as_json(self) -> str:
+        """Returns the difference as JSON; docs/json.md describes it."""
+        whole = {
+            "schema": SCHEMA,
+            "a": self.a.name,
+            "b": self.b.name,
+            "equal": self.equal,
+            "removed": [_described(address, call) for address, call in self.removed.items()],
+            "added": [_described(address, call) for address, call in self.added.items()],
+            "changed": [dataclasses.asdict(change) for change in self.changed],
+            "weights": [_finite(dataclasses.asdict(change)) for change in self.weights],
+            "ends": self.ends,
+            "compared": self.compared,
+            "without": self.without,
+        }
+        return json.dumps(whole, indent=1, allow_nan=False)
+
+
+def _finite(change: dict[str, Any]) -> dict[str, Any]:
+    """Returns a change in JSON's numbers: an infinite difference is `null`."""
+    return {key: None if value == float("inf") else value for key, value in change.items()}
+
+
+def _described(address: str, call: Call) -> dict[str, Any]:
+    shapes = [None if spec.shape is None else list(spec.shape) for spec in call.specs]
+    return {"call": address, "class": call.class_name, "output": shapes, "params": call.params}
+
+
+def _named(address: str, call: Call) -> str:
+    size = sum(weight.bytes for weight in call.weights)
+    weights = f", {call.params:,} parameters, {megabytes(size)}" if size else ""
+    return f"{printable(address)}: {printable(call.class_name)} {', '.join(map(str, call.specs))}{weights}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return listing(map(printable, value), 4)
+    text = printable(value if value is not None else "nothing")
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

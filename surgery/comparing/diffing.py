@@ -1,0 +1,151 @@
+"""`diff`: what changed between two networks, in structure and in weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surgery.comparing.alignment import aligned
+from surgery.comparing.changes import changes, ends
+from surgery.comparing.contents import distance, fingerprint, tensors_of
+from surgery.comparing.difference import Change, Difference, WeightChange
+from surgery.doors import as_graph
+from surgery.files import Tensor
+from surgery.graph import Call, Graph, flags_below
+from surgery.waiting import progress
+
+
+def diff(a: Any, b: Any, weights: bool = True) -> Difference:
+    """Compares two networks: calls that came, went or changed, and tensors that moved or have other values.
+
+    Calls are the same by the names that people gave, else by structure: a layer in the middle does not make all that
+    follow different, whatever number Keras gave them. Values are read piece by piece, from files without Keras.
+
+    Args:
+        a: `Graph` or `keras.Model`.
+        b: `Graph` or `keras.Model`.
+        weights: whether values are compared. Those of a named network with fresh weights are not.
+
+    Returns:
+        A `Difference`; `print` it. `difference.equal` says yes or no.
+
+    Example:
+
+    >>> graph = sg.open("tinyvgg")
+    >>> print(sg.diff(graph, sg.remove(graph, "fc2")))  # doctest: +SKIP
+    tinyvgg -> tinyvgg
+    <BLANKLINE>
+     - fc2: Dense (None, 64), 4,160 parameters, 16.2 KB
+     ~ predictions: takes fc2 (removed) -> fc1
+    """
+    ours, theirs = as_graph(a), as_graph(b)
+    walk = _Walk()
+    walk.compare(ours, theirs, ("", ""))
+    if weights:
+        walk.weigh()
+    return Difference(
+        ours, theirs, walk.removed, walk.added, walk.changed, walk.weights, walk.ends, walk.compared, walk.without
+    )
+
+
+@dataclasses.dataclass
+class _Walk:
+    """What was found so far, at every depth."""
+
+    removed: dict[str, Call] = dataclasses.field(default_factory=dict)
+    added: dict[str, Call] = dataclasses.field(default_factory=dict)
+    changed: list[Change] = dataclasses.field(default_factory=list)
+    weights: list[WeightChange] = dataclasses.field(default_factory=list)
+    ends: list[str] = dataclasses.field(default_factory=list)
+    compared: int = 0
+    without: list[str] = dataclasses.field(default_factory=list)
+    layers: dict[tuple[Any, Any], tuple[str, Call, str, Call]] = dataclasses.field(default_factory=dict)
+    models: set[tuple[Any, Any]] = dataclasses.field(default_factory=set)
+
+    def compare(self, a: Graph, b: Graph, prefixes: tuple[str, str]) -> None:
+        """Compares the structure of two graphs, and lists the layers that both have."""
+        found = aligned(a, b)
+        self.removed.update((prefixes[0] + name, a[name]) for name in found.removed)
+        self.added.update((prefixes[1] + name, b[name]) for name in found.added)
+        self.ends.extend(ends(a, b, found.pairs, prefixes[0]))
+        for one, other in found.pairs.items():
+            mine, theirs = a[one], b[other]
+            self.changed.extend(changes(mine, theirs, found.pairs, prefixes))
+            self._below(mine, theirs, prefixes)
+
+    def _below(self, mine: Call, theirs: Call, prefixes: tuple[str, str]) -> None:
+        if mine.op is None or theirs.op is None:
+            return
+        inside = (_inner(mine), _inner(theirs))
+        addresses = (prefixes[0] + mine.name, prefixes[1] + theirs.name)
+        if inside[0] is not None and inside[1] is not None:
+            if (mine.op, theirs.op) not in self.models:
+                self.models.add((mine.op, theirs.op))
+                self.compare(inside[0], inside[1], (f"{addresses[0]}/", f"{addresses[1]}/"))
+        elif mine.weights or theirs.weights:
+            self.layers.setdefault((mine.op, theirs.op), (addresses[0], mine, addresses[1], theirs))
+
+    def weigh(self) -> None:
+        """Compares the values of the layers that both have; where they differ, looks for where they come from."""
+        apart: list[tuple[int, Tensor, Tensor]] = []
+        for a, mine, b, theirs in progress(list(self.layers.values()), "comparing weights"):
+            if mine.op == theirs.op:
+                self.compared += len(mine.weights)
+                continue
+            ours, others = tensors_of(mine), tensors_of(theirs)
+            if ours is None or others is None:
+                self.without.append(a)
+                continue
+            self.compared += max(len(ours), len(others))
+            self._weigh_layer(a, b, ours, others, apart)
+        self._find_moved(apart)
+
+    def _weigh_layer(
+        self, a: str, b: str, ours: list[Tensor], others: list[Tensor], apart: list[tuple[int, Tensor, Tensor]]
+    ) -> None:
+        if len(ours) != len(others):
+            text = f"{len(ours)} tensors -> {len(others)}"
+            self.weights.append(WeightChange(a, b, "weights", "count", source=text))
+            return
+        for mine, theirs in zip(ours, others, strict=True):
+            name = _last(theirs.name)
+            if mine.shape != theirs.shape:
+                self.weights.append(WeightChange(a, b, name, "shape", source=f"{mine.shape} -> {theirs.shape}"))
+                continue
+            found = distance(mine, theirs)
+            if found is None:
+                continue
+            alike = mine.dtype == theirs.dtype
+            source = "" if alike else f"{mine.dtype} -> {theirs.dtype}"
+            numbers = (theirs.size, found.count, found.largest, found.relative, source)
+            self.weights.append(WeightChange(a, b, name, "values" if alike else "dtype", *numbers))
+            apart.append((len(self.weights) - 1, mine, theirs))
+
+    def _find_moved(self, apart: list[tuple[int, Tensor, Tensor]]) -> None:
+        """Marks the tensors that are equal to another one that changed, or whose layer is gone."""
+        gone = [(address, tensor) for address, call in self.removed.items() for tensor in tensors_of(call) or ()]
+        shapes = {(theirs.shape, theirs.dtype) for _, _, theirs in apart}
+        sources = [(self.weights[place].a, mine) for place, mine, _ in apart] + gone
+        by_content: dict[str, str] = {}
+        for address, tensor in sources:
+            if (tensor.shape, tensor.dtype) in shapes:
+                by_content.setdefault(fingerprint(tensor), f"{address}/{_last(tensor.name)}")
+        for place, _, theirs in apart:
+            source = by_content.get(fingerprint(theirs))
+            if source is not None and self.weights[place].kind == "values":
+                self.weights[place] = dataclasses.replace(self.weights[place], kind="moved", source=source)
+
+
+def _inner(call: Call) -> Graph | None:
+    """Returns the graph inside a nested model, with the marks of `freeze` and `thaw` that the call carries for it."""
+    inner = None if call.op is None else call.op.inner
+    if inner is None or not call.flags:
+        return inner
+    marked = (dataclasses.replace(one, flags=flags_below(call.flags, one.layer)) for one in inner)
+    return dataclasses.replace(inner, calls=tuple(marked))
+
+
+def _last(name: str) -> str:
+    """Returns how a tensor is called below its layer: `kernel`, `vars/0`."""
+    parts = name.split(":")[0].split("/")
+    return "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])

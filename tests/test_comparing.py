@@ -1,0 +1,248 @@
+"""`diff`: pairs with known changes, laws over random networks, and the command's exit status."""
+
+import json
+
+import click.testing
+import keras
+import numpy as np
+import pytest
+from networks import masked_network, random_network, siamese_network
+
+import surgery as sg
+from surgery.cli import main
+from surgery.comparing import aligned
+
+layers = keras.layers
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def kinds(found):
+    return [(change.a, change.kind, change.key) for change in found.changed]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_network_is_equal_to_itself_and_to_its_copy(seed):
+    model = random_network(seed)
+    graph = sg.open(model)
+    assert sg.diff(model, graph).equal
+    found = sg.diff(graph, sg.build(graph, copy=True))
+    assert found.equal, str(found)
+    assert found.compared == len(graph.weights)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_call_is_one_of_a_pair_or_removed_or_added(seed):
+    a, b = sg.open(random_network(seed)), sg.open(random_network(seed + 100))
+    found = aligned(a, b)
+    assert len(found.pairs) == len(set(found.pairs.values()))
+    assert {*found.pairs, *found.removed} == {call.name for call in a}
+    assert {*found.pairs.values(), *found.added} == {call.name for call in b}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_insert_puts_in_is_what_was_added(seed):
+    graph = sg.open(random_network(seed))
+    places = [call.name for call in graph if call.op is not None and len(call.specs) == 1 and "@" not in call.name]
+    place = sg.Ref(places[seed % len(places)])
+    if graph.spec(place).dtype != "float32":
+        pytest.skip("the tensor is no float")
+    new = sg.insert(graph, layers.Identity(name="put_in"), after=place)
+    found = sg.diff(graph, new)
+    assert list(found.added) == ["put_in"]
+    assert not found.removed and not found.weights
+    assert {change.kind for change in found.changed} <= {"wiring"}
+    back = sg.diff(new, graph)
+    assert list(back.removed) == ["put_in"]
+    assert not back.added and len(back.changed) == len(found.changed)
+
+
+def chain(extra_at=None, names=None, kernel=3):
+    """Convolutions and activations, named by Keras' numbers unless told otherwise."""
+    keras.backend.clear_session()
+    x = inputs = keras.Input((8, 8, 3))
+    for number in range(5):
+        if number == extra_at:
+            x = layers.Conv2D(4, 3, padding="same")(x)
+        name = None if names is None else f"{names}{number}"
+        x = layers.Conv2D(4, kernel if number == 3 else 3, padding="same", name=name)(x)
+        x = layers.ReLU()(x)
+    return keras.Model(inputs, x, name="chain")
+
+
+def test_renamed_layers_are_found_by_structure():
+    found = sg.diff(chain(names="old"), chain(names="new"), weights=False)
+    assert [(change.kind, change.before, change.after) for change in found.changed] == [
+        ("name", f"old{number}", f"new{number}") for number in range(5)
+    ]
+    assert not found.removed and not found.added
+    assert not found.equal
+
+
+def test_the_numbers_of_keras_are_no_names():
+    a = chain()
+    keras.backend.clear_session()
+    x = inputs = keras.Input((8, 8, 3))
+    layers.Conv2D(1, 1)(x)  # one number is gone
+    for _ in range(5):
+        x = layers.ReLU()(layers.Conv2D(4, 3, padding="same")(x))
+    found = sg.diff(a, keras.Model(inputs, x, name="chain"), weights=False)
+    assert found.equal, str(found)
+
+
+def test_one_inserted_layer_is_one_addition_though_all_numbers_shift():
+    found = sg.diff(chain(), chain(extra_at=2), weights=False)
+    assert [call.class_name for call in found.added.values()] == ["Conv2D"]
+    assert not found.removed
+    assert {change.kind for change in found.changed} == {"wiring"} and len(found.changed) == 1
+
+
+def test_a_changed_configuration_is_told_by_its_key():
+    found = sg.diff(chain(), chain(kernel=5), weights=False)
+    assert [(change.kind, change.key, change.before, change.after) for change in found.changed] == [
+        ("config", "kernel_size", [3, 3], [5, 5])
+    ]
+
+
+def test_swapped_inputs_are_a_change_of_wiring():
+    def made(swap):
+        a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+        return keras.Model([a, b], layers.Subtract(name="minus")([b, a] if swap else [a, b]), name="net")
+
+    found = sg.diff(made(False), made(True))
+    assert [(change.a, change.kind, change.before, change.after) for change in found.changed] == [
+        ("minus", "wiring", ["a", "b"], ["b", "a"])
+    ]
+
+
+def test_ends_in_another_order_are_told():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    out = layers.Add(name="sum")([a, b])
+    assert sg.diff(keras.Model([a, b], out, name="n"), keras.Model([b, a], out, name="n")).ends == [
+        "inputs: a, b -> b, a"
+    ]
+    assert sg.diff(keras.Model([a, b], [out, a], name="n"), keras.Model([a, b], [a, out], name="n")).ends
+
+
+def test_one_weight_changed_by_one_ulp_is_found(tmp_path, tinyvgg):
+    graph = sg.open(tinyvgg)
+    other = sg.build(graph, copy=True)
+    kernel = other.get_layer("block3_conv2").kernel
+    values = np.array(kernel)
+    values[1, 2, 3, 4] = np.nextafter(values[1, 2, 3, 4], np.float32(np.inf))
+    kernel.assign(values)
+    sg.save(tinyvgg, tmp_path / "a.keras")
+    sg.save(other, tmp_path / "b.keras")
+    for pair in ((graph, other), (sg.open(tmp_path / "a.keras"), sg.open(tmp_path / "b.keras"))):
+        found = sg.diff(*pair)
+        assert [(change.a, change.kind, change.count) for change in found.weights] == [("block3_conv2", "values", 1)]
+        assert 0 < found.weights[0].largest < 1e-7
+        assert not found.changed
+    assert run("diff", tmp_path / "a.keras", tmp_path / "b.keras").exit_code == 1
+
+
+def test_odd_values_are_told_apart_by_their_bits():
+    def dense(values):
+        layer = layers.Dense(3, use_bias=False, name="dense")
+        model = keras.Model(*(lambda x: (x, layer(x)))(keras.Input((1,), name="x")), name="n")
+        layer.kernel.assign([values])
+        return model
+
+    assert sg.diff(dense([1, np.nan, np.inf]), dense([1, np.nan, np.inf])).equal
+    zero = sg.diff(dense([0.0, 1, 2]), dense([-0.0, 1, 2])).weights[0]
+    assert (zero.count, zero.largest) == (1, 0.0)
+    broken = sg.diff(dense([1, 2, 3]), dense([1, np.nan, 3]))
+    assert (broken.weights[0].count, broken.weights[0].largest) == (1, np.inf)
+    assert json.loads(broken.as_json())["weights"][0]["largest"] is None
+
+
+def test_exchanged_weights_are_told_as_moved(tinyvgg):
+    graph = sg.open(tinyvgg)
+    other = sg.build(graph, copy=True)
+    one, two = other.get_layer("block4_conv2"), other.get_layer("block4_conv3")
+    a, b = one.get_weights(), two.get_weights()
+    one.set_weights(b)
+    two.set_weights(a)
+    found = sg.diff(graph, other)
+    assert {(change.a, change.kind, change.source) for change in found.weights} == {
+        ("block4_conv2", "moved", "block4_conv3/kernel"),
+        ("block4_conv2", "moved", "block4_conv3/bias"),
+        ("block4_conv3", "moved", "block4_conv2/kernel"),
+        ("block4_conv3", "moved", "block4_conv2/bias"),
+    }
+
+
+def test_frozen_flags_are_told(tinyvgg):
+    graph = sg.open(tinyvgg)
+    found = sg.diff(graph, sg.freeze(graph, "block1_*, block2_conv1"))
+    assert kinds(found) == [(name, "trainable", "") for name in ("block1_conv1", "block1_conv2", "block2_conv1")]
+
+
+def test_nested_changes_are_told_by_their_address_once():
+    model = siamese_network()
+    graph = sg.open(model)
+    new = sg.open(sg.build(graph, copy=True))
+    assert sg.diff(graph, new).equal
+    inner = new["trunk"].op.inner
+    inner["conv"].op.layer.kernel.assign(inner["conv"].op.layer.kernel + 1.0)
+    found = sg.diff(graph, sg.freeze(new, "trunk/norm"))
+    assert kinds(found) == [("trunk/norm", "trainable", "")]
+    assert [(change.a, change.kind) for change in found.weights] == [("trunk/conv", "values")]
+
+
+def bidirectional_network():
+    """Layers whose parts are written in the order of their names, and listed in the order in which they were made."""
+    words = keras.Input((7,), name="words")
+    x = layers.Embedding(10, 4, name="embedding")(words)
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both")(x)
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = layers.TimeDistributed(layers.Dense(8), name="each")(x)
+    x = layers.RNN([layers.GRUCell(4), layers.LSTMCell(4)], name="cells")(x)
+    return keras.Model(words, layers.Dense(2, name="out")(x), name="words")
+
+
+@pytest.mark.filterwarnings("ignore:.*HDF5.*")
+@pytest.mark.parametrize("make", [masked_network, siamese_network, bidirectional_network])
+def test_the_same_model_in_both_formats_is_equal(make, tmp_path):
+    model = make()
+    random = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(random.normal(size=variable.shape))
+    model.save(tmp_path / "model.keras")
+    model.save(tmp_path / "model.h5")
+    files = [sg.open(tmp_path / name) for name in ("model.keras", "model.h5")]
+    for pair in ((files[0], files[1]), (model, files[0]), (model, files[1])):
+        found = sg.diff(*pair)
+        assert found.equal, str(found)
+        assert found.compared == len(model.weights)
+    result = run("diff", tmp_path / "model.keras", tmp_path / "model.h5")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].startswith("equal: ")
+
+
+def test_the_command_ends_as_diff_does(tmp_path, tinyvgg):
+    sg.save(tinyvgg, tmp_path / "a.keras")
+    sg.save(sg.remove(sg.open(tinyvgg), "fc2"), tmp_path / "b.keras")
+    same, other = (run("diff", tmp_path / "a.keras", tmp_path / name) for name in ("a.keras", "b.keras"))
+    missing = run("diff", tmp_path / "a.keras", tmp_path / "c.keras")
+    assert (same.exit_code, other.exit_code, missing.exit_code) == (0, 1, 2)
+    assert other.stdout.splitlines()[2:4] == [
+        " - fc2: Dense (None, 64), 4,160 parameters, 16.2 KB",
+        " ~ predictions: takes fc2 (removed) -> fc1",
+    ]
+    assert missing.stderr.startswith("Error: no file") and missing.stdout == ""
+    found = json.loads(run("diff", tmp_path / "a.keras", tmp_path / "b.keras", "--format", "json").stdout)
+    assert found["equal"] is False
+    assert [one["call"] for one in found["removed"]] == ["fc2"]
+    assert run("diff", "vgg16", "vgg19").stdout.count("without values") == 1
+
+
+def test_names_of_strangers_reach_no_terminal():
+    def made(name):
+        x = keras.Input((4,), name="x")
+        return sg.open(keras.Model(x, layers.Dense(2, name=name)(x), name="n"))
+
+    text = str(sg.diff(made("a\x1b[31m"), made("b\x1b]0;title\x07"), weights=False))
+    assert "\x1b" not in text and "\x07" not in text
