@@ -16,7 +16,7 @@ FLOORS = [
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
-    ["where", "copying", "verification", "zoo"],
+    ["where", "copying", "verification", "zoo", "values"],
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],

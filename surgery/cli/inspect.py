@@ -8,12 +8,13 @@ import sys
 import click
 
 from surgery.cli.quiet import quiet
-from surgery.cli.weights import listed
 from surgery.doors import open as open_network
 from surgery.files import NoArchitecture, pieces_of_file
 from surgery.showing import FORMATS, View, text_of
 from surgery.showing.sheet import at_size
 from surgery.showing.show import terminal_width
+from surgery.showing.weights import lines_of_pieces
+from surgery.showing.weights import table as table_of_weights
 from surgery.waiting import notice
 
 
@@ -61,7 +62,7 @@ def inspect(
             graph = open_network(source, shapes=shapes)
         except NoArchitecture as error:  # what is in it can be seen all the same
             click.echo(f"Note: {error}", err=True)
-            click.echo(listed(pieces_of_file(source)))
+            click.echo(table_of_weights(lines_of_pieces(pieces_of_file(source)), terminal_width(sys.stdout)))
             return
     for note in graph.notes[:8]:
         notice(note)

@@ -1,47 +1,62 @@
-"""`surgery weights`: the tensors in a file, of any format."""
+"""`surgery weights`: the tensors of a network or of a file of any format, and what their values are like."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from pathlib import Path
+
 import click
 
-from surgery.errors import printable
-from surgery.files import Piece, pieces_of_file
-from surgery.specs import megabytes
+from surgery.cli.output import refuse_output
+from surgery.cli.quiet import quiet
+from surgery.doors import is_path
+from surgery.doors import open as open_network
+from surgery.files import NoArchitecture, pieces_of_file
+from surgery.showing import weights as showing
+from surgery.showing.show import terminal_width
 from surgery.zoo import fitting
 
 
 @click.command()
-@click.argument("file", type=click.Path())
-def weights(file: str) -> None:
-    """List the tensors of FILE: .keras, .h5, .weights.h5, .weights.json or safetensors. None of them is read.
+@click.argument("source")
+@click.argument("where", required=False)
+@click.option("--list", "alone", is_flag=True, help="List them; read no values.")
+@click.option("--format", type=click.Choice(("table", "json")), default="table", show_default=True)
+@click.option("--weights", "given", metavar="WEIGHTS", help="Of a named network: pretrained, or a file.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw histograms: png, svg or pdf.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+def weights(
+    source: str, where: str | None, alone: bool, format: str, given: str | None, plot: Path | None, force: bool
+) -> None:
+    """Print each tensor of SOURCE: shape, bytes, mean, spread, share of zeros, and a histogram of its values.
+
+    SOURCE is the name of a network or a file: .keras, .h5, .weights.h5, .weights.json or safetensors. WHERE selects
+    layers; in a file without an architecture it is a glob on their names. Values are read piece by piece.
 
     \b
-    surgery weights vgg16_weights.h5
+    surgery weights vgg16_weights.h5 "block5_*"
+    surgery weights model.keras --plot weights.png
     """
-    click.echo(listed(pieces_of_file(file)))
-
-
-def listed(pieces: list[Piece]) -> str:
-    """Returns the table of tensors, layer by layer."""
-    from tabulate import tabulate
-
-    rows = [
-        [printable(piece.name), _inside(piece, place), str(tensor.shape), tensor.dtype, megabytes(tensor.bytes)]
-        for piece in pieces
-        for place, tensor in enumerate(piece.tensors)
-    ]
-    tensors = [tensor for piece in pieces for tensor in piece.tensors]
-    aligned = ("left", "left", "left", "left", "right")
-    table = tabulate(
-        rows, ("layer", "tensor", "shape", "dtype", "size"), tablefmt="plain", disable_numparse=True, colalign=aligned
-    )
-    size = sum(tensor.bytes for tensor in tensors)
-    values = sum(tensor.size for tensor in tensors)
-    total = f"{len(tensors):,} tensors of {len(pieces):,} layers · {values:,} values · {megabytes(size)}"
-    return "\n".join([table, "", total, *map(str, fitting(pieces))])
-
-
-def _inside(piece: Piece, place: int) -> str:
-    """Returns the name of a tensor below its layer."""
-    places = [*(tensor.name.split(":")[0].rpartition("/")[2] for tensor in piece.source.row), *piece.source.named]
-    return printable(places[place] if places else sorted(piece.source.tree)[place])
+    refuse_output(plot, force, (".png", ".svg", ".pdf"))
+    fits = ""
+    with quiet() if given else contextlib.nullcontext():
+        try:
+            graph = open_network(source, weights=given)
+            lines = showing.lines_of_graph(graph, where)
+        except NoArchitecture:
+            if not is_path(source):
+                raise
+            pieces = pieces_of_file(source)
+            lines = showing.lines_of_pieces(pieces, where)
+            fits = "\n".join(["", *map(str, fitting(pieces))]) if where is None else ""
+        lines = lines if alone else showing.read(lines)
+    if format == "json":
+        click.echo(showing.as_json(lines))
+    else:
+        click.echo(f"{showing.table(lines, terminal_width(sys.stdout))}{fits}")
+        if not alone and all(line.values is None for line in lines):
+            click.echo("no values: the weights are fresh. --weights pretrained, or --weights FILE", err=True)
+    if plot is not None:
+        count = showing.draw(lines, plot)
+        click.echo(f"drew {plot}: {count} of {len(lines):,} tensors", err=True)

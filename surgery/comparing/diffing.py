@@ -7,11 +7,12 @@ from typing import Any
 
 from surgery.comparing.alignment import aligned
 from surgery.comparing.changes import changes, ends
-from surgery.comparing.contents import distance, fingerprint, tensors_of
+from surgery.comparing.contents import distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.doors import as_graph
 from surgery.files import Tensor
 from surgery.graph import Call, Graph, flags_below
+from surgery.values import tensors_of
 from surgery.waiting import progress
 
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 _GIVE_WAY = (
     ("from", 14),
     ("weights", 12),
+    ("layer", 24),
     ("call", 24),
     ("class", 16),
     ("from", 0),
     ("weights", 0),
+    ("size", 0),
     ("offset", 0),
     ("dtype", 0),
     ("trainable", 0),
@@ -19,6 +21,10 @@ _GIVE_WAY = (
     ("memory", 0),
     ("field", 0),
     ("output", 18),
+    ("spread", 0),
+    ("values", 0),
+    ("layer", 14),
+    ("mean", 0),
 )
 
 

@@ -1,0 +1,199 @@
+"""The table of tensors: shape, bytes, and what their values are like; as text, JSON, and a picture of histograms."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from surgery.errors import SurgeryError, listing, nearest, printable
+from surgery.files import Piece, Tensor, written_whole
+from surgery.graph import Graph, one_call_per_op
+from surgery.showing.fitting import fitted
+from surgery.showing.table import plain
+from surgery.specs import Weight, megabytes
+from surgery.values import Statistics, statistics, tensors_of
+from surgery.waiting import progress
+from surgery.walking import calls_at_every_depth
+from surgery.where import selected
+
+SCHEMA = 1
+_MOST = 64  # histograms in a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One tensor of a network.
+
+    Args:
+        layer: the address of its layer.
+        tensor: its name below the layer.
+        weight: its description.
+        values: what its values are like; `None` where they are not read, or where there are none.
+    """
+
+    layer: str
+    tensor: str
+    weight: Tensor | Weight
+    values: Statistics | None = None
+
+
+def lines_of_graph(graph: Graph, where: Any = None) -> list[Line]:
+    """Returns the tensors of the layers of a graph, each layer once, without their values.
+
+    Raises:
+        SurgeryError: nothing matches.
+    """
+    calls = dict(calls_at_every_depth(graph)) if where is None else selected(graph, where)
+    leaf = {address: call for address, call in calls.items() if call.op is not None and call.op.inner is None}
+    wanted = {id(call) for call in one_call_per_op(leaf.values())}
+    found = []
+    for address, call in leaf.items():
+        if id(call) not in wanted:
+            continue
+        described, read = call.weights, tensors_of(call)
+        same = read is not None and len(read) == len(described)
+        for place, weight in enumerate(read if read is not None else described):
+            name = described[place].name if same else weight.name
+            found.append(Line(address, name.split(":")[0].rpartition("/")[2], weight))
+    return found
+
+
+def lines_of_pieces(pieces: Iterable[Piece], where: str | None = None) -> list[Line]:
+    """Returns the tensors of a file without an architecture; `where` is a glob on the names of its layers.
+
+    Raises:
+        SurgeryError: nothing matches.
+    """
+    pieces = list(pieces)
+    chosen = [piece for piece in pieces if where is None or fnmatch.fnmatchcase(piece.name, where)]
+    if not chosen:
+        names = [piece.name for piece in pieces]
+        raise SurgeryError(
+            f"no layer matches {where!r}.{nearest(where or '', names)} There are {listing(map(printable, names), 6)}."
+        )
+    return [Line(piece.name, _inside(piece, place), one) for piece in chosen for place, one in enumerate(piece.tensors)]
+
+
+def _inside(piece: Piece, place: int) -> str:
+    places = [*(tensor.name.split(":")[0].rpartition("/")[2] for tensor in piece.source.row), *piece.source.named]
+    return places[place] if places else sorted(piece.source.tree)[place]
+
+
+def read(lines: list[Line]) -> list[Line]:
+    """Returns the lines with what their values are like, where a tensor has values of numbers."""
+    return [
+        dataclasses.replace(line, values=statistics(line.weight)) if isinstance(line.weight, Tensor) else line
+        for line in progress(lines, "reading weights")
+    ]
+
+
+_HEADERS = ("layer", "tensor", "shape", "dtype", "size", "mean", "spread", "zeros", "odd", "values")
+_RIGHT = ("size", "mean", "spread", "zeros")
+
+
+def table(lines: list[Line], width: int | None = None) -> str:
+    """Returns the lines as a table that fits the terminal, with a total."""
+    known = any(line.values is not None for line in lines)
+    odd = any(line.values is not None and (line.values.nan or line.values.infinite) for line in lines)
+    headers = [name for name in _HEADERS if name not in (() if known else _HEADERS[5:]) and (odd or name != "odd")]
+    cells = [[cell for name, cell in zip(_HEADERS, _cells(line), strict=True) if name in headers] for line in lines]
+    kept = list(range(len(headers))) if width is None else fitted(headers, cells, width)
+    aligned = ["right" if headers[column] in _RIGHT else "left" for column in kept]
+    text = plain([[line[column] for column in kept] for line in cells], [headers[column] for column in kept], aligned)
+    size = sum(line.weight.bytes for line in lines)
+    values = sum(line.weight.size for line in lines)
+    layers = len({line.layer for line in lines})
+    total = f"{len(lines):,} tensors of {layers:,} layer{'s' * (layers != 1)} · {values:,} values · {megabytes(size)}"
+    return f"{text}\n\n{total}{_warning(lines)}"
+
+
+def _cells(line: Line) -> list[str]:
+    weight, values = line.weight, line.values
+    head = [printable(line.layer), printable(line.tensor), str(weight.shape), weight.dtype, megabytes(weight.bytes)]
+    if values is None:
+        return [*head, "", "", "", "", ""]
+    return [
+        *head,
+        _number(values.mean),
+        _number(values.spread),
+        f"{values.zeros:.1%}" if values.zeros else "0",
+        _odd(values),
+        values.sparkline,
+    ]
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3g}"
+
+
+def _odd(values: Statistics) -> str:
+    parts = [f"{count:,} {word}" for count, word in ((values.nan, "NaN"), (values.infinite, "Inf")) if count]
+    return ", ".join(parts)
+
+
+def _warning(lines: list[Line]) -> str:
+    bad = [line for line in lines if line.values is not None and _odd(line.values)]
+    if not bad:
+        return ""
+    names = listing((f"{printable(line.layer)}/{printable(line.tensor)}" for line in bad), 4)
+    return f"\n{len(bad):,} tensors hold what is no number: {names}"
+
+
+def as_json(lines: list[Line]) -> str:
+    """Returns the lines as JSON; docs/json.md describes it."""
+    rows = []
+    for line in lines:
+        weight = line.weight
+        values = None if line.values is None else _plain(dataclasses.asdict(line.values))
+        row = {"layer": line.layer, "tensor": line.tensor, "shape": list(weight.shape), "dtype": weight.dtype}
+        rows.append({**row, "bytes": weight.bytes, "values": values})
+    return json.dumps({"schema": SCHEMA, "tensors": rows}, indent=1, allow_nan=False)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
+
+
+def draw(lines: list[Line], path: Path) -> int:
+    """Writes a picture of the histograms of the largest tensors, in the order of the network; returns how many.
+
+    Raises:
+        SurgeryError: no values, or matplotlib is not installed.
+    """
+    known = [line for line in lines if line.values is not None and line.values.histogram]
+    if not known:
+        raise SurgeryError("there are no values to draw: fresh weights have none, and --list reads none.")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SurgeryError("pictures of weights need matplotlib: pip install matplotlib") from error
+    largest = sorted(known, key=lambda line: -line.weight.size)[:_MOST]
+    shown = [line for line in known if line in largest]
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(3.2 * columns, 1.7 * rows), layout="constrained")
+    for axes, line in zip(figure.subplots(rows, columns, squeeze=False).flat, shown, strict=False):
+        _histogram(axes, line)
+    for axes in figure.axes[len(shown) :]:
+        axes.set_axis_off()
+    with written_whole(path) as draft:
+        figure.savefig(draft, format=path.suffix[1:], dpi=100)
+    return len(shown)
+
+
+def _histogram(axes: Any, line: Line) -> None:
+    values = line.values
+    assert values is not None
+    width = (values.most - values.least) / len(values.histogram) or 1.0
+    places = [values.least + width * (place + 0.5) for place in range(len(values.histogram))]
+    axes.bar(places, values.histogram, width, color="#0072B2")
+    axes.axvline(values.mean, color="#D55E00", linewidth=1)
+    name = f"{printable(line.layer)}/{printable(line.tensor)}".replace("$", r"\$")
+    axes.set_title(f"{name if len(name) <= 40 else '…' + name[-39:]}  {line.weight.shape}", fontsize=7)
+    axes.tick_params(labelsize=6)
+    axes.set_yticks([])
