@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
     from surgery.loading import load_weights, transfer
+    from surgery.plotting import plot
     from surgery.pyramids import pyramid
     from surgery.samples import digits
     from surgery.showing import show
@@ -89,6 +90,7 @@ _HOMES = {
     "surgery.specs": ("Ref", "Spec"),
     "surgery.samples": ("digits",),
     "surgery.waiting": ("progress",),
+    "surgery.plotting": ("plot",),
     "surgery.pyramids": ("pyramid",),
     "surgery.showing": ("show",),
     "surgery.training.cached_fit": ("fit_cached",),
@@ -136,6 +138,7 @@ __all__ = [
     "load_weights",
     "objectives",
     "open",
+    "plot",
     "progress",
     "pyramid",
     "remove",

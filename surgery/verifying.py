@@ -36,7 +36,7 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     """
     ours, theirs = as_graph(x), as_graph(donor)
     with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
-        kept = [call for call in ours if call.op is not None and _same(call, theirs)]
+        kept = [call for call in ours if call.op is not None and is_kept(call, theirs)]
         names = {call.name for call in kept}
         return Verification(
             donor=theirs,
@@ -49,7 +49,8 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
         )
 
 
-def _same(call: Call, donor: Graph) -> bool:
+def is_kept(call: Call, donor: Graph) -> bool:
+    """Whether a call is one of the donor's: the same layer under the same address, or one that is made like it."""
     if call.name not in donor or donor[call.name].op is None:
         return False
     theirs = donor[call.name]

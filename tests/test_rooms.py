@@ -20,7 +20,7 @@ FLOORS = [
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],
-    ["training", "parameters"],
+    ["training", "parameters", "plotting"],
     ["tasks", "wiring"],
     ["cli"],
     ["__main__", "__init__"],

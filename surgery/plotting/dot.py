@@ -1,0 +1,118 @@
+"""A scene through Graphviz: SVG, PNG, PDF. `pydot` writes its language, the program `dot` does the layout."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+from surgery.errors import SurgeryError, first_line, printable
+from surgery.plotting.palette import EDGES, FILLS, TRAINABLE, role
+from surgery.plotting.scene import Node, Scene
+
+SECONDS = 120  # for the layout
+MOST = 3_000  # nodes; beyond, layers of a drawing are no picture, and Graphviz takes minutes
+
+
+def rendered(scene: Scene, format: str) -> bytes:
+    """Returns the picture of a scene.
+
+    Args:
+        scene: the scene.
+        format: `svg`, `png` or `pdf`.
+
+    Raises:
+        SurgeryError: Graphviz is not installed, the network is too large for it, or it fails.
+    """
+    if len(scene.nodes) > MOST:
+        raise SurgeryError(
+            f"a picture of {len(scene.nodes):,} calls is more than Graphviz draws; .html and .mmd take any number, and "
+            "WHERE draws a part."
+        )
+    text = source(scene)
+    program = shutil.which("dot")
+    if program is None:
+        raise SurgeryError(
+            f"{format} pictures need Graphviz, and there is no program 'dot': apt install graphviz, brew install "
+            "graphviz or winget install graphviz. .html and .mmd need nothing."
+        )
+    command = [program, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
+    try:
+        run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SurgeryError(f"Graphviz did not end within {SECONDS} s; .html is quicker, WHERE draws a part.") from error
+    if run.returncode or not run.stdout:
+        raise SurgeryError(f"Graphviz failed: {printable(run.stderr.decode(errors='replace').strip()[:300])}")
+    return run.stdout
+
+
+def source(scene: Scene) -> str:
+    """Returns the scene in Graphviz' language.
+
+    Raises:
+        SurgeryError: pydot is not installed.
+    """
+    try:
+        import pydot
+    except ImportError as error:
+        raise SurgeryError("svg, png and pdf need pydot: pip install pydot. .html and .mmd need nothing.") from error
+    whole = pydot.Dot("network", graph_type="digraph", rankdir="TB", bgcolor="white", label=_quoted(scene.title))
+    whole.set_graph_defaults(fontname="Helvetica", labelloc="t")
+    whole.set_node_defaults(shape="box", style="filled,rounded", fontname="Helvetica", fontsize="10")
+    whole.set_edge_defaults(color="#666666", arrowsize="0.6")
+    numbers = {node.address: f"n{place}" for place, node in enumerate(scene.nodes)}
+    try:
+        _level(pydot, whole, scene, numbers, "")
+        for a, b in scene.edges:
+            if not (a.startswith(f"{b}/") or b.startswith(f"{a}/")):
+                dropped = _is_dropped(scene, a) or _is_dropped(scene, b)
+                whole.add_edge(pydot.Edge(numbers[a], numbers[b], style="dashed" if dropped else "solid"))
+        whole.add_subgraph(_legend(pydot, scene))
+        return whole.to_string()
+    except RecursionError as error:
+        raise SurgeryError(f"models are nested too deeply to be drawn ({first_line(error)}).") from error
+
+
+def _is_dropped(scene: Scene, address: str) -> bool:
+    found = scene.by_address.get(address)
+    return found is not None and found.origin == "dropped"
+
+
+def _level(pydot: Any, box: Any, scene: Scene, numbers: dict[str, str], model: str) -> None:
+    inside = {node.model for node in scene.nodes}
+    for node in scene.nodes:
+        if node.model != model:
+            continue
+        own = pydot.Node(numbers[node.address], label=_quoted(_label(node)), **_look(role(node)))
+        if node.address in inside:
+            cluster = pydot.Cluster(numbers[node.address], label=_quoted(node.name), color="#999999", style="rounded")
+            _level(pydot, cluster, scene, numbers, node.address)
+            cluster.add_node(own)
+            box.add_subgraph(cluster)
+        else:
+            box.add_node(own)
+
+
+def _look(name: str) -> dict[str, str]:
+    look = {"fillcolor": FILLS[name], "color": EDGES[name]}
+    return {**look, "style": "filled,rounded,dashed"} if name == "dropped" else look
+
+
+def _legend(pydot: Any, scene: Scene) -> Any:
+    used = {role(node) for node in scene.nodes}
+    names = scene.legend or {name: text for name, text in TRAINABLE.items() if name in used}
+    legend = pydot.Cluster("legend", label="", color="#CCCCCC", style="rounded")
+    for name, text in names.items():
+        legend.add_node(pydot.Node(f"legend_{name}", label=_quoted(text), fontsize="9", height="0.25", **_look(name)))
+    return legend
+
+
+def _label(node: Node) -> str:
+    note = f"\n{node.note[:60]}" if node.note else ""
+    return f"{node.name}\n{node.kind} {node.texts['output']}{note}"
+
+
+def _quoted(text: str) -> str:
+    """Returns a text as a quoted string, which is never read as HTML or as syntax."""
+    lines = [printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n")]
+    return '"' + "\\n".join(lines) + '"'

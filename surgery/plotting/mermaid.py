@@ -1,0 +1,57 @@
+"""A scene as a Mermaid flowchart, which GitHub and many editors draw from text alone."""
+
+from __future__ import annotations
+
+import re
+
+from surgery.errors import printable
+from surgery.plotting.palette import EDGES, FILLS, TRAINABLE, role
+from surgery.plotting.scene import Node, Scene
+
+
+def mermaid(scene: Scene) -> str:
+    """Returns the text of a flowchart; names are escaped, so that they are no syntax and no HTML."""
+    numbers = {node.address: f"n{place}" for place, node in enumerate(scene.nodes)}
+    lines = ["---", f"title: {_escaped(scene.title)}", "---", "flowchart TD"]
+    lines += _level(scene, numbers, "", 1)
+    solid = {node.address for node in scene.nodes if node.origin != "dropped"}
+    for a, b in scene.edges:
+        if not _between_model_and_inside(a, b):
+            lines.append(f"  {numbers[a]} {'-->' if {a, b} <= solid else '-.->'} {numbers[b]}")
+    used = dict.fromkeys(role(node) for node in scene.nodes)
+    for name in used:
+        dashes = ",stroke-dasharray:4 3" if name == "dropped" else ""
+        lines.append(f"  classDef {name} fill:{FILLS[name]},stroke:{EDGES[name]},color:#111111{dashes}")
+    names = scene.legend or {name: text for name, text in TRAINABLE.items() if name in used}
+    lines += ["  subgraph legend"]
+    lines += [f'    l{place}["{_escaped(text)}"]:::{name}' for place, (name, text) in enumerate(names.items())]
+    return "\n".join([*lines, "  end", ""])
+
+
+def _between_model_and_inside(a: str, b: str) -> bool:
+    return a.startswith(f"{b}/") or b.startswith(f"{a}/")
+
+
+def _level(scene: Scene, numbers: dict[str, str], model: str, depth: int) -> list[str]:
+    """Returns the nodes inside a model; a nested model with nodes in it is a box around them and itself."""
+    lines, indent = [], "  " * depth
+    inside = {node.model for node in scene.nodes}
+    for node in scene.nodes:
+        if node.model != model:
+            continue
+        own = f'{numbers[node.address]}["{_label(node)}"]:::{role(node)}'
+        if node.address in inside:
+            lines.append(f'{indent}subgraph s{numbers[node.address]}["{_escaped(node.name)}"]')
+            lines += _level(scene, numbers, node.address, depth + 1)
+            lines += [f"{indent}  {own}", f"{indent}end"]
+        else:
+            lines.append(f"{indent}{own}")
+    return lines
+
+
+def _label(node: Node) -> str:
+    return f"{_escaped(node.name)}<br/>{_escaped(node.kind)} {_escaped(node.texts['output'])}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[^\w ()./,·:+\-]", lambda match: f"#{ord(match[0])};", printable(text))

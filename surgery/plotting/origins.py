@@ -1,0 +1,81 @@
+"""Where the calls of a picture come from: kept, frozen, changed, new, dropped; from a donor, or from a comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from surgery.comparing import Change, Difference, WeightChange
+from surgery.graph import Graph
+from surgery.plotting.scene import Node, Scene, scene_of
+from surgery.verifying import is_kept
+
+_OF_EDITS = {
+    "kept": "kept from the donor",
+    "frozen": "kept and frozen",
+    "new": "new",
+    "dropped": "dropped",
+}
+_OF_DIFFERENCES = {"kept": "equal", "changed": "changed", "new": "added", "dropped": "removed"}
+
+
+def scene_of_difference(found: Difference, values: bool = False) -> Scene:
+    """Returns the scene of a comparison: the second network, with what the first has and the second has not."""
+    notes = _notes([*found.changed, *found.weights])
+    origins = dict.fromkeys(notes, "changed") | dict.fromkeys(found.added, "new")
+    scene = _with_dropped(scene_of(found.b, values), found.a, found.removed)
+    nodes = [
+        node
+        if node.origin
+        else dataclasses.replace(node, origin=origins.get(node.address, "kept"), note=notes.get(node.address, ""))
+        for node in scene.nodes
+    ]
+    title = f"{found.a.name} -> {found.b.name}"
+    return dataclasses.replace(scene, title=title, nodes=nodes, legend=_present(_OF_DIFFERENCES, nodes))
+
+
+def scene_of_changes(graph: Graph, donors: Sequence[Graph], values: bool = False) -> Scene:
+    """Returns the scene of a network that was made from donors: what is kept, frozen and new, and what of the donors is
+    gone. A call is kept as `verify` has it: the same layer, under the same address.
+    """
+    scene = scene_of(graph, values)
+    kept = {call.name for call in graph for donor in donors if call.op is None or is_kept(call, donor)}
+    nodes = [dataclasses.replace(node, origin=_judged(node, kept)) for node in scene.nodes]
+    scene = dataclasses.replace(scene, nodes=nodes)
+    for donor in donors:
+        scene = _with_dropped(scene, donor, {call.name for call in donor if call.name not in kept})
+    return dataclasses.replace(scene, legend=_present(_OF_EDITS, scene.nodes))
+
+
+def _judged(node: Node, kept: set[str]) -> str:
+    top = node.address if node.address in kept or not node.model else node.address.split("/")[0]
+    if top not in kept:
+        return "new"
+    return "frozen" if node.texts["trainable"] == "no" else "kept"
+
+
+def _notes(changes: Sequence[Change | WeightChange]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for change in changes:
+        found.setdefault(change.b, []).append(str(change))
+    return {address: "; ".join(texts) for address, texts in found.items()}
+
+
+def _with_dropped(scene: Scene, donor: Graph, gone: Iterable[str]) -> Scene:
+    """Returns the scene with the calls of a donor that are gone, and their edges; a taken name gets ` (dropped)`."""
+    old, here = scene_of(donor), {node.address for node in scene.nodes}
+    gone = set(gone)
+    new = {name: f"{name} (dropped)" if name in here else name for name in gone}
+    last = max((node.stage for node in scene.nodes), default=0)
+    dropped = [
+        dataclasses.replace(node, address=new[node.address], origin="dropped", stage=last + 1)
+        for node in old.nodes
+        if node.address in gone
+    ]
+    edges = [(new.get(a, a), new[b]) for a, b in old.edges if b in gone and (a in gone or a in here)]
+    return dataclasses.replace(scene, nodes=[*scene.nodes, *dropped], edges=[*scene.edges, *edges])
+
+
+def _present(legend: dict[str, str], nodes: Sequence[Node]) -> dict[str, str]:
+    there = {node.origin for node in nodes}
+    return {origin: text for origin, text in legend.items() if origin in there}

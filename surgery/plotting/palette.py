@@ -1,0 +1,34 @@
+"""Colours that people with any colour vision tell apart (Okabe & Ito 2008), and that text can be read on."""
+
+from __future__ import annotations
+
+from surgery.plotting.scene import Node
+
+FILLS = {
+    "kept": "#CFE3F1",
+    "frozen": "#9CC3E0",
+    "changed": "#F9E79F",
+    "new": "#BDE5D0",
+    "dropped": "#FFFFFF",
+    "trains": "#BDE5D0",
+    "still": "#9CC3E0",
+    "plain": "#EEEEEE",
+}
+EDGES = {
+    "kept": "#0072B2",
+    "frozen": "#0072B2",
+    "changed": "#B8860B",
+    "new": "#007A53",
+    "dropped": "#999999",
+    "trains": "#007A53",
+    "still": "#0072B2",
+    "plain": "#777777",
+}
+TRAINABLE = {"trains": "trains", "still": "frozen", "plain": "no weights"}
+
+
+def role(node: Node) -> str:
+    """Returns by which colour a node is drawn: its origin, or whether it trains."""
+    if node.origin:
+        return node.origin
+    return {"yes": "trains", "no": "still"}.get(node.texts["trainable"], "plain")

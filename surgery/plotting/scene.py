@@ -1,0 +1,187 @@
+"""What is drawn, whatever the format: nodes with what is known of them, edges, and the nested models around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from surgery.comparing.plainly import bare
+from surgery.graph import Call, Graph, flags_below
+from surgery.plotting.stages import stages
+from surgery.showing.columns import COLUMNS
+from surgery.showing.sheet import Sheet, tree
+from surgery.structure import leaves
+from surgery.values import statistics, tensors_of
+from surgery.waiting import progress
+
+_MEASURES = ("output", "dtype", "stride", "field", "params", "macs", "memory", "trainable", "weights")
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One call as it is drawn.
+
+    Args:
+        address: its full address.
+        kind: its class.
+        texts: measure -> how a person reads it: output, stride, field, params, macs, memory, trainable, weights.
+        numbers: measure -> number, where it is one.
+        config: its configuration as plain values, without its name.
+        tensors: its weights: name, shape, dtype, bytes, and statistics where they were read.
+        origin: `kept`, `frozen`, `changed`, `new`, `dropped`, or `""`.
+        note: what changed, in words.
+        stage: the number of its stage.
+        model: the address of the nested model that it lies in, or `""`.
+        nested: whether it is a nested model itself.
+    """
+
+    address: str
+    kind: str
+    texts: Mapping[str, str]
+    numbers: Mapping[str, float | None]
+    config: Mapping[str, Any]
+    tensors: list[dict[str, Any]]
+    origin: str = ""
+    note: str = ""
+    stage: int = 0
+    model: str = ""
+    nested: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its address below the nested model that it lies in."""
+        return self.address[len(self.model) + 1 :] if self.model else self.address
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A picture before it is drawn.
+
+    Args:
+        title: one line.
+        nodes: in runnable order; what is inside a nested model comes after it.
+        edges: from address to address, at every depth; those into a nested model reach its inputs too.
+        legend: origin -> how the legend calls it; empty where colours tell what trains.
+    """
+
+    title: str
+    nodes: list[Node]
+    edges: list[tuple[str, str]]
+    legend: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def by_address(self) -> dict[str, Node]:
+        """Address -> node."""
+        return {node.address: node for node in self.nodes}
+
+    def outer(self) -> Scene:
+        """Returns the scene without what is inside nested models."""
+        nodes = [node for node in self.nodes if not node.model]
+        names = {node.address for node in nodes}
+        return dataclasses.replace(self, nodes=nodes, edges=[(a, b) for a, b in self.edges if {a, b} <= names])
+
+    def only(self, addresses: set[str]) -> Scene:
+        """Returns the scene of some nodes, and the edges between them."""
+        nodes = [node for node in self.nodes if node.address in addresses]
+        edges = [(a, b) for a, b in self.edges if {a, b} <= addresses]
+        return dataclasses.replace(self, nodes=nodes, edges=edges)
+
+
+def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
+    """Returns the scene of a graph.
+
+    Args:
+        graph: the graph.
+        values: whether statistics of the weights are read, where there are values.
+        batch: samples in a batch, for the memory of activations.
+    """
+    sheet = Sheet(graph, batch)
+    strides = {name: str(sheet.row(name, call, ("stride",))["stride"]) for name, call in tree(graph)}
+    numbers = stages(graph, strides)
+    calls = list(_marked(graph))
+    nodes = [
+        _node(sheet, address, call, numbers[top], values)
+        for top, address, call in (progress(calls, "reading weights") if values else calls)
+    ]
+    return Scene(str(graph), nodes, list(dict.fromkeys(_edges(graph))))
+
+
+def _marked(graph: Graph, prefix: str = "", flags: Mapping[str, bool | str] | None = None, top: str = "") -> Any:
+    """Yields (address of the top level, address, call) at every depth, with the marks that calls carry for what is
+    inside them.
+    """
+    for call in graph:
+        if flags:
+            call = dataclasses.replace(call, flags=flags_below(flags, call.layer))
+        yield top or call.name, prefix + call.name, call
+        if call.op is not None and call.op.inner is not None:
+            yield from _marked(call.op.inner, f"{prefix}{call.name}/", call.flags, top or call.name)
+
+
+def _node(sheet: Sheet, address: str, call: Call, stage: int, values: bool) -> Node:
+    row = sheet.row(address, call, _MEASURES)
+    nested = call.op is not None and call.op.inner is not None
+    field = row["field"]
+    numbers = {
+        **{name: row[name] for name in ("params", "macs", "memory")},
+        "stride": COLUMNS["stride"].key(row["stride"]),
+        "field": max(field["size"], default=None) if field and not field["all"] else None,
+    }
+    texts = {name: COLUMNS[name].text(row[name]) for name in _MEASURES}
+    return Node(
+        address,
+        call.class_name,
+        texts,
+        numbers,
+        {} if nested else bare(call.config),
+        [] if nested else _tensors(call, values),
+        stage=stage,
+        model=address.removesuffix(call.name).removesuffix("/"),
+        nested=nested,
+    )
+
+
+def _tensors(call: Call, values: bool) -> list[dict[str, Any]]:
+    read = tensors_of(call) if values else None
+    described = call.weights
+    if read is None:
+        return [_described(weight.name, weight) for weight in described]
+    names = [weight.name for weight in described] if len(described) == len(read) else [one.name for one in read]
+    found = []
+    for name, tensor in zip(names, read, strict=True):
+        known = statistics(tensor)
+        finite = known.histogram != ()
+        numbers = {
+            "mean": f"{known.mean:.3g}" if finite else "-",
+            "spread": f"{known.spread:.3g}" if finite else "-",
+            "zeros": f"{known.zeros:.1%}",
+            "odd": known.nan + known.infinite,
+            "histogram": list(known.histogram),
+        }
+        found.append({**_described(name, tensor), **numbers})
+    return found
+
+
+def _described(name: str, weight: Any) -> dict[str, Any]:
+    return {
+        "name": name.split(":")[0].rpartition("/")[2],
+        "shape": list(weight.shape),
+        "dtype": weight.dtype,
+        "bytes": weight.bytes,
+    }
+
+
+def _edges(graph: Graph, prefix: str = "") -> Any:
+    for call in graph:
+        for ref in call.parents:
+            yield prefix + ref.call, prefix + call.name
+        inner = None if call.op is None else call.op.inner
+        if inner is not None:
+            below = f"{prefix}{call.name}/"
+            yield from _edges(inner, below)
+            for ref, entry in zip(call.parents, leaves(inner.inputs), strict=False):
+                yield prefix + ref.call, below + entry.call
+            for end in leaves(inner.outputs):
+                yield below + end.call, f"{prefix}{call.name}"
