@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from surgery.cli.output import refuse_output
 from surgery.comparing import diff as compare
 from surgery.doors import open as open_network
 from surgery.errors import SurgeryError
+from surgery.plotting import SUFFIXES
+from surgery.plotting import plot as draw_network
 
 
 @click.command()
@@ -14,8 +19,10 @@ from surgery.errors import SurgeryError
 @click.argument("b")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("--no-weights", is_flag=True, help="Compare the structure alone; read no values.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.pass_context
-def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool) -> None:
+def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool, plot: Path | None, force: bool) -> None:
     """Print what changed from A to B, names of networks or model files: calls, configurations, wiring, weights.
 
     Calls are the same by the names that people gave, else by structure. Values are read piece by piece and told by
@@ -24,9 +31,14 @@ def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool) -> N
     \b
     surgery diff before.keras after.keras
     surgery diff resnet50 my_resnet.h5 --no-weights
+    surgery diff before.keras after.keras --plot diff.html
     """
     try:
+        refuse_output(plot, force, SUFFIXES)
         found = compare(open_network(a), open_network(b), weights=not no_weights)
+        if plot is not None:
+            draw_network(found, plot)
+            click.echo(f"drew {plot}", err=True)
     except SurgeryError as error:
         click.echo(f"Error: {error}", err=True)
         ctx.exit(2)

@@ -15,6 +15,7 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph
+from surgery.plotting import SUFFIXES, draw, scene_of_changes
 from surgery.specs import megabytes
 
 
@@ -29,7 +30,10 @@ from surgery.specs import megabytes
     help="Write there: OUT.keras; several models: a folder.",
 )
 @click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="PNG", help="With --fit: a picture of what it learned."
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the network: html, mmd, svg, png or pdf; with --fit and png, what it learned.",
 )
 @click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; train and write nothing.")
@@ -67,9 +71,7 @@ def graft(
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
-    refuse_output(plot, force, (".png",))
-    if plot is not None and not fit:
-        raise SurgeryError("--plot shows what --fit learned; say both.")
+    refuse_output(plot, force, SUFFIXES)
     _operate(loaded, chosen, output, plot, fit, dry_run)
 
 
@@ -86,6 +88,9 @@ def _operate(
     for name, graph in graphs.items():
         _report(name, graph, donors)
     _refuse_other_kind(output, graphs)
+    if plot and not (fit and plot.suffix == ".png"):
+        _draw_networks(graphs, donors, plot)
+        plot = None
     if dry_run:
         click.echo("dry run: nothing trained, nothing written")
         return
@@ -134,6 +139,14 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> Any:
     rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in measured.items()]
     click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n")
     return picture_hwc
+
+
+def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path) -> None:
+    """Draws each network, with what it has of its donors: one into the file, of several each into its own."""
+    for name, graph in graphs.items():
+        path = plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot
+        draw(scene_of_changes(graph, donors), path)
+        click.echo(f"drew {path}")
 
 
 def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
 import click
 
+from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.doors import open as open_network
 from surgery.files import NoArchitecture, pieces_of_file
+from surgery.plotting import SUFFIXES
+from surgery.plotting import plot as draw_network
 from surgery.showing import FORMATS, View, text_of
 from surgery.showing.sheet import at_size
 from surgery.showing.show import terminal_width
@@ -29,6 +33,8 @@ from surgery.waiting import notice
 @click.option("--stages", is_flag=True, help="Add totals by output stride.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples, for memory.")
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="H W", help="Of pictures, where it is open.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--shapes", is_flag=True, help="Have Keras compute the shapes that a file does not say.")
 def inspect(
     source: str,
@@ -41,6 +47,8 @@ def inspect(
     stages: bool,
     batch: int,
     size: tuple[int, int] | None,
+    plot: Path | None,
+    force: bool,
     shapes: bool,
 ) -> None:
     """Print the table of calls of SOURCE, the name of a network or a model file; of those that match WHERE.
@@ -54,9 +62,11 @@ def inspect(
     surgery inspect resnet50 "conv4_* & :Conv2D"
     surgery inspect mobilenetv2 --columns +macs,field --sort macs
     surgery inspect model.keras --nested --stages
+    surgery inspect resnet50 --plot resnet50.html
     """
     if where and also:
         raise click.UsageError("WHERE is said twice.")
+    refuse_output(plot, force, SUFFIXES)
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
         try:
             graph = open_network(source, shapes=shapes)
@@ -70,5 +80,10 @@ def inspect(
         notice(f"and {len(graph.notes) - 8} more, of {len({note.split(': ')[-1] for note in graph.notes})} kinds")
     if size is not None:
         graph = at_size(graph, size)
+    if plot is not None:
+        click.echo(graph)
+        draw_network(graph, plot, where or also, nested=nested)
+        click.echo(f"drew {plot}", err=True)
+        return
     view = View(where or also, format, columns, sort, nested, stages, batch, terminal_width(sys.stdout))
     click.echo(text_of(graph, view))

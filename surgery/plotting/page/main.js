@@ -133,8 +133,9 @@ function theme(name) {
 theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 if (net.nodes.length > 3000) for (const stage of net.stages.keys()) net.folded.add("stage " + stage);
 redraw();
-view.whole(0.5);
+view.whole(0.75);
 legend();
 pressed();
 if (data.where) { where.value = data.where; search(); search.last = where.value; }
+window.network = { select: (text) => [...compileWhere(text, net)].sort((a, b) => a - b).map((index) => net.nodes[index].a) };
 document.documentElement.dataset.ready = "yes";

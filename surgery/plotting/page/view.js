@@ -112,7 +112,9 @@ class View {
   whole(least = 0) {
     const { width, height } = this.picture;
     this.scale = Math.max(least, Math.min(1.5, this.canvas.clientWidth / width, this.canvas.clientHeight / height));
-    this.x = (this.canvas.clientWidth - width * this.scale) / 2;
+    const first = this.picture.drawn.values().next().value;
+    const middle = least && first && width * this.scale > this.canvas.clientWidth ? first.x : width / 2;
+    this.x = this.canvas.clientWidth / 2 - middle * this.scale;
     this.y = least && height * this.scale > this.canvas.clientHeight ? 0 : (this.canvas.clientHeight - height * this.scale) / 2;
     this.move();
   }
