@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from surgery import graph as _graph
+
 if TYPE_CHECKING:
     from surgery import samples, tasks, wiring
     from surgery.comparing import diff
@@ -171,6 +173,14 @@ def __getattr__(name: str) -> Any:
     value = getattr(home, name) if hasattr(home, name) else importlib.import_module(f"{home.__name__}.{name}")
     globals()[name] = value
     return value
+
+
+def _repr_html_(graph: Graph) -> str:
+    """Returns a graph as a notebook shows it: its line, a small picture, and the table of calls, folded."""
+    return importlib.import_module("surgery.plotting.notebook").html_of(graph)
+
+
+_graph.Graph._repr_html_ = _repr_html_  # pyright: ignore[reportAttributeAccessIssue]  a graph knows no picture of itself
 
 
 def __dir__() -> list[str]:

@@ -26,13 +26,12 @@ def stages(graph: Graph, strides: Mapping[str, str]) -> dict[str, int]:
     stride_of: list[str] = []
     for call in graph:
         stride = strides.get(call.name, "-")
-        last = max((found[ref.call] for ref in call.parents), default=None)
-        if last is None:
-            last = next((stage for stage, one in enumerate(stride_of) if one == stride), None)
-            stays = last is not None
-        else:
-            stays = stride_of[last] == stride or (stride == "-" and call.name in returns)
-        if not stays:
+        least = max((found[ref.call] for ref in call.parents), default=0)
+        if stride == "-" and call.name in returns and call.parents:
+            found[call.name] = least
+            continue
+        stage = next((one for one in range(least, len(stride_of)) if stride_of[one] == stride), len(stride_of))
+        if stage == len(stride_of):
             stride_of.append(stride)
-        found[call.name] = last if stays and last is not None else len(stride_of) - 1
+        found[call.name] = stage
     return found

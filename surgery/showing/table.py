@@ -69,6 +69,13 @@ def text_of(graph: Graph, view: View) -> str:
     return writers[view.format]()
 
 
+def table_of(graph: Graph, view: View) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Returns the headers and the cells of a table of calls, as a person reads them."""
+    names, sheet = chosen(view.columns), Sheet(graph, view.batch)
+    rows = [sheet.row(address, call, names) for address, call in _picked(graph, view).items()]
+    return names, [_cells(names, row) for row in ordered(rows, view.sort)]
+
+
 def _picked(graph: Graph, view: View) -> dict[str, Call]:
     found = dict(tree(graph)) if view.nested else {call.name: call for call in graph}
     if view.where is None:
@@ -175,4 +182,4 @@ def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
     return json.dumps({**whole, "stages": stages(sheet), "calls": calls}, indent=1)
 
 
-__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "text_of"]
+__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "table_of", "text_of"]
