@@ -17,8 +17,10 @@ from surgery.errors import SurgeryError, printable
 @click.command()
 @click.argument("source")
 @click.argument("where")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="What to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="What to write.")
 @click.option("--images", type=click.Path(), metavar="DIR", help="Run it over the pictures in a folder.")
+@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="One picture, whose maps --plot draws.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --image: png, svg or pdf.")
 @click.option("--weights", metavar="WEIGHTS", help="Of a named network: pretrained (default), none, or a file.")
 @click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
 @click.option("--preprocess", metavar="NAME", help="A network's own way, or unit; by default that of SOURCE.")
@@ -28,8 +30,10 @@ from surgery.errors import SurgeryError, printable
 def tap(
     source: str,
     where: str,
-    output: Path,
+    output: Path | None,
     images: str | None,
+    image: Path | None,
+    plot: Path | None,
     weights: str | None,
     size: tuple[int, int] | None,
     preprocess: str | None,
@@ -37,7 +41,8 @@ def tap(
     batch: int,
     force: bool,
 ) -> None:
-    """Write the feature extractor that ends at WHERE in SOURCE, or, with --images, the features of pictures.
+    """Write the feature extractor that ends at WHERE in SOURCE, or, with --images, the features of pictures, or, with
+    --image and --plot, a picture of the feature maps of one.
 
     All taps are computed in one pass. Pictures that cannot be read are listed and skipped; a run that was killed goes
     on where it stopped.
@@ -45,19 +50,26 @@ def tap(
     \b
     surgery tap vgg16 "block3_pool, block5_pool" -o extractor.keras
     surgery tap tinyvgg block4_pool --images photos -o features.h5
+    surgery tap vgg16 "block1_pool, block3_pool" --image cat.png --plot maps.png
     """
-    refuse_output(output, force, (".keras",) if images is None else (".h5", ".hdf5", ".npy"))
-    if images is None:
+    if (image is None) != (plot is None) or (image is not None and images is not None):
+        raise click.UsageError("--image FILE and --plot FILE go together, without --images.")
+    if output is None and image is None:
+        raise click.UsageError("-o OUT, or --image and --plot, say what to write.")
+    refuse_output(plot, force, (".png", ".svg", ".pdf"))
+    files = images if image is None else [image]
+    refuse_output(output, force, (".keras",) if files is None else (".h5", ".hdf5", ".npy"))
+    if images is None and image is None:
         given = {"--size": size, "--preprocess": preprocess, "--dtype": dtype}
         idle = [name for name, value in given.items() if value]
         if idle:
-            raise SurgeryError(f"{', '.join(idle)}: only with --images, for the features of pictures.")
-    elif output.suffix == ".npy":
+            raise SurgeryError(f"{', '.join(idle)}: only with --images or --image, for the features of pictures.")
+    elif output is not None and output.suffix == ".npy":
         refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
         named = not is_path(source)
         graph = open_network(source, **_weights(weights, named))
-        if images is None:
+        if files is None and output is not None:
             from surgery.doors import save
             from surgery.edits import tap as tapped
 
@@ -68,10 +80,24 @@ def tap(
         from surgery.training.extracting import extract
 
         way = preprocess or (source.lower() if named else None)
-        features = extract(graph, where, images, output, size or None, way, dtype, batch)
+        features = extract(graph, where, files or [], output, size or None, way, dtype, batch)
     for name, why in features.unreadable.items():
         click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
-    click.echo(f"wrote {output}: {features}")
+    if output is not None:
+        click.echo(f"wrote {output}: {features}")
+    if plot is not None:
+        _draw(features, plot)
+
+
+def _draw(features: Any, plot: Path) -> None:
+    """Writes the picture of the feature maps of one picture."""
+    if not features.names:
+        raise SurgeryError("the picture could not be read, so that there is nothing to draw.")
+    with quiet():
+        from surgery.tasks import feature_maps
+
+        feature_maps({name: values[0] for name, values in features.features.items()}, plot)
+    click.echo(f"drew {plot}: {features}")
 
 
 def _weights(weights: str | None, named: bool) -> dict[str, Any]:

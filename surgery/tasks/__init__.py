@@ -5,6 +5,7 @@ from surgery.tasks.baselines import fresh
 from surgery.tasks.classifying import accuracy, adapt_to_noise
 from surgery.tasks.drawing import chart, tiles
 from surgery.tasks.explaining import gradcam
+from surgery.tasks.feature_maps import feature_maps
 from surgery.tasks.judging import Judge, judge, judged
 from surgery.tasks.measures import overlap, psnr
 from surgery.tasks.segmenting import segment
@@ -15,6 +16,7 @@ __all__ = [
     "accuracy",
     "adapt_to_noise",
     "chart",
+    "feature_maps",
     "fresh",
     "gradcam",
     "judge",
