@@ -114,5 +114,7 @@ def _label(node: Node) -> str:
 
 def _quoted(text: str) -> str:
     """Returns a text as a quoted string, which is never read as HTML or as syntax."""
-    lines = [printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n")]
+    lines = [
+        printable(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in text.split("\n")
+    ]
     return '"' + "\\n".join(lines) + '"'

@@ -141,7 +141,8 @@ def _warning(lines: list[Line]) -> str:
     if not bad:
         return ""
     names = listing((f"{printable(line.layer)}/{printable(line.tensor)}" for line in bad), 4)
-    return f"\n{len(bad):,} tensors hold what is no number: {names}"
+    verb = "tensor holds" if len(bad) == 1 else "tensors hold"
+    return f"\n{len(bad):,} {verb} what is no number: {names}"
 
 
 def as_json(lines: list[Line]) -> str:

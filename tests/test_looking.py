@@ -1,0 +1,280 @@
+"""Looking: columns, sorting, trees and stages, JSON as documented, weights, notebooks, feature maps."""
+
+import csv
+import html.parser
+import io
+import json
+import pathlib
+
+import click.testing
+import keras
+import numpy as np
+import pytest
+from networks import siamese_network
+
+import surgery as sg
+from surgery.cli import main
+from surgery.showing import View, text_of
+from surgery.showing.columns import COLUMNS, metric
+
+layers = keras.layers
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def rows_of(text):
+    """The rows of a CSV as dictionaries."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_columns_are_chosen_added_and_refused():
+    usual = run("inspect", "tinyvgg", "--format", "csv").stdout.splitlines()[0]
+    assert usual == "call,class,output,stride,params,trainable,from"
+    two = run("inspect", "tinyvgg", "--format", "csv", "--columns", "macs,call").stdout.splitlines()
+    assert two[:3] == ["macs,call", "0,input_layer", "442368,block1_conv1"]
+    more = run("inspect", "tinyvgg", "--format", "csv", "--columns", "+macs,field").stdout.splitlines()[0]
+    assert more == "call,class,output,stride,field,params,macs,trainable,from"
+    assert run("inspect", "tinyvgg", "--format", "csv", "--columns", "all").stdout.splitlines()[0] == ",".join(COLUMNS)
+    wrong = run("inspect", "tinyvgg", "--columns", "call,macz")
+    assert wrong.exit_code == 1 and wrong.stdout == ""
+    assert wrong.stderr.startswith("Error: no column 'macz'. Did you mean 'macs'? There are call, class, output,")
+    assert run("inspect", "tinyvgg", "--sort", "size").stderr.startswith("Error: no column 'size'.")
+
+
+def test_every_column_sorts():
+    for name, column in COLUMNS.items():
+        rows = json.loads(text_of(sg.open("mobilenetv2"), View(format="json", sort=name)))["calls"]
+        back = json.loads(text_of(sg.open("mobilenetv2"), View(format="json", sort=f"-{name}")))["calls"]
+        source = "field" if name == "offset" else name
+        keys = [column.key(row[source]) for row in rows]
+        known = [key for key in keys if key is not None]
+        assert keys[: len(known)] == known  # what is not known comes last
+        assert known == sorted(known, reverse=column.number)
+        assert [key for key in (column.key(row[source]) for row in back) if key is not None] == known[::-1] or len(
+            set(map(str, known))
+        ) < len(known)
+
+
+def test_the_heaviest_calls_come_first():
+    found = rows_of(run("inspect", "vgg16", "--format", "csv", "--columns", "call,macs", "--sort", "macs").stdout)
+    counts = [int(row["macs"]) for row in found]
+    assert counts == sorted(counts, reverse=True) and counts[0] == 1_849_688_064
+    assert metric(counts[0]) == "1.85 G"
+    assert [metric(count) for count in (None, 0, 999, 1000, 12_345, 999_600_000)] == [
+        *("?", "0", "999", "1.00 k", "12.3 k"),
+        "1,000 M",
+    ]
+
+
+def test_nested_models_are_a_tree_whose_addresses_select(tmp_path):
+    graph = sg.open(siamese_network())
+    names = [line.split()[0] for line in text_of(graph, View(nested=True)).splitlines()[3:-2]]
+    inside = ["picture", "conv", "norm", "relu", "pool"]
+    assert names == ["left", "trunk", *inside, "right", "trunk@1", *inside, "difference", "same"]
+    text = text_of(graph, View(nested=True))
+    assert "\n   conv " in text and "\n trunk " in text  # two spaces in, below it
+    addresses = [row["call"] for row in json.loads(text_of(graph, View(nested=True, format="json")))["calls"]]
+    assert "trunk/conv" in addresses and "trunk@1/conv" in addresses
+    assert addresses.index("trunk") < addresses.index("trunk/conv")
+    for address in addresses:
+        assert address in sg.where.selected(graph, f"'{address}'")
+    picked = json.loads(text_of(graph, View(where="**/conv", nested=True, format="json")))["calls"]
+    assert [row["call"] for row in picked] == ["trunk/conv", "trunk@1/conv"]
+
+
+def test_stages_add_up():
+    data = json.loads(text_of(sg.open("resnet50"), View(format="json")))
+    assert [stage["stride"] for stage in data["stages"]] == ["1", "2", "4", "8", "16", "32", "-"]
+    for key in ("calls", "params", "macs", "memory"):
+        assert sum(stage[key] for stage in data["stages"]) == data["total"][key]
+    table = run("inspect", "resnet50", "[narrow]", "--stages").stdout.splitlines()
+    assert table[-7].split()[:3] == ["1", "input_layer", "conv1_pad"]
+
+
+def test_memory_is_that_of_the_outputs_and_grows_with_the_batch(tinyvgg):
+    one, many = (json.loads(text_of(sg.open(tinyvgg), View(format="json", batch=batch))) for batch in (1, 8))
+    outputs = sg.build(sg.tap(sg.open(tinyvgg), "*"), copy=True)(np.zeros((1, 32, 32, 3), "float32"))
+    assert one["total"]["memory"] == sum(np.asarray(value).nbytes for value in outputs.values())
+    assert many["total"]["memory"] == 8 * one["total"]["memory"]
+    assert one["total"]["alive"] == 2 * 32 * 32 * 16 * 4  # block1_conv1 and block1_conv2
+
+
+def test_most_alive_counts_a_skip_connection():
+    x = keras.Input((10,), name="x")
+    y = layers.Dense(20, name="a")(x)
+    z = layers.Dense(30, name="b")(y)
+    model = keras.Model(x, layers.Concatenate(name="c")([z, x]))
+    assert sg.analysis.most_alive(sg.open(model)) == 4 * max(10 + 20, 10 + 20 + 30, 10 + 30 + 40)
+
+
+def test_an_open_size_is_asked_for():
+    unknown = run("inspect", "mobilenetv3small", "--format", "json").stdout
+    assert json.loads(unknown)["total"]["macs"] is None
+    known = json.loads(run("inspect", "mobilenetv3small", "--size", 224, 224, "--format", "json").stdout)
+    assert known["total"]["macs"] == pytest.approx(56e6, rel=0.05)  # Howard et al. 2019, arXiv:1905.02244, table 3
+    fixed = run("inspect", "vgg16", "--size", 64, 64)
+    assert fixed.exit_code == 1 and "no input of 'vgg16' is a picture of open size" in fixed.stderr
+
+
+def test_where_the_weights_come_from(tmp_path, tinyvgg):
+    sg.save(tinyvgg, tmp_path / "m.keras")
+    for graph, expected in (
+        (sg.open("tinyvgg"), {"-", "fresh"}),
+        (sg.open(tinyvgg), {"-", "memory"}),
+        (sg.open(tmp_path / "m.keras"), {"-", "layers/conv2d/vars", "layers/dense/vars"}),
+    ):
+        texts = {row["weights"] or "-" for row in json.loads(text_of(graph, View(format="json")))["calls"]}
+        assert expected <= texts
+
+
+def test_json_has_the_documented_keys():
+    """docs/json.md is the promise: every key of it is there, and none besides."""
+    text = (DOCS / "json.md").read_text(encoding="utf-8")
+    whole = json.loads(run("inspect", "tinyvgg", "--format", "json").stdout)
+    weights = json.loads(run("weights", "tinyvgg", "--list", "--format", "json").stdout)
+    other = json.loads(sg.diff(sg.open("vgg16"), sg.open("vgg19")).as_json())
+    for section, values in (
+        ("`surgery inspect", [whole, whole["total"], whole["stages"][0], whole["calls"][0]]),
+        ("`surgery diff", [other, other["changed"][0], other["added"][0]]),
+        ("`surgery weights", [weights, weights["tensors"][0]]),
+    ):
+        part = text[text.index(f"## {section}") :].split("\n## ")[0]
+        documented = {key for line in part.splitlines() if line.startswith("| `") for key in [line.split("`")[1]]}
+        assert {key for value in values for key in value} <= documented, section
+
+
+# ---- weights ----
+
+
+@pytest.fixture
+def odd_weights(tmp_path):
+    x = keras.Input((4,), name="x")
+    dense = layers.Dense(4, name="dense")
+    model = keras.Model(x, layers.Dense(2, name="clean")(dense(x)))
+    kernel = np.zeros((4, 4), "float32")
+    kernel[0] = [1, -3, np.nan, np.inf]
+    dense.kernel.assign(kernel)
+    sg.save(model, tmp_path / "odd.keras", prove=False)
+    return model, tmp_path / "odd.keras"
+
+
+def test_weights_are_described_as_numpy_has_them(tmp_path, tinyvgg):
+    sg.save(tinyvgg, tmp_path / "m.keras")
+    for source in (tmp_path / "m.keras",):
+        found = json.loads(run("weights", source, "--format", "json").stdout)["tensors"]
+        assert len(found) == len(tinyvgg.weights)
+        for row, variable in zip(found, tinyvgg.weights, strict=True):
+            values = np.asarray(variable, "float64")
+            assert (row["tensor"], row["shape"]) == (variable.path.split("/")[-1], list(variable.shape))
+            assert row["bytes"] == values.size * 4
+            known = row["values"]
+            assert known["mean"] == pytest.approx(values.mean(), abs=1e-9)
+            assert known["spread"] == pytest.approx(values.std(), rel=1e-6)
+            assert (known["least"], known["most"]) == (values.min(), values.max())
+            np.testing.assert_array_equal(known["histogram"], np.histogram(values, 16)[0])
+
+
+def test_what_is_no_number_is_flagged(odd_weights):
+    path = odd_weights[1]
+    text = run("weights", path).stdout
+    assert "1 NaN, 1 Inf" in text
+    assert "1 tensor holds what is no number: dense/kernel" in text
+    row = json.loads(run("weights", path, "dense", "--format", "json").stdout)["tensors"][0]["values"]
+    assert (row["nan"], row["infinite"], row["least"], row["most"]) == (1, 1, -3.0, 1.0)
+    assert row["zeros"] == 12 / 16
+    assert "NaN" not in run("weights", path, "clean").stdout
+
+
+def test_statistics_do_not_depend_on_the_pieces(monkeypatch, tmp_path):
+    from surgery.values import summaries as room
+
+    x = keras.Input((50,))
+    model = keras.Model(x, layers.Dense(300, name="dense")(x))
+    sg.save(model, tmp_path / "m.keras")
+    tensor = sg.values.tensors_of(sg.open(tmp_path / "m.keras")["dense"])[0]
+    whole = room.statistics(tensor)
+    monkeypatch.setattr(room, "CHUNK", 1000)
+    pieces = room.statistics(tensor)
+    assert pieces.histogram == whole.histogram
+    assert pieces.mean == pytest.approx(whole.mean) and pieces.spread == pytest.approx(whole.spread)
+    assert sum(whole.histogram) == 15_000
+
+
+def test_weights_of_other_sources(tmp_path, tinyvgg):
+    tinyvgg.save_weights(tmp_path / "w.weights.h5")
+    listed = run("weights", tmp_path / "w.weights.h5", "fc*")
+    assert listed.exit_code == 0 and len(listed.stdout.splitlines()) == 7
+    assert run("weights", tmp_path / "w.weights.h5", "nothing").stderr.startswith("Error: no layer matches 'nothing'.")
+    fresh = run("weights", "tinyvgg", "fc1")
+    assert "mean" not in fresh.stdout and "the weights are fresh" in fresh.stderr
+    pretrained = run("weights", "tinyvgg", "fc1", "--weights", "pretrained")
+    assert "mean" in pretrained.stdout and pretrained.exit_code == 0
+    assert run("weights", "tinyvgg", "fc9").stderr.startswith("Error: no call matches 'fc9'")
+
+
+def test_histograms_are_drawn_whole_or_not_at_all(tmp_path, odd_weights):
+    path = tmp_path / "w.svg"
+    assert "drew" in run("weights", odd_weights[1], "--plot", path).stderr
+    assert path.read_text().lstrip().startswith("<?xml")
+    assert "exists. --force" in run("weights", odd_weights[1], "--plot", path).stderr
+    none = run("weights", "tinyvgg", "--plot", tmp_path / "n.png")
+    assert none.exit_code == 1 and "no values to draw" in none.stderr
+    assert not (tmp_path / "n.png").exists()
+
+
+# ---- notebooks ----
+
+
+class Reader(html.parser.HTMLParser):
+    """Counts the tags and gathers the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.texts = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_a_graph_shows_itself_in_a_notebook():
+    reader = Reader()
+    reader.feed(sg.open("resnet50")._repr_html_())
+    assert reader.tags.count("rect") == 177
+    assert reader.tags.count("tr") == 178
+    assert {"details", "summary", "svg", "table"} <= set(reader.tags)
+    assert any(text.startswith("resnet50 · input (None, 224, 224, 3)") for text in reader.texts)
+
+
+# ---- feature maps ----
+
+
+def test_feature_maps_of_one_picture(tmp_path):
+    keras.utils.save_img(tmp_path / "picture.png", np.random.default_rng(0).uniform(0, 255, (40, 40, 3)))
+    arguments = ("tap", "tinyvgg", "block2_pool, fc1", "--image", tmp_path / "picture.png")
+    result = run(*arguments, "--plot", tmp_path / "maps.png")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
+    assert run(*arguments).exit_code == 2  # nothing says what to write
+    assert "should end in" in run(*arguments, "--plot", tmp_path / "maps.gif").stderr
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    broken = run(*arguments[:-1], tmp_path / "broken.png", "--plot", tmp_path / "b.png")
+    assert broken.exit_code == 1 and not (tmp_path / "b.png").exists()
+
+
+def test_feature_maps_show_first_what_varies_most(tmp_path):
+    from surgery.tasks.feature_maps import _grid
+
+    maps = np.zeros((4, 4, 2), "float32")
+    maps[..., 1] = np.arange(16).reshape(4, 4)
+    sg.tasks.feature_maps({"map": maps, "steps": np.ones((3, 5)), "vector": np.arange(4.0)}, tmp_path / "m.svg")
+    assert "channels 1, 0" in (tmp_path / "m.svg").read_text()
+    grid = _grid(maps)
+    assert grid.max() == 1.0 and grid[2:66, 2:66].max() == 0.0  # the first tile does not vary: black
+    with pytest.raises(sg.SurgeryError, match="no picture can be drawn of"):
+        sg.tasks.feature_maps({"odd": np.zeros((1, 2, 3, 4))}, tmp_path / "o.png")

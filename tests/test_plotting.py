@@ -1,0 +1,261 @@
+"""Pictures: what is drawn, names of strangers, what cannot be drawn or written; the page itself is in test_page."""
+
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree
+import zipfile
+
+import click.testing
+import keras
+import pytest
+from networks import siamese_network
+
+import surgery as sg
+from surgery.cli import main
+from surgery.graph import Call, Graph
+from surgery.ops import StoredOp
+from surgery.plotting import dot, scene_of, scene_of_changes, scene_of_difference
+from surgery.plotting.stages import stages
+from surgery.specs import Ref, Spec
+
+needs_graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not on this machine")
+HOSTILE = [
+    "</script><b>x",
+    "\x1b[31mred\x07",
+    'quote"back\\slash',
+    "a`b;c--d]e}f",
+    "<i>HTML</i>",
+    "&amp;#lt;",
+    "|pipe|",
+]
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def chain(names, kind="ReLU"):
+    """Calls in a row, named as they are."""
+    calls = [Call("in", None, output=Spec((None, 4)))]
+    for name in names:
+        op = StoredOp({"class_name": kind, "config": {"name": name}})
+        calls.append(Call(name, op, (Ref(calls[-1].name),), output=Spec((None, 4))))
+    return Graph("chain", tuple(calls), [Ref("in")], [Ref(calls[-1].name)])
+
+
+def grafted():
+    donor = sg.open("tinyvgg")
+    graph = sg.freeze(sg.cut(donor, outputs="block3_pool"), "block1_*")
+    return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(5, name="digits")]), donor
+
+
+def test_origins_are_what_verify_says():
+    graph, donor = grafted()
+    origins = {node.address: node.origin for node in scene_of_changes(graph, [donor]).nodes}
+    found = sg.verify(graph, donor)
+    assert {name for name, origin in origins.items() if origin == "new"} == {call.name for call in found.new}
+    dropped = {name.removesuffix(" (dropped)") for name, origin in origins.items() if origin == "dropped"}
+    assert dropped == {call.name for call in found.dropped}
+    frozen = {name for name, origin in origins.items() if origin == "frozen"}
+    assert frozen == {"block1_conv1", "block1_conv2"}
+
+
+def test_origins_of_a_difference():
+    found = sg.diff(sg.open("vgg16"), sg.open("vgg19"))
+    scene = scene_of_difference(found)
+    by_origin = {origin: {node.address for node in scene.nodes if node.origin == origin} for origin in scene.legend}
+    assert by_origin["new"] == set(found.added)
+    assert by_origin["changed"] == {change.b for change in found.changed}
+    assert "block3_conv3 -> block3_conv4" in scene.by_address["block3_pool"].note
+
+
+@pytest.mark.parametrize("name", ["tinyvgg", "resnet50", "efficientnetb0", "nasnetmobile"])
+def test_folded_stages_make_no_cycle(name):
+    graph = sg.open(name)
+    strides = {address: sg.analysis.stride_text(stride) for address, stride in sg.analysis.strides(graph).items()}
+    numbers = stages(graph, strides)
+    assert all(numbers[ref.call] <= numbers[call.name] for call in graph for ref in call.parents)
+    assert len(set(numbers.values())) <= 8
+
+
+def test_a_decoder_has_stages_of_its_own():
+    from surgery import cookbook
+
+    graph = sg.open(cookbook.load("unet").wire({}))
+    strides = {address: sg.analysis.stride_text(stride) for address, stride in sg.analysis.strides(graph).items()}
+    numbers = stages(graph, strides)
+    by_stride = {}
+    for call in graph:
+        by_stride.setdefault(strides[call.name], set()).add(numbers[call.name])
+    assert len(by_stride["2"]) == 2 and len(by_stride["4"]) == 2
+
+
+def test_mermaid_has_every_call_and_edge_and_boxes(tmp_path):
+    path = sg.plot(siamese_network(), tmp_path / "net.mmd", nested=True)
+    text = path.read_text()
+    assert text.count("subgraph sn") == 2
+    assert text.count('["conv<br/>Conv2D') == 2
+    flat = sg.plot(siamese_network(), tmp_path / "flat.mmd").read_text()
+    assert "conv" not in flat and flat.count("-->") == 5
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_strangers_are_no_syntax(name, tmp_path):
+    graph = chain([name, "end"], kind=name)
+    mermaid = sg.plot(graph, tmp_path / "net.mmd").read_text()
+    labels = re.findall(r'\["(.*?)"\]', mermaid)
+    assert all(re.fullmatch(r"[\w ()./,·:+\-#;]*", label.replace("<br/>", "")) for label in labels)
+    source = dot.source(scene_of(graph))
+    assert "\x1b" not in mermaid + source
+    page = sg.plot(graph, tmp_path / "net.html").read_text()
+    data = page[page.index('id="data">') :].split("</script>")[0].partition(">")[2]
+    assert "<" not in data and json.loads(data)["nodes"][1]["a"] == name
+    assert "<b>x" not in graph._repr_html_() and "<i>HTML" not in graph._repr_html_()
+    for format in ("table", "markdown", "csv", "json"):
+        text = sg.showing.text_of(graph, sg.showing.View(format=format))
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+
+
+@needs_graphviz
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_strangers_are_text_in_svg(name, tmp_path):
+    root = xml.etree.ElementTree.fromstring(sg.plot(chain([name, "end"]), tmp_path / "net.svg").read_text())
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    shown = name.encode("unicode_escape").decode() if not name.isprintable() else name
+    assert shown in texts
+    assert not [element for element in root.iter() if element.tag.endswith(("script", "b", "i"))]
+
+
+@needs_graphviz
+def test_pictures_through_graphviz(tmp_path):
+    graph, donor = grafted()
+    for suffix, start in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        assert sg.plot(graph, tmp_path / f"net{suffix}", donor=donor).read_bytes().startswith(start)
+    text = (tmp_path / "net.svg").read_text()
+    for word in ("kept from the donor", "kept and frozen", "new", "dropped", "block1_conv1", "digits"):
+        assert f">{word}</text>" in text
+    nested = sg.plot(siamese_network(), tmp_path / "nested.svg", nested=True).read_text()
+    assert nested.count(">conv</text>") == 2
+
+
+def test_without_graphviz_the_message_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sg.SurgeryError, match="apt install graphviz"):
+        sg.plot(sg.open("tinyvgg"), tmp_path / "net.svg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_pydot_the_message_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pydot", None)
+    with pytest.raises(sg.SurgeryError, match="pip install pydot"):
+        sg.plot(sg.open("tinyvgg"), tmp_path / "net.svg")
+
+
+def test_graphviz_that_takes_too_long_is_ended(tmp_path, monkeypatch):
+    slow = tmp_path / "dot"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(dot, "SECONDS", 0.3)
+    with pytest.raises(sg.SurgeryError, match="did not end within"):
+        sg.plot(sg.open("tinyvgg"), tmp_path / "net.svg")
+    assert not (tmp_path / "net.svg").exists()
+
+
+def test_a_part_is_drawn(tmp_path):
+    text = sg.plot(sg.open("vgg16"), tmp_path / "part.mmd", where="block2_*").read_text()
+    assert text.count("block2") == 3 and "block1" not in text
+    page = sg.plot(sg.open("vgg16"), tmp_path / "part.html", where="block2_*").read_text()
+    assert '"where":"block2_*"' in page and "block1_conv1" in page
+
+
+def test_ten_thousand_calls_are_drawn_told_and_compared(tmp_path):
+    names = [f"r{number}" for number in range(10_000)]
+    graph, other = chain(names), chain([*names[:5_000], *names[5_001:]])
+    assert sg.plot(graph, tmp_path / "net.mmd").read_text().count("-->") == 10_000
+    assert sg.plot(graph, tmp_path / "net.html").stat().st_size > 10**6
+    with pytest.raises(sg.SurgeryError, match="10,001 calls is more than Graphviz draws"):
+        sg.plot(graph, tmp_path / "net.svg")
+    assert not (tmp_path / "net.svg").exists()
+    found = sg.diff(graph, other)
+    assert list(found.removed) == ["r5000"] and len(found.changed) == 1
+    text = sg.showing.text_of(graph, sg.showing.View(columns="all", stages=True))
+    assert "10,001 calls" in text
+
+
+@pytest.mark.parametrize("command", [("inspect", "tinyvgg"), ("diff", "tinyvgg", "tinyvgg"), ("graft", "linear")])
+def test_a_picture_that_cannot_be_written_is_refused_first(command, tmp_path):
+    for name, message in (("net.gif", "should end in"), ("no/such/net.html", "cannot be written")):
+        result = run(*command, "--plot", tmp_path / name)
+        assert result.exit_code in (1, 2) and message in result.stderr and result.stdout == ""
+    (tmp_path / "old.html").write_text("old")
+    assert "exists. --force overwrites it" in run(*command, "--plot", tmp_path / "old.html").stderr
+    assert (tmp_path / "old.html").read_text() == "old"
+    assert run(*command, "--plot", tmp_path / "old.html", "--force").exit_code == 0
+    assert (tmp_path / "old.html").read_text().startswith("<!doctype html>")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.html"]
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "geteuid"), reason="a disk that is full is made of /dev/full")
+def test_a_disk_that_is_full_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(sg.SurgeryError, match="No space left"):
+        sg.plot(sg.open("tinyvgg"), tmp_path / "net.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def config_with(tmp_path, change):
+    """A file of two layers whose configuration was changed."""
+    x = keras.Input((4,), name="x")
+    y = keras.layers.Dense(4, name="a")(x)
+    sg.save(keras.Model(x, keras.layers.Dense(4, name="b")(y), name="net"), tmp_path / "good.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras") as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    stored = json.loads(content["config.json"])
+    change({layer["name"]: layer for layer in stored["config"]["layers"]})
+    content["config.json"] = json.dumps(stored).encode()
+    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return tmp_path / "bad.keras"
+
+
+def inbound(layer, source):
+    layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = source
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layers: inbound(layers["a"], "b"), "cycle"),
+        (lambda layers: inbound(layers["a"], "a"), "cycle"),
+        (lambda layers: inbound(layers["b"], "gone"), "gone"),
+    ],
+)
+def test_a_wiring_that_cannot_be_is_told(change, message, tmp_path):
+    path = config_with(tmp_path, change)
+    for command in (("inspect", path), ("inspect", path, "--plot", tmp_path / "n.html"), ("diff", path, path)):
+        result = run(*command)
+        assert result.exit_code in (1, 2) and message in result.stderr and result.stdout == ""
+    assert not (tmp_path / "n.html").exists()
+
+
+def test_drawing_a_named_network_needs_no_keras(tmp_path):
+    code = (
+        "import sys, surgery as sg; sg.plot(sg.open('tinyvgg'), sys.argv[1]); "
+        "sg.diff(sg.open('tinyvgg'), sg.open('tinyvgg')); sys.exit('keras' in sys.modules)"
+    )
+    sg.open("tinyvgg")
+    command = [__import__("sys").executable, "-c", code, str(tmp_path / "net.html")]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_several_networks_are_drawn_each_into_its_own_file(tmp_path):
+    result = run("graft", "distill", "--plot", tmp_path / "net.html", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"net-student.html", "net-teacher.html"}
