@@ -1,13 +1,17 @@
 """The pages under docs/: every selector is run, every verb exists."""
 
 import re
+import shlex
 from pathlib import Path
 
+import keras
 import pytest
+from click.testing import CliRunner
 from networks import siamese_network
 
 import surgery as sg
 from surgery import cookbook
+from surgery.cli import main
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)
@@ -30,6 +34,31 @@ def test_the_page_has_examples():
 def test_every_verb_of_the_pages_is_public():
     for page in DOCS.glob("*.md"):
         assert set(re.findall(r"sg\.(\w+)\(", page.read_text("utf-8"))) <= set(sg.__all__)
+
+
+@pytest.fixture
+def before_and_after(tmp_path, monkeypatch):
+    """The files that docs/looking.md looks at."""
+    donor = sg.open("tinyvgg", weights="pretrained")
+    sg.save(donor, tmp_path / "before.keras")
+    extra = keras.layers.Dense(64, activation="relu", name="extra")
+    sg.save(sg.insert(donor, extra, after="fc1"), tmp_path / "after.keras")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_commands_of_the_page_on_looking_print_what_it_shows(before_and_after):
+    shown = re.findall(
+        r"^```\n\$ surgery (.*)\n(.*?)\n```$", (DOCS / "looking.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(shown) >= 5
+    for command, output in shown:
+        assert CliRunner().invoke(main, shlex.split(command)).stdout.rstrip("\n") == output
+
+
+def test_the_pictures_of_the_pages_are_there():
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"\]\(((?:pictures|recipes)/[^)]+)\)", page.read_text("utf-8")):
+            assert (DOCS / name).is_file(), name
 
 
 def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):

@@ -141,7 +141,7 @@ def test_two_calls_are_chosen_and_their_line_is_copied_and_runs(opened, cut):
     page.locator('.node[aria-label^="block3_pool,"]').click(modifiers=["Shift"])
     assert page.locator("#panel h2").inner_text() == "2 calls"
     page.locator("#panel button").first.click()
-    page.wait_for_function("document.querySelector('#panel button').textContent === 'Copied'")
+    page.get_by_role("button", name="Copied").wait_for()
     line = page.evaluate("navigator.clipboard.readText()")
     assert line == 'graph = sg.tap(graph, "block2_pool, block3_pool")'
     space = {"sg": sg, "graph": cut[1]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import Any
 
@@ -125,13 +126,16 @@ class _Walk:
     def _find_moved(self, apart: list[tuple[int, Tensor, Tensor]]) -> None:
         """Marks the tensors that are equal to another one that changed, or whose layer is gone."""
         gone = [(address, tensor) for address, call in self.removed.items() for tensor in tensors_of(call) or ()]
-        shapes = {(theirs.shape, theirs.dtype) for _, _, theirs in apart}
         sources = [(self.weights[place].a, mine) for place, mine, _ in apart] + gone
+        kinds = collections.Counter((tensor.shape, tensor.dtype) for _, tensor in sources)
+        shapes = {kind for kind, count in kinds.items() if count > 1}  # one alone can have come from nowhere else
         by_content: dict[str, str] = {}
         for address, tensor in sources:
             if (tensor.shape, tensor.dtype) in shapes:
                 by_content.setdefault(fingerprint(tensor), f"{address}/{_last(tensor.name)}")
         for place, _, theirs in apart:
+            if (theirs.shape, theirs.dtype) not in shapes:
+                continue
             source = by_content.get(fingerprint(theirs))
             if source is not None and self.weights[place].kind == "values":
                 self.weights[place] = dataclasses.replace(self.weights[place], kind="moved", source=source)

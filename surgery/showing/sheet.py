@@ -150,7 +150,7 @@ def totals(sheet: Sheet) -> dict[str, Any]:
 
 
 def stages(sheet: Sheet) -> list[Row]:
-    """Returns the sums by output stride, in the order in which the strides first appear: `-` has no spatial axes."""
+    """Returns the sums by output stride, in the order in which the strides first appear; last `-`, without spatial axes."""
     groups: dict[str, list[tuple[str, Call]]] = {}
     for address, call in calls_at_every_depth(sheet.graph):
         if not _is_model(call):
@@ -165,7 +165,7 @@ def stages(sheet: Sheet) -> list[Row]:
             "macs": _sum(sheet.macs[address] for address, _ in members),
             "memory": _sum(sheet.memory[address] for address, _ in members),
         }
-        for stride, members in groups.items()
+        for stride, members in sorted(groups.items(), key=lambda group: group[0] == "-")
     ]
 
 

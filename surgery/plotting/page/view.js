@@ -38,7 +38,9 @@ class View {
       const [first, ...rest] = edge.points;
       const line = make("path", { class: "edge" + (edge.dropped ? " dropped" : ""), d: `M${first.x},${first.y}` + rest.map((p) => `L${p.x},${p.y}`).join(""), "marker-end": "url(#tip)" });
       parts.push(line);
-      return { ...edge, line };
+      const xs = edge.points.map((p) => p.x), ys = edge.points.map((p) => p.y);
+      const box = { left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) };
+      return { ...edge, line, box };
     });
     for (const thing of drawn.values()) parts.push(this.node(thing));
     const tip = make("marker", { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 6, markerHeight: 6, orient: "auto" },
@@ -52,6 +54,7 @@ class View {
     const first = drawn.values().next().value;
     if (first) this.elements.get(first.key).setAttribute("tabindex", 0);
     this.paint(colours);
+    this.move();
   }
 
   node(thing) {
@@ -99,6 +102,23 @@ class View {
   move() {
     this.stage.setAttribute("transform", `translate(${this.x},${this.y}) scale(${this.scale})`);
     this.stage.classList.toggle("far", this.scale < 0.35);
+    if (this.picture.drawn.size > 300) this.cull();
+  }
+
+  // Of a large picture only what is in sight is drawn; what holds the focus stays.
+  cull() {
+    const left = -this.x / this.scale - 160, top = -this.y / this.scale - 30;
+    const right = left + this.canvas.clientWidth / this.scale + 320, bottom = top + this.canvas.clientHeight / this.scale + 60;
+    const hide = (one, element, off) => { if (one.off !== off) { one.off = off; element.style.display = off ? "none" : ""; } };
+    for (const thing of this.picture.drawn.values()) {
+      const element = this.elements.get(thing.key);
+      const kept = element.getAttribute("tabindex") === "0";
+      hide(thing, element, !kept && (thing.x < left || thing.x > right || thing.y < top || thing.y > bottom));
+    }
+    for (const line of this.lines) {
+      const { box } = line;
+      hide(line, line.line, box.right < left || box.left > right || box.bottom < top || box.top > bottom);
+    }
   }
 
   zoom(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
