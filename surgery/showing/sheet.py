@@ -150,7 +150,7 @@ def totals(sheet: Sheet) -> dict[str, Any]:
 
 
 def stages(sheet: Sheet) -> list[Row]:
-    """Returns the sums by output stride, in the order in which the strides first appear; last `-`, without spatial axes."""
+    """Returns the sums by output stride, in the order in which the strides first appear; `-` is last."""
     groups: dict[str, list[tuple[str, Call]]] = {}
     for address, call in calls_at_every_depth(sheet.graph):
         if not _is_model(call):
