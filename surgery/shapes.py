@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from surgery.dtypes import dtype_made
 from surgery.specs import Spec
 
 Shape = tuple[int | None, ...]
@@ -18,7 +19,7 @@ Config = Mapping[str, Any]
 _SAME = re.compile(
     r"(Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dropout|ELU|Gaussian\w+|GroupNormalization"
     r"|Identity|LayerNormalization|LeakyReLU|Masking|Normalization|PReLU|RMSNormalization|ReLU|Rescaling|Softmax"
-    r"|SpatialDropout[123]D|SpectralNormalization|ThresholdedReLU|UnitNormalization|Random(Brightness|Contrast|Flip"
+    r"|SpatialDropout[123]D|ThresholdedReLU|UnitNormalization|Random(Brightness|Contrast|Flip"
     r"|Rotation|Translation|Zoom)"
     r"|Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|HardSigmoid|HardSwish|HardSilu|LogSoftmax|Elu|Selu|Mish"
     r"|Abs|Absolute|Exp|Log|Negative|Sqrt|Square|Rsqrt|Clip|Cast|Sin|Cos|Sign|Floor|Ceil|Round|Reciprocal|StopGradient)$"
@@ -46,7 +47,9 @@ def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spe
 
 def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:
     shapes = [spec.shape for spec in given if spec.shape is not None]
-    dtype = _dtype(class_name, config, given)
+    if class_name == "SpectralNormalization":
+        return inferred(config["layer"]["class_name"], config["layer"]["config"], given)
+    dtype = dtype_made(class_name, config, given)
     if _SAME.match(class_name):
         return [Spec(shapes[0], dtype)]
     if _MERGE.match(class_name) or _TEST.match(class_name):
@@ -59,18 +62,6 @@ def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] 
 
 def _is_sound(spec: Spec) -> bool:
     return all(side is None or (isinstance(side, int) and side >= 0) for side in spec.sides)
-
-
-def _dtype(class_name: str, config: Config, given: Sequence[Spec]) -> str:
-    policy = config.get("dtype")
-    if isinstance(policy, Mapping):
-        policy = (policy.get("config") or {}).get("name")
-    if isinstance(policy, str) and policy.startswith("mixed_"):
-        return policy.removeprefix("mixed_")
-    if class_name == "Embedding" or not given[0].dtype.startswith(("int", "uint", "bool")):
-        return policy if isinstance(policy, str) else given[0].dtype
-    moved = re.match(r"Flatten|Reshape|Permute|RepeatVector|Cropping|ZeroPad", class_name)
-    return policy if isinstance(policy, str) and not moved else given[0].dtype
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:

@@ -10,8 +10,8 @@ import surgery
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots"],
-    ["graph", "retracing"],
-    ["hdf5", "primitives", "ops", "walking", "depth", "shapes", "trusting"],
+    ["graph", "retracing", "dtypes"],
+    ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
     ["analysis"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "pairing", "matching", "refitting"],
@@ -64,7 +64,20 @@ def test_functions_and_files_can_be_read_in_one_sitting(path):
 
 
 @pytest.mark.parametrize(
-    "room", ["errors", "structure", "specs", "graph", "primitives", "ops", "walking", "analysis", "encoding", "shapes"]
+    "room",
+    [
+        "errors",
+        "structure",
+        "specs",
+        "graph",
+        "primitives",
+        "ops",
+        "walking",
+        "analysis",
+        "encoding",
+        "shapes",
+        "kinds",
+    ],
 )
 def test_the_ground_floor_knows_no_framework(room):
     files = [path for path in FILES if room_of(path) == room]

@@ -18,6 +18,9 @@ class Open(Exception):
     """A size that a count depends on is not known."""
 
 
+PRODUCTS = ("Matmul", "Dot", "Inner", "Einsum", "Tensordot")  # raw operations whose factors may be constants
+
+
 def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
     """Returns the multiply-accumulates of one layer, or `None` where its class is not known here.
 
@@ -95,7 +98,8 @@ def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> i
         raise Open
     letters: dict[str, int] = {}
     for term, spec in [(operands[0], given[0]), (result, made[0]), *zip(operands[1:], given[1:], strict=False)]:
-        letters.update(_letters(term, _sides(spec)))
+        for letter, side in _letters(term, _sides(spec)).items():
+            letters[letter] = max(side, letters.get(letter, 1))  # a side of 1 is broadcast
     dots = {letter for letter in letters if letter.startswith(".")}
     wanted = set(terms) - set(",.") | dots
     return math.prod(letters[letter] for letter in wanted)
@@ -165,7 +169,8 @@ def _grouped_queries(kind: str, config: Config, given: list[Spec], made: list[Sp
     (batch, queries, depth), (_, values, width) = _sides(given[0]), _sides(given[1])
     key_width = _sides(given[2])[-1] if len(given) > 2 else width
     size, heads, few = config["head_dim"], config["num_query_heads"], config["num_key_value_heads"]
-    projected = queries * depth * heads + values * (width + key_width) * few
+    gated = 2 if config.get("use_gate") else 1
+    projected = gated * queries * depth * heads + values * (width + key_width) * few
     return batch * size * (projected + 2 * heads * queries * values + queries * heads * depth)
 
 
@@ -240,11 +245,11 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"DepthwiseConv[12]D", _depthwise),
     (r"SeparableConv[12]D", _separable),
     (r"Conv[123]DTranspose", _transposed),
-    (r"Matmul|Dot|Inner|Vdot", _product),
+    (r"Matmul|Dot|Inner", _product),
     (r"Tensordot", _tensor_product),
     (r"Attention|AdditiveAttention", _attention),
     (r"MultiHeadAttention", _multi_head),
-    (r"GroupedQueryAttention|GroupQueryAttention", _grouped_queries),
+    (r"GroupQueryAttention", _grouped_queries),
     (r"DotProductAttention", _inner_product),
     (r"SimpleRNN|GRU|LSTM|RNN", _recurrent),
     (r"ConvLSTM[123]D", _convolutional_lstm),

@@ -11,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from surgery.analysis.reach import Reach, mixes, reach
+from surgery.analysis.grids import channels_first, is_elementwise, mixes, spatial_sides
+from surgery.analysis.reach import Reach, reach
 from surgery.analysis.rulers import Ruler, steps, together
 from surgery.analysis.sizes import inside, specs_of
-from surgery.analysis.strides import spatial_sides
 from surgery.graph import Call, Graph
+from surgery.kinds import applied
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
@@ -62,9 +64,16 @@ def receptive_fields(graph: Graph, entry: Sequence[Field | None] | None = None) 
         graph: the graph.
         entry: the fields of its inputs; single pixels by default.
     """
-    found: dict[Ref, Field | None] = {}
     by_address: dict[str, Field | None] = {}
+    _walk(graph, list(entry) if entry is not None else None, "", by_address)
+    return by_address
+
+
+def _walk(graph: Graph, entry: Any, prefix: str, by_address: dict[str, Field | None]) -> list[Field | None]:
+    """Fills `by_address`; returns the fields of the outputs."""
+    found: dict[Ref, Field | None] = {}
     specs = specs_of(graph)
+    first = channels_first(graph)
     entries = [ref.call for ref in leaves(graph.inputs)]
     given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
     for call in graph:
@@ -72,34 +81,35 @@ def receptive_fields(graph: Graph, entry: Sequence[Field | None] | None = None) 
         if call.op is None:
             outputs = [given.get(call.name, _pixel(call.specs[0]))]
         elif inner is not None:
-            below = receptive_fields(inner, [found[ref] for ref in call.parents])
-            by_address.update((f"{call.name}/{address}", field) for address, field in below.items())
-            outputs = [below[ref.call] for ref in leaves(inner.outputs)]
+            outputs = _walk(inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
         else:
-            outputs = [_field(call, specs, found)] * len(call.specs)
+            outputs = [_field(call, specs, found, first)] * len(call.specs)
         found.update(zip(call.refs, outputs, strict=False))
-        by_address[call.name] = outputs[0] if outputs else None
-    return by_address
+        by_address[prefix + call.name] = outputs[0] if outputs else None
+    return [found[ref] for ref in leaves(graph.outputs)]
 
 
 def _pixel(spec: Spec) -> Field:
     return Field(((steps(1, 0), steps(1, 0)),) * max(len(spec.sides) - 2, 0))
 
 
-def _field(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Field | None]) -> Field | None:
-    fields = {ref: found[ref] for ref in call.parents}
+def _field(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Field | None], first: bool) -> Field | None:
+    fields = {ref: found[ref] for ref in call.operands}
     maps = {ref: field for ref, field in fields.items() if field is not None and field.spans}
-    mixed = any(field is None or field.everything for field in fields.values())
-    after = spatial_sides(call.specs[0], call.config)
-    if after is None or mixes(call):
+    mixed = any(field is not None and field.everything for field in fields.values())
+    after = spatial_sides(call.specs[0], applied(call)[1])
+    mixing = mixes(call)
+    if mixing and (maps or mixed or None in fields.values()):
         spans = next((field.spans for ref, field in maps.items() if _sides(ref, specs, call) == after), ())
-        return Field(spans if after else (), everything=bool(maps) or mixed)
-    if None in fields.values():
+        return Field(spans if after else (), everything=True)
+    if None in fields.values() or (maps and (mixing is None or after is None)):
         return None
     if not maps:
         return Field((), mixed)
+    if first and "data_format" not in applied(call)[1] and not is_elementwise(call):
+        return None  # which axes it works on is not said
     try:
-        return _joined(call, maps, specs, after, mixed)
+        return _joined(call, maps, specs, after or (), mixed)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # an open size, or a configuration that is not what Keras writes
 
@@ -129,7 +139,7 @@ def _joined(
 
 
 def _sides(ref: Ref, specs: Mapping[Ref, Spec], call: Call) -> tuple[int | None, ...] | None:
-    return spatial_sides(specs[ref], call.config)
+    return spatial_sides(specs[ref], applied(call)[1])
 
 
 def field_text(field: Field | None) -> str:

@@ -8,28 +8,39 @@ element-wise arithmetic, lookups. FLOPs are about twice the MACs. An operation t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from surgery.analysis.counting import Open, count
+from surgery.analysis.batches import Rows, rows, scaled
+from surgery.analysis.counting import PRODUCTS, Open, count
 from surgery.analysis.sizes import inside, specs_of
 from surgery.graph import Call, Graph
+from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec
+from surgery.structure import leaves
 
 
 def macs(graph: Graph) -> dict[str, int | None]:
     """Returns the multiply-accumulates of every call at every depth, by address; `None` where they are not known.
 
     A nested model has the sum of what is in it, at the sizes that it is called with. A batch size that is open counts
-    as one sample; another open size leaves what depends on it unknown.
+    as one sample, one that is fixed as the whole batch; another open size leaves what depends on it unknown.
     """
+    return _walk(graph)
+
+
+def _walk(graph: Graph, entry: Sequence[Rows] | None = None) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     specs = specs_of(graph)
+    folded = rows(graph, specs, entry)
     for call in graph:
         inner = inside(call, specs)
+        given = [folded[ref] for ref in call.parents]
         if inner is None:
-            found[call.name] = _of_call(call, specs)
+            open_batch = [folded[ref] for ref in call.operands if specs[ref].sides[:1] == (None,)]
+            found[call.name] = scaled(_of_call(call, specs), open_batch)
             continue
-        below = macs(inner)
+        below = _walk(inner, given)
         found.update((f"{call.name}/{address}", one) for address, one in below.items())
         found[call.name] = total(below[one.name] for one in inner)
     return found
@@ -44,8 +55,28 @@ def total(counts: Iterable[int | None]) -> int | None:
 def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
     if call.op is None:
         return 0
+    kind = kind_of(call)
     config = {**call.config, "reverse": call.kwargs.get("reverse")}  # of a ReversibleEmbedding
+    given = (
+        _factors(call, specs) if kind in PRODUCTS and "dtype" not in config else [specs[ref] for ref in call.operands]
+    )
     try:
-        return count(call.class_name, config, [specs[ref] for ref in call.operands], call.specs)
+        return None if given is None else count(kind, config, given, call.specs)
     except (Open, TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # an open size, or a configuration that is not what Keras writes
+
+
+def _factors(call: Call, specs: Mapping[Ref, Spec]) -> list[Spec] | None:
+    """Returns the specs of all factors of a product, constants too; `None` where the shape of one is not known."""
+    found = []
+    for value in leaves((call.args, dict(call.kwargs))):
+        if isinstance(value, Ref):
+            found.append(specs[value])
+        elif _shape(value) is not None:
+            found.append(Spec(_shape(value)))
+    return found if len(found) == 2 else None
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    shape = getattr(value, "shape", None)
+    return tuple(shape) if shape is not None else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from surgery.analysis.batches import Rows, rows, scaled
 from surgery.analysis.sizes import inside, specs_of
 from surgery.graph import Graph
 from surgery.specs import Ref, Spec, Weight
@@ -15,14 +18,21 @@ def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:
         graph: the graph.
         batch: samples in a batch, where the batch size is open.
     """
+    return _walk(graph, batch)
+
+
+def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     specs = specs_of(graph)
+    folded = rows(graph, specs, entry)
     for call in graph:
         inner = inside(call, specs)
         if inner is not None:
-            below = activations(inner, batch) | {one.name: 0 for one in inner if one.op is None}  # given, not made
+            below = _walk(inner, batch, [folded[ref] for ref in call.parents]) | {
+                one.name: 0 for one in inner if one.op is None
+            }  # given, not made
             found.update((f"{call.name}/{address}", size) for address, size in below.items())
-        sizes = [_bytes(spec, batch) for spec in call.specs]
+        sizes = [_bytes(spec, batch, folded[ref]) for ref, spec in zip(call.refs, call.specs, strict=True)]
         found[call.name] = None if None in sizes else sum(size for size in sizes if size is not None)
     return found
 
@@ -37,20 +47,24 @@ def most_alive(graph: Graph, batch: int = 1) -> int | None:
     expiring: dict[int, list[Ref]] = {}
     for ref, end in last_use.items():
         expiring.setdefault(end, []).append(ref)
-    sizes = {ref: _bytes(spec, batch) for ref, spec in specs_of(graph).items()}
-    if None in (sizes[ref] for ref in last_use):
+    specs = specs_of(graph)
+    folded = rows(graph, specs)
+    sizes = {ref: _bytes(spec, batch, folded[ref]) for ref, spec in specs.items()}
+    if None in sizes.values():
         return None
     alive = most = 0
     for position, call in enumerate(graph):
-        alive += sum(sizes[ref] or 0 for ref in call.refs if ref in last_use)
+        alive += sum(sizes[ref] or 0 for ref in call.refs)
         most = max(most, alive)
+        alive -= sum(sizes[ref] or 0 for ref in call.refs if ref not in last_use)  # made, and taken by nobody
         alive -= sum(sizes[ref] or 0 for ref in expiring.get(position, ()))
     return most
 
 
-def _bytes(spec: Spec, batch: int) -> int | None:
+def _bytes(spec: Spec, batch: int, folded: Rows) -> int | None:
     if spec.shape is None or spec.dtype == "string":
         return None
-    shape = (batch if spec.shape[:1] == (None,) else side for side in spec.shape[:1])
-    sides = (*shape, *spec.shape[1:])
-    return None if None in sides else Weight("", tuple(side for side in sides if side is not None), spec.dtype).bytes
+    if spec.shape[:1] == (None,):
+        return scaled(_bytes(Spec((batch, *spec.shape[1:]), spec.dtype), batch, folded), [folded])
+    sides = tuple(side for side in spec.shape if side is not None)
+    return Weight("", sides, spec.dtype).bytes if len(sides) == len(spec.shape) else None

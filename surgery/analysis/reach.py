@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surgery.analysis.grids import is_pointwise, reduces_channels
 from surgery.analysis.rulers import Ruler, rounded, steps
 from surgery.graph import Call
+from surgery.kinds import applied
 
 Sides = Sequence[int | None]
 Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the first and the last pixel that it depends on
@@ -17,26 +19,6 @@ Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the firs
 HERE: Reach = (steps(1, 0), steps(1, 0))
 
 _WINDOW = re.compile(r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D")
-_POINTWISE = re.compile(
-    r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Cast|Dense|Dropout|ELU|GaussianDropout|"
-    r"GaussianNoise|Identity|LayerScale|LeakyReLU|Masking|Normalization|PReLU|ReLU|Rescaling|SpatialDropout[123]D|ThresholdedReLU|"
-    r"Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|Hard(Sigmoid|Swish|Silu|Tanh)|Elu|Selu|Celu|Mish|LeakyRelu|"
-    r"Abs|Absolute|Exp|Expm1|Log|Log1p|Negative|Sqrt|Square|Rsqrt|Clip|Sin|Cos|Sign|Floor|Ceil|Round|Reciprocal|"
-    r"Add|Subtract|Multiply|Average|Maximum|Minimum|Divide|TrueDivide|Power|Mod|Where|Equal|NotEqual|Greater(Equal)?|"
-    r"Less(Equal)?|Logical\w+|StopGradient"
-)
-_ON_AN_AXIS = re.compile(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
-_MIXING = re.compile(
-    r"Global\w+|\w*Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional|Mean|Sum|Max|Min|Amax|Amin|Var|Std|"
-    r"Prod|Flatten|Moments"
-)
-
-
-def mixes(call: Call) -> bool:
-    """Whether a layer may take every pixel into each of its own: global pooling, attention, statistics of a map."""
-    if _MIXING.fullmatch(call.class_name):
-        return True
-    return bool(_ON_AN_AXIS.fullmatch(call.class_name)) and call.class_name != "Concatenate" and not _on_channels(call)
 
 
 def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
@@ -47,34 +29,13 @@ def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
         before: the sizes of the map that it is given, without batch and channels.
         after: the sizes of the map that it makes, likewise.
     """
-    kind, config = call.class_name, call.config
-    if kind == "SpectralNormalization":
-        kind, config = config["layer"]["class_name"], config["layer"]["config"]
-    if _POINTWISE.fullmatch(kind) or (_ON_AN_AXIS.fullmatch(kind) and _on_channels(call)) or _keeps_axes(call):
-        return (HERE,) * len(after) if len(before) == len(after) else None
-    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
-    if rule is None or len(before) != len(after):
+    kind, config = applied(call)
+    if len(before) != len(after):
         return None
-    return tuple(rule(kind, config, axis, before[axis], after[axis]) for axis in range(len(after)))
-
-
-def _on_channels(call: Call) -> bool:
-    rank = len(call.specs[0].sides)
-    axis = call.config.get("axis", -1)
-    first = call.config.get("data_format") == "channels_first"
-    axes = [axis] if isinstance(axis, int) else axis or []
-    channels = {1, rank - 1} if call.class_name == "Concatenate" and first else {rank - 1}
-    return all(isinstance(one, int) and one % rank in channels for one in axes)
-
-
-def _keeps_axes(call: Call) -> bool:
-    """Whether an indexing takes part of the channels alone: `x[..., :3]`, `x[:, :, :, 0:2]`."""
-    if call.class_name != "GetItem" or len(call.args) < 2:
-        return False
-    key = call.args[1]
-    parts = list(key) if isinstance(key, (list, tuple)) else [key]
-    rest = parts[:-1] if len(parts) == len(call.specs[0].sides) or Ellipsis in parts else parts
-    return all(part is Ellipsis or part == slice(None) for part in rest) and isinstance(parts[-1], slice)
+    if is_pointwise(call) or reduces_channels(call):
+        return (HERE,) * len(after)
+    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
+    return rule and tuple(rule(kind, config, axis, before[axis], after[axis]) for axis in range(len(after)))
 
 
 def _each(value: Any, axis: int) -> int:

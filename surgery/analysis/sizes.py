@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from surgery.graph import Call, Graph
+from surgery.kinds import kind_of
 from surgery.shapes import inferred
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, packed
@@ -47,7 +48,7 @@ def _closed(call: Call, found: Mapping[Ref, Spec]) -> list[Spec]:
     if below is not None:
         made = [below.spec(ref) for ref in leaves(below.outputs)]
     else:
-        made = inferred(call.class_name, call.config, [found[ref] for ref in call.operands])
+        made = inferred(kind_of(call), call.config, [found[ref] for ref in call.operands])
     if made is None or len(made) != len(call.specs):
         return call.specs
     return [_joined(old, new) for old, new in zip(call.specs, made, strict=True)]

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from surgery.analysis.grids import Sides, keeps_grid, spatial_sides
 from surgery.graph import Call, Graph
+from surgery.kinds import applied
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
-Stride = tuple[Fraction, ...] | None  # input pixels per output pixel on each spatial axis; None: no spatial axes
+Stride = tuple[Fraction, ...] | None  # input pixels per pixel on each spatial axis; (): no such axes; None: not known
 
-_DOWN = re.compile(r"(Depthwise|Separable)?Conv[123]?D?$|(Max|Average)Pool(ing[123]D)?$")
-_UP = re.compile(r"Conv[123]DTranspose$|UpSampling[123]D$")
+_DOWN = re.compile(r"(Depthwise|Separable)?Conv[123]D|(Depthwise|Separable)?Conv|(Max|Average)Pool(ing[123]D)?")
+_UP = re.compile(r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D")
 
 
 def strides(graph: Graph, entry: Iterable[Stride] | None = None) -> dict[str, Stride]:
@@ -22,70 +24,83 @@ def strides(graph: Graph, entry: Iterable[Stride] | None = None) -> dict[str, St
     path.
 
     Input size / output size is not the stride: padding changes sizes, and a squeeze-and-excite branch is 1 x 1. A
-    branch that lost its spatial axes (global pooling, Flatten) has stride `None` and takes no part where branches meet.
+    branch that lost its spatial axes (global pooling, Flatten) has stride `()` and takes no part where branches meet.
+    What moves pixels in a way that is not known here, such as a custom layer, has stride `None`, and so has all that
+    follows.
 
     Args:
         graph: the graph.
         entry: strides of its inputs; 1 on each spatial axis by default.
     """
-    found: dict[Ref, Stride] = {}
     by_address: dict[str, Stride] = {}
-    entries = [ref.call for ref in leaves(graph.inputs)]
-    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
-    for call in graph:
-        if call.op is None:
-            outputs = [given.get(call.name, _whole(call.specs[0]))]
-        elif call.op.inner is not None:
-            outputs = _through(call, call.op.inner, [found[ref] for ref in call.parents], by_address)
-        else:
-            outputs = [_stride(call, graph, found)] * len(call.specs)
-        found.update(zip(call.refs, outputs, strict=False))
-        by_address[call.name] = outputs[0] if outputs else None
+    _walk(graph, list(entry) if entry is not None else None, "", by_address)
     return by_address
 
 
+def _walk(graph: Graph, entry: list[Stride] | None, prefix: str, by_address: dict[str, Stride]) -> list[Stride]:
+    """Fills `by_address`; returns the strides of the outputs."""
+    found: dict[Ref, Stride] = {}
+    entries = [ref.call for ref in leaves(graph.inputs)]
+    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
+    for call in graph:
+        inner = None if call.op is None else call.op.inner
+        if call.op is None:
+            outputs = [given.get(call.name, _whole(call.specs[0]))]
+        elif inner is not None:
+            outputs = _walk(inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
+        else:
+            outputs = [_stride(call, graph, found)] * len(call.specs)
+        found.update(zip(call.refs, outputs, strict=False))
+        by_address[prefix + call.name] = outputs[0] if outputs else ()
+    return [found[ref] for ref in leaves(graph.outputs)]
+
+
 def _whole(spec: Spec) -> Stride:
-    return (Fraction(1),) * (len(spec.sides) - 2) if len(spec.sides) > 2 else None
-
-
-def _through(call: Call, inner: Graph, given: list[Stride], by_address: dict[str, Stride]) -> list[Stride]:
-    below = strides(inner, given)
-    by_address.update((f"{call.name}/{address}", stride) for address, stride in below.items())
-    return [below[ref.call] for ref in leaves(inner.outputs)]
+    return (Fraction(1),) * max(len(spec.sides) - 2, 0)
 
 
 def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
-    spatial = spatial_sides(call.specs[0], call.config)
-    parents = [ref for ref in call.parents if found.get(ref) is not None and len(graph.spec(ref).sides) > 2]
-    if spatial is None or not parents or call.class_name.startswith("Global"):
+    kind, config = applied(call)
+    sides = spatial_sides(call.specs[0], config)
+    given = [ref for ref in call.operands if found.get(ref) != ()]
+    if call.specs[0].shape is None:
         return None
-    factor = _factor(call, len(spatial))
+    if sides is None or not given or kind.startswith("Global"):
+        return ()
+    if any(found[ref] is None for ref in given):
+        return None
+    before = found[given[0]] or ()
+    factor = _factor(kind, config, len(sides))
     if factor is not None:
-        before = found[parents[0]]
-        return (
-            tuple(a * b for a, b in zip(before, factor, strict=True)) if before and len(before) == len(factor) else None
-        )
-    if "Padding" in call.class_name or "Cropping" in call.class_name:
-        return found[parents[0]]
-    if call.class_name == "Resizing":
-        return _resized(found[parents[0]], spatial_sides(graph.spec(parents[0]), call.config), spatial)
-    same_size = [found[ref] for ref in parents if spatial_sides(graph.spec(ref), call.config) == spatial]
-    return same_size[0] if same_size else None
+        return tuple(a * b for a, b in zip(before, factor, strict=True)) if len(before) == len(factor) else None
+    if "Padding" in kind or "Cropping" in kind:
+        return before
+    if kind == "Resizing":
+        odd = config.get("crop_to_aspect_ratio") or config.get("pad_to_aspect_ratio")
+        return None if odd else _resized(before, spatial_sides(graph.spec(given[0]), config), sides)
+    return _unchanged(call, graph, found, given, sides)
 
 
-def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
-    """Returns the sizes of a feature map without batch and channels; `None` where there are no such axes."""
-    if len(spec.sides) < 3:
-        return None
-    return spec.sides[2:] if config.get("data_format") == "channels_first" else spec.sides[1:-1]
-
-
-def _factor(call: Call, rank: int) -> tuple[Fraction, ...] | None:
+def _unchanged(call: Call, graph: Graph, found: Mapping[Ref, Stride], given: list[Ref], sides: Sides) -> Stride:
+    """Returns the stride of the first map of the size of what is made, for layers that leave the grid as it is."""
     config = call.config
-    if _UP.match(call.class_name):
+    same = [
+        ref for ref in given if spatial_sides(graph.spec(ref), config) == sides and len(found[ref] or ()) == len(sides)
+    ]
+    if not same:
+        return None if given else ()
+    known = None not in sides and not re.search("Permute|Transpose|Swapaxes|Moveaxis|Flip|Roll|Rot90", call.class_name)
+    return found[same[0]] if known or keeps_grid(call) else None
+
+
+def _factor(kind: str, config: Mapping[str, Any], rank: int) -> tuple[Fraction, ...] | None:
+    if kind in ("SpaceToDepth", "DepthToSpace"):
+        size = Fraction(config["block_size"])
+        return ((size if kind == "SpaceToDepth" else 1 / size),) * rank
+    if _UP.fullmatch(kind):
         steps = per_axis(config.get("strides") or config.get("size") or 1, rank)
         return None if steps is None else tuple(Fraction(1, step) for step in steps)
-    if _DOWN.match(call.class_name):
+    if _DOWN.fullmatch(kind):
         steps = per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
         return None if steps is None else tuple(map(Fraction, steps))
     return None
@@ -97,14 +112,14 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
     return steps if steps and all(isinstance(step, int) and step > 0 for step in steps) else None
 
 
-def _resized(before: Stride, was: tuple[int | None, ...] | None, now: tuple[int | None, ...]) -> Stride:
-    if before is None or was is None or None in was or None in now or 0 in now:
+def _resized(before: tuple[Fraction, ...], was: Sides | None, now: Sides) -> Stride:
+    if was is None or None in was or None in now or 0 in now or len(was) != len(before):
         return None
     return tuple(step * Fraction(old, new) for step, old, new in zip(before, was, now, strict=True))  # type: ignore
 
 
 def stride_text(stride: Stride) -> str:
-    """Returns `16`, `16 x 8` where the axes differ, `1/2` after upsampling, `-` without spatial axes."""
+    """Returns `16`, `16 x 8` where the axes differ, `1/2` after upsampling, `-` without spatial axes, `?`."""
     if not stride:
-        return "-"
+        return "?" if stride is None else "-"
     return str(stride[0]) if len(set(stride)) == 1 else " x ".join(map(str, stride))

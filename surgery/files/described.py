@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError, listing, printable
 from surgery.graph import Call, Graph
+from surgery.kinds import kind_of
 from surgery.shapes import inferred
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, packed
@@ -40,7 +41,9 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
         structure: Any = op.inner.outputs
         made = [op.inner.spec(ref) for ref in leaves(structure)]
     else:
-        made = inferred(call.class_name, call.config, [specs[ref] for ref in call.operands]) or []
+        made = inferred(kind_of(call), call.config, [specs[ref] for ref in call.operands]) or []
+        if any(isinstance(leaf, float) for leaf in leaves((call.args, dict(call.kwargs)))):  # `x / 255.0`
+            made = [Spec(one.shape, "float32") if "int" in one.dtype else one for one in made]
         structure = made[0] if len(made) == 1 else made
     if count > len(made) and op.inner is None:
         made = []  # arguments of the call make it return more than the layer alone would

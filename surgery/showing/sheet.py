@@ -151,6 +151,7 @@ def totals(sheet: Sheet) -> dict[str, Any]:
 
 def stages(sheet: Sheet) -> list[Row]:
     """Returns the sums by output stride, in the order in which the strides first appear; `-` is last."""
+    seen: set[tuple[Any, str]] = set()
     groups: dict[str, list[tuple[str, Call]]] = {}
     for address, call in calls_at_every_depth(sheet.graph):
         if not _is_model(call):
@@ -161,12 +162,18 @@ def stages(sheet: Sheet) -> list[Row]:
             "first": members[0][0],
             "last": members[-1][0],
             "calls": len(members),
-            "params": sum(call.params for call in one_call_per_op(call for _, call in members)),
+            "params": sum(call.params for _, call in members if _is_first(call, seen)),
             "macs": _sum(sheet.macs[address] for address, _ in members),
             "memory": _sum(sheet.memory[address] for address, _ in members),
         }
         for stride, members in sorted(groups.items(), key=lambda group: group[0] == "-")
     ]
+
+
+def _is_first(call: Call, seen: set[tuple[Any, str]]) -> bool:
+    """Whether a layer was not seen before; a shared one counts where it is called first."""
+    key = (call.op, call.layer)
+    return key not in seen and not seen.add(key)
 
 
 def _is_model(call: Call) -> bool:

@@ -1,0 +1,124 @@
+"""The grid of a feature map: which axes it has, and which layers leave each pixel where it is.
+
+Axes are those of channels last, unless a layer says otherwise. A raw operation does not say it; beside layers that keep
+channels first, what depends on the order of axes is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from surgery.graph import Call, Graph
+from surgery.kinds import applied, kind_of
+from surgery.specs import Spec
+
+Sides = tuple[int | None, ...]
+
+_POINTWISE = re.compile(
+    r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Cast|Dense|Dropout|ELU|GaussianDropout|"
+    r"GaussianNoise|Identity|LayerScale|LeakyReLU|Masking|Normalization|PReLU|ReLU|Rescaling|SpatialDropout[123]D|"
+    r"ThresholdedReLU|Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|Hard(Sigmoid|Swish|Silu|Tanh)|Elu|Selu|Celu|"
+    r"Mish|LeakyRelu|Abs|Absolute|Exp|Expm1|Log|Log1p|Negative|Sqrt|Square|Rsqrt|Clip|Sin|Cos|Sign|Floor|Ceil|Round|"
+    r"Reciprocal|Add|Subtract|Multiply|Average|Maximum|Minimum|Divide|TrueDivide|Power|Mod|Where|Equal|NotEqual|"
+    r"Greater(Equal)?|Less(Equal)?|Logical\w+|StopGradient"
+)
+_ON_AN_AXIS = re.compile(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
+_REDUCING = re.compile(r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod")
+_MIXING = re.compile(
+    r"Global\w+|(Additive|MultiHead|GroupQuery)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Flatten"
+)
+_STAYING = re.compile(
+    r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional|Random\w+"
+)
+
+
+def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:
+    """Returns the sizes of a feature map without batch and channels; `None` where there are no such axes."""
+    if len(spec.sides) < 3:
+        return None
+    return spec.sides[2:] if config.get("data_format") == "channels_first" else spec.sides[1:-1]
+
+
+def channels_first(graph: Graph) -> bool:
+    """Whether a layer of the top level says that channels come first."""
+    return any(applied(call)[1].get("data_format") == "channels_first" for call in graph if call.op is not None)
+
+
+def is_elementwise(call: Call) -> bool:
+    """Whether a layer works on each number alone, whatever the order of axes."""
+    kind, config = applied(call)
+    if kind in ("Dense", "Activation"):
+        return kind == "Activation" and "softmax" not in str(config.get("activation"))
+    return kind == "BatchNormalization" or bool(_POINTWISE.fullmatch(kind))
+
+
+def is_pointwise(call: Call) -> bool:
+    """Whether each pixel of what a layer makes depends on that pixel of what it is given alone."""
+    kind = applied(call)[0]
+    return (
+        bool(_POINTWISE.fullmatch(kind)) or (on_channels(call) and bool(_ON_AN_AXIS.fullmatch(kind))) or _slices(call)
+    )
+
+
+def keeps_grid(call: Call) -> bool:
+    """Whether what a layer makes lies on the grid of what it is given, also where it mixes pixels."""
+    kind = applied(call)[0]
+    return (
+        is_pointwise(call)
+        or bool(_STAYING.fullmatch(kind))
+        or (bool(_ON_AN_AXIS.fullmatch(kind)) and kind != "Concatenate")
+    )
+
+
+def mixes(call: Call) -> bool | None:
+    """Whether a layer may take every pixel into each of its own; `None` where it mixes along some axes alone."""
+    kind, config = kind_of(call), call.config
+    if kind.endswith("Attention") and config.get("attention_axes") is not None:
+        return None
+    if _MIXING.fullmatch(kind):
+        return True
+    if _ON_AN_AXIS.fullmatch(kind) and kind != "Concatenate" and not on_channels(call):
+        return True if _covers_the_map(call, config.get("axis")) else None
+    if _REDUCING.fullmatch(kind) and not reduces_channels(call):
+        axis = config.get("axis")
+        return True if axis is None or _covers_the_map(call, axis) else None
+    return False
+
+
+def reduces_channels(call: Call) -> bool:
+    """Whether a raw reduction takes the channels of each pixel together, and keeps their axis: `mean(x, -1, True)`."""
+    rank = len(call.specs[0].sides)
+    config = call.config
+    axis = config.get("axis")
+    axes = [axis] if isinstance(axis, int) else list(axis or [])
+    return bool(_REDUCING.fullmatch(kind_of(call)) and config.get("keepdims") and axes and _all(axes, {rank - 1}, rank))
+
+
+def _covers_the_map(call: Call, axis: Any) -> bool:
+    """Whether axes include all spatial ones, by the rank of what a call is given: two more than it has, or as many."""
+    axes = [axis] if isinstance(axis, int) else list(axis or [])
+    rank = len(call.specs[0].sides) + (0 if call.config.get("keepdims", True) else len(axes))
+    return {one % rank for one in axes} >= set(range(1, rank - 1))
+
+
+def on_channels(call: Call) -> bool:
+    """Whether the axis that a layer works on is that of the channels, the last."""
+    rank = len(call.specs[0].sides)
+    axis = call.config.get("axis", -1)
+    return rank > 0 and _all([axis] if isinstance(axis, int) else list(axis or []), {rank - 1}, rank)
+
+
+def _all(axes: list[Any], allowed: set[int], rank: int) -> bool:
+    return all(isinstance(one, int) and one % rank in allowed for one in axes)
+
+
+def _slices(call: Call) -> bool:
+    """Whether an indexing takes part of the channels alone: `x[..., :3]`, `x[:, :, :, 0:2]`."""
+    if kind_of(call) != "GetItem" or len(call.args) < 2:
+        return False
+    key = call.args[1]
+    parts = list(key) if isinstance(key, (list, tuple)) else [key]
+    rest = parts[:-1] if len(parts) == len(call.specs[0].sides) or Ellipsis in parts else parts
+    return all(part is Ellipsis or part == slice(None) for part in rest) and isinstance(parts[-1], slice)

@@ -1,0 +1,55 @@
+"""What a call applies, by the name under which Keras has it: a class of somebody else's is none of Keras', whatever it
+is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from surgery.graph import Call
+
+_ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # as it is written to files
+_KERAS = re.compile(r"(keras|tensorflow\.keras|tf_keras|builtins|surgery)(\.|$)")
+
+
+def kind_of(call: Call) -> str:
+    """Returns the class of what a call applies: `Conv2D` of Keras', `mine.Conv2D` or `package>Conv2D` of others'."""
+    op: Any = call.op
+    if op is None:
+        return "InputLayer"
+    layer = getattr(op, "layer", None)
+    if layer is None:
+        return kind_of_stored(op.stored)
+    cls = type(layer)
+    if _KERAS.match(cls.__module__):
+        return _ALIASES.get(cls.__name__, cls.__name__)
+    registered = _registered_name(cls)
+    return registered if ">" in registered else f"{cls.__module__}.{cls.__name__}"
+
+
+def kind_of_stored(stored: Mapping[str, Any]) -> str:
+    """Returns the class of a layer as a file describes it, likewise."""
+    name, module, registered = stored["class_name"], stored.get("module"), stored.get("registered_name")
+    if isinstance(registered, str) and ">" in registered and not registered.startswith("surgery>"):
+        return registered
+    if isinstance(name, str) and ">" in name:
+        return name
+    return _ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
+
+
+def _registered_name(cls: type) -> str:
+    import sys
+
+    keras = sys.modules.get("keras")
+    return keras.saving.get_registered_name(cls) if keras is not None else cls.__name__
+
+
+def applied(call: Call) -> tuple[str, Mapping[str, Any]]:
+    """Returns class and configuration of the layer that does the work: what `SpectralNormalization` wraps."""
+    kind, config = kind_of(call), call.config
+    inner = config.get("layer")
+    if kind == "SpectralNormalization" and isinstance(inner, Mapping) and "class_name" in inner:
+        return kind_of_stored(inner), inner.get("config", {})
+    return kind, config

@@ -1,0 +1,213 @@
+"""Odd networks in the analysis: figures that were once silently wrong, each against what is true."""
+
+import keras
+import numpy as np
+import pytest
+
+import surgery as sg
+from surgery import analysis
+
+layers, ops = keras.layers, keras.ops
+
+
+def network(shape, made, **options):
+    x = keras.Input(shape, **options)
+    return keras.Model(x, made(x))
+
+
+def last(graph, measure):
+    return measure(graph)[graph.calls[-1].name]
+
+
+def windows(x):
+    """Swin's windows: 4 of 4 x 4 pixels, folded into the batch."""
+    x = ops.reshape(x, (-1, 2, 4, 2, 4, 16))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 16, 16))
+    y = layers.Dense(32)(layers.MultiHeadAttention(2, 8)(x, x))
+    return ops.reshape(y, (-1, 8, 8, 32))
+
+
+def test_what_is_folded_into_the_batch_is_counted_for_the_sample():
+    counted = [sg.open(network((8, 8, 16), windows)), sg.open(network(None, windows, batch_shape=(1, 8, 8, 16)))]
+    for measure in (analysis.macs, analysis.activations):
+        one, other = (list(measure(graph).values()) for graph in counted)
+        assert one == other
+    assert analysis.most_alive(counted[0]) == analysis.most_alive(counted[1])
+    assert sum(one or 0 for one in analysis.macs(counted[0]).values()) == 131_072
+    batch = analysis.activations(counted[0], 3)
+    assert batch == {name: 3 * (size or 0) for name, size in analysis.activations(counted[0]).items()}
+
+
+def test_what_moves_the_batch_is_unknown():
+    graph = sg.open(network((4, 8), lambda x: layers.Dense(3, name="dense")(ops.transpose(x, (1, 0, 2)))))
+    assert analysis.macs(graph)["dense"] is None
+    assert analysis.activations(graph)["dense"] is None
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5", None])
+@pytest.mark.filterwarnings("ignore:.*HDF5.*")
+def test_spectral_normalization_is_the_layer_that_it_wraps(suffix, tmp_path):
+    wrapped = layers.Conv2D(8, 4, strides=2, padding="same")
+    model = network((16, 16, 3), lambda x: layers.SpectralNormalization(wrapped, name="sn")(x))
+    if suffix:
+        model.save(tmp_path / f"m.{suffix}")
+    graph = sg.open(tmp_path / f"m.{suffix}" if suffix else model)
+    assert graph["sn"].specs[0].shape == (None, 8, 8, 8)
+    assert analysis.macs(graph)["sn"] == 8 * 8 * 8 * 48
+    assert analysis.stride_text(analysis.strides(graph)["sn"]) == "2"
+    assert last(graph, analysis.receptive_fields).size == (4, 4)
+
+
+@keras.saving.register_keras_serializable("odd")
+class Halving(layers.Layer):
+    """A residual block of somebody's own, with a stride."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(4, 3, strides=2, padding="same")
+
+    def call(self, x):
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    ("made", "stride"),
+    [
+        (lambda x: layers.SpectralNormalization(layers.Conv2D(3, 3, strides=2))(x), "2"),
+        (lambda x: Halving()(x), "?"),
+        (lambda x: x[:, ::2, ::2, :], "?"),
+        (lambda x: ops.space_to_depth(x, 2), "2"),
+        (lambda x: ops.depth_to_space(layers.Conv2D(4, 1)(x), 2), "1/2"),
+        (lambda x: layers.Lambda(lambda a: a[:, ::2, ::2], output_shape=(None, None, 3))(x), "?"),
+        (lambda x: ops.repeat(x, 2, axis=1), "?"),
+        (lambda x: layers.Permute((2, 1, 3))(layers.Conv2D(2, 3, strides=(4, 1))(x)), "?"),
+        (lambda x: layers.Permute((3, 1, 2))(x), "?"),
+        (lambda x: layers.LayerNormalization()(layers.Activation("relu")(x) + x), "1"),
+        (lambda x: layers.Resizing(32, 32, crop_to_aspect_ratio=True)(x), "?"),
+    ],
+)
+def test_a_stride_that_is_not_known_is_said(made, stride):
+    graph = sg.open(network((None, None, 3), made))
+    assert analysis.stride_text(last(graph, analysis.strides)) == stride
+    if graph.calls[-1].specs[0].shape[-1] is None:
+        return  # channels moved to where no convolution takes them
+    after = sg.open(network((None, None, 3), lambda x: layers.Conv2D(2, 3, strides=2, name="after")(made(x))))
+    text = analysis.stride_text(analysis.strides(after)["after"])
+    assert text == {"2": "4", "1": "2", "1/2": "1", "?": "?"}[stride]
+
+
+@pytest.mark.parametrize("order", ["qvk", "vkq", "kvq"])
+def test_attention_takes_the_grid_of_its_query(order):
+    q = keras.Input((None, 8))
+    v = layers.Conv1D(8, 3, strides=4)(q)
+    named = {"q": ("query", q), "v": ("value", v), "k": ("key", v)}
+    made = layers.MultiHeadAttention(2, 4, name="attend")(**dict(named[letter] for letter in order))
+    assert analysis.stride_text(analysis.strides(sg.open(keras.Model(q, made)))["attend"]) == "1"
+
+
+def test_every_output_of_a_nested_backbone_has_its_own_stride_and_field():
+    i, j, k = (keras.Input((None, None, 3)) for _ in range(3))
+    a = layers.Conv2D(4, 3, strides=2, padding="same")(i)
+    b = layers.Conv2D(4, 3, strides=2, padding="same")(a)
+    backbone = keras.Model(i, [a, b], name="backbone")
+    middle = keras.Model(j, backbone(layers.Rescaling(1 / 255)(j)), name="middle")
+    p, q = middle(k)
+    outputs = [layers.Conv2D(4, 3, padding="same", name=name)(one) for name, one in (("on_p", p), ("on_q", q))]
+    graph = sg.open(keras.Model(k, outputs))
+    strides, fields = analysis.strides(graph), analysis.receptive_fields(graph)
+    assert [analysis.stride_text(strides[name]) for name in ("on_p", "on_q")] == ["2", "4"]
+    assert [analysis.field_text(fields[name]) for name in ("on_p", "on_q")] == ["7", "15"]
+
+
+A = np.ones
+PRODUCTS = [
+    (lambda x: ops.matmul(A((20, 20), "float32"), x), (20, 8), 20 * 20 * 8),
+    (lambda x: ops.matmul(A((10, 28), "float32"), x), (28, 32), 10 * 28 * 32),
+    (lambda x: ops.matmul(x, A((8, 3), "float32")), (20, 8), 20 * 8 * 3),
+    (lambda x: ops.einsum("kj,nk->nj", A((20, 3), "float32"), x), (20,), 60),
+    (lambda x: ops.einsum("...ij,...jk->...ik", x, x[:, :1, :4, :]), (8, 5, 5), None),
+]
+
+
+@pytest.mark.parametrize(("made", "shape", "count"), PRODUCTS)
+def test_products_with_a_constant_on_either_side(made, shape, count):
+    graph = sg.open(network(shape, made if count else lambda x: x * 1.0))
+    assert sum(one or 0 for one in analysis.macs(graph).values()) == (count or 0)
+
+
+def test_broadcast_sides_of_an_einsum_are_counted():
+    x, y = keras.Input((8, 4, 5)), keras.Input((1, 5, 6))
+    graph = sg.open(keras.Model([x, y], ops.einsum("...ij,...jk->...ik", x, y)))
+    assert last(graph, analysis.macs) == 8 * 4 * 5 * 6
+
+
+def test_types_of_raw_operations_on_integers_are_those_that_run(tmp_path):
+    for number, made in enumerate((lambda x: x / 255.0, lambda x: x - 127.5, ops.sqrt, lambda x: x * 2)):
+        model = network((4, 4, 3), made, dtype="uint8")
+        model.save(tmp_path / f"{number}.keras")
+        stored, live = sg.open(tmp_path / f"{number}.keras"), sg.open(model)
+        assert stored.calls[-1].specs[0].dtype == live.calls[-1].specs[0].dtype
+
+
+class Rescaling(layers.Layer):
+    """Not Keras' layer of that name: a convolution."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(3, 3, strides=2, padding="same")
+
+    def call(self, x):
+        return self.conv(x)
+
+
+def test_a_class_of_somebody_elses_is_not_counted_as_keras_has_it(tmp_path):
+    model = network((16, 16, 3), lambda x: Rescaling(name="mine")(x))
+    model.save(tmp_path / "m.keras")
+    for graph in (sg.open(model), sg.open(tmp_path / "m.keras")):
+        assert analysis.macs(graph)["mine"] is None
+        assert analysis.receptive_fields(graph)["mine"] is None
+        assert analysis.stride_text(analysis.strides(graph)["mine"]) == "?"
+    assert sg.open(tmp_path / "m.keras")["mine"].specs[0].shape is None
+
+
+def test_gates_of_attention_are_counted():
+    counts = []
+    for gate in (False, True):
+        x = keras.Input((6, 8))
+        made = layers.GroupQueryAttention(5, 4, 2, use_gate=gate, name="attend")(x, x)
+        counts.append(analysis.macs(sg.open(keras.Model(x, made)))["attend"])
+    assert counts == [4_320, 5_280]
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (lambda x: ops.mean(x, axis=-1, keepdims=True), "3"),
+        (lambda x: ops.max(x, axis=(1, 2), keepdims=True), "all"),
+        (lambda x: ops.sum(x, axis=1, keepdims=True), "?"),
+        (lambda x: x[:, 0, 0, :], "?"),
+        (lambda x: layers.Softmax(axis=1)(x), "?"),
+        (lambda x: layers.LayerNormalization(axis=(1, 2, 3))(x), "all"),
+        (lambda x: layers.Activation("softmax")(x), "3"),
+        (lambda x: ops.concatenate([x, x], axis=1), "?"),
+        (lambda x: layers.MultiHeadAttention(1, 2, attention_axes=(2,))(x, x), "?"),
+    ],
+)
+def test_fields_say_all_only_where_all_is_true(made, text):
+    graph = sg.open(network((8, 8, 4), lambda x: made(layers.Conv2D(4, 3, padding="same")(x))))
+    assert analysis.field_text(last(graph, analysis.receptive_fields)) == text
+
+
+def test_what_works_on_the_last_axis_beside_channels_first_is_unknown():
+    def made(x):
+        y = layers.Conv2D(4, 3, data_format="channels_first", name="conv")(x)
+        return layers.Dense(5, name="dense")(layers.ReLU(name="relu")(y))
+
+    fields = analysis.receptive_fields(sg.open(network((3, 8, 8), made)))
+    assert [analysis.field_text(fields[name]) for name in ("conv", "relu", "dense")] == ["3", "3", "?"]
+
+
+def test_what_nobody_takes_is_alive_while_it_is_made():
+    x = keras.Input((1000,))
+    a, _ = ops.split(x, 2, axis=1)
+    assert analysis.most_alive(sg.open(keras.Model(x, layers.Dense(1)(a)))) == 8_000
