@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -290,4 +291,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if hasattr(value, "tobytes") and hasattr(value, "dtype"):  # an array, which `repr` would cut short
+        digest = hashlib.blake2b(value.tobytes(), digest_size=8).hexdigest()
+        return f"array of {value.dtype} {tuple(value.shape)}, {digest}"
     return repr(value)

@@ -66,6 +66,19 @@ def test_a_recipe_builds_saves_and_reopens_in_stock_keras(name, tmp_path):
     assert re.search(r"\b(19|20)\d\d\b", recipe.title) and len(recipe.title) <= 120, "a source with its year"
 
 
+@pytest.fixture
+def few_to_test_on(monkeypatch):
+    """Draws twelve pictures beside those to learn from; a hundred and more are measured by the report."""
+    from surgery.tasks import segmenting
+
+    def fewer(draw):
+        return lambda size, seed, count: draw(size, seed, min(count, 44))
+
+    monkeypatch.setattr(segmenting, "digits_on_photographs", fewer(segmenting.digits_on_photographs))
+    monkeypatch.setattr(sg.samples, "framed_digits", fewer(sg.samples.framed_digits))
+
+
+@pytest.mark.usefixtures("few_to_test_on")
 @pytest.mark.parametrize("name", QUICK)
 def test_a_little_of_fit_lowers_the_loss_and_moves_nothing_that_is_frozen(name, monkeypatch):
     recipe = cookbook.load(name)

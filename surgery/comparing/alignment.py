@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterable
 from surgery.comparing.plainly import bare
 from surgery.files import snake_case
 from surgery.graph import Call, Graph
+from surgery.kinds import kind_of
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 
@@ -91,7 +92,7 @@ class _Pairing:
         given = {call.name: call for call in theirs if not numbered(call)}
         for call in ours:
             other = given.get(call.name)
-            if other is not None and other.class_name == call.class_name:
+            if other is not None and kind_of(other) == kind_of(call):
                 self._pair(call.name, other.name)
 
     def by_structure(self) -> None:
@@ -197,7 +198,7 @@ def _signature(call: Call) -> str:
     """Returns a digest of what a call applies, without its name: class, configuration, shapes of its weights."""
     if call.op is not None and call.op.inner is not None:
         return _digest("model", [_signature(one) for one in call.op.inner])
-    return _digest(call.class_name, [repr(bare(call.config)), [weight.shape for weight in call.weights]])
+    return _digest(kind_of(call), [repr(bare(call.config)), [weight.shape for weight in call.weights]])
 
 
 def _digest(*parts: str | Iterable[object]) -> str:

@@ -9,7 +9,8 @@ from surgery.comparing.alignment import numbered
 from surgery.comparing.difference import Change
 from surgery.comparing.plainly import bare
 from surgery.graph import Call, Graph, plain
-from surgery.specs import Ref, shapes_agree
+from surgery.kinds import kind_of
+from surgery.specs import Ref, Spec, shapes_agree
 from surgery.structure import leaves, rebuilt
 
 _ABSENT = "(absent)"
@@ -31,19 +32,27 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
     if a.name != b.name and not (numbered(a) and numbered(b)):
         yield change("name", a.name, b.name)
     nested = [call.op is not None and call.op.inner is not None for call in (a, b)]
-    if a.class_name != b.class_name and not all(nested):
-        yield change("class", a.class_name, b.class_name)
+    if kind_of(a) != kind_of(b) and not all(nested):
+        yield change("class", kind_of(a), kind_of(b))
     elif not any(nested):
         for key, before, after in _of_config(bare(a.config), bare(b.config)):
             yield change("config", before, after, key)
     yield from _of_wiring(a, b, names, change)
-    if not all(shapes_agree(*pair) and pair[0].dtype == pair[1].dtype for pair in zip(a.specs, b.specs, strict=False)):
+    if not all(_agree(a, *pair) for pair in zip(a.specs, b.specs, strict=False)):
         yield change("shape", list(map(str, a.specs)), list(map(str, b.specs)))
-    if (a.trainable, a.frozen) != (b.trainable, b.frozen) and a.weights and b.weights and not any(nested):
+    if _flag(a) != _flag(b) and a.weights and b.weights and not any(nested):
         yield change("trainable", _flag(a), _flag(b))
 
 
+def _agree(call: Call, one: Spec, other: Spec) -> bool:
+    """Whether two specs are those of one tensor; what a file does not say agrees, but an input says its shape."""
+    same = one == other if call.op is None else shapes_agree(one, other)
+    return same and one.dtype == other.dtype
+
+
 def _flag(call: Call) -> str:
+    if "affine" in call.flags.values():
+        return "with fixed statistics"
     return "yes" if call.trainable else "frozen" if call.frozen else "no"
 
 
@@ -78,14 +87,30 @@ def _arguments(call: Call) -> Any:
     return plain([leaves(rebuilt(shown, call.args)), rebuilt(shown, kwargs)])
 
 
+def sharing(a: Graph, b: Graph, names: Mapping[str, str], prefixes: tuple[str, str]) -> Iterator[Change]:
+    """Yields the calls that share a layer with an earlier call in one graph and not in the other."""
+    first: tuple[dict[Any, str], dict[Any, str]] = ({}, {})
+    for one, other in names.items():
+        calls = (a[one], b[other])
+        if any(call.op is None for call in calls):
+            continue
+        earlier = [first[side].get((call.op, call.layer)) for side, call in enumerate(calls)]
+        if (earlier[0] is None) != (earlier[1] is None) or (earlier[0] and names[earlier[0]] != earlier[1]):
+            words = [f"the layer of {known}" if known else "a layer of its own" for known in earlier]
+            yield Change(prefixes[0] + one, prefixes[1] + other, "sharing", "", *words)
+        for side, call in enumerate(calls):
+            first[side].setdefault((call.op, call.layer), call.name)
+
+
 def ends(a: Graph, b: Graph, names: Mapping[str, str], prefix: str = "") -> Iterator[str]:
     """Yields what is different about inputs and outputs, in words."""
     for word in ("inputs", "outputs"):
         mine, theirs = getattr(a, word), getattr(b, word)
         before = [str(Ref(names.get(ref.call, f"{ref.call} (removed)"), ref.index)) for ref in leaves(mine)]
         after = [str(ref) for ref in leaves(theirs)]
-        keys = [sorted(end) if isinstance(end, dict) else None for end in (mine, theirs)]
+        forms = [plain(rebuilt(lambda _: "(tensor)", end)) for end in (mine, theirs)]
+        forms = [form[0] if isinstance(form, list) and len(form) == 1 else form for form in forms]
         if before != after:
             yield f"{prefix}{word}: {', '.join(before)} -> {', '.join(after)}"
-        elif keys[0] != keys[1]:
-            yield f"{prefix}{word}: named {keys[0] or 'by order'} -> {keys[1] or 'by order'}"
+        elif forms[0] != forms[1]:
+            yield f"{prefix}{word}: {forms[0]} -> {forms[1]}"

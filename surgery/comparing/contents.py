@@ -42,7 +42,8 @@ def distance(a: Tensor, b: Tensor) -> Distance | None:
             continue
         count += int(apart.sum())
         with np.errstate(invalid="ignore", over="ignore"):
-            x, y = (np.nan_to_num(side[apart].astype("float64"), nan=math.inf) for side in (mine, theirs))
+            x, y = (side[apart].astype("float64") for side in (mine, theirs))
+            x, y = (np.where(np.isnan(side), math.inf, side) for side in (x, y))  # NaN is infinitely far from a number
             gap = np.abs(np.where(x == y, 0.0, x - y))
             scale = np.maximum(np.abs(x), np.abs(y))
         largest = max(largest, float(gap.max()))

@@ -21,7 +21,7 @@ class Change:
     Args:
         a: its address in the first network.
         b: its address in the second.
-        kind: `name`, `class`, `config`, `wiring`, `arguments`, `shape`, or `trainable`.
+        kind: `name`, `class`, `config`, `wiring`, `arguments`, `shape`, `trainable`, or `sharing` (of a layer).
         key: for `config` which key, `kernel_size`; else `""`.
         before: the value in the first network, as plain values.
         after: the value in the second.
@@ -35,7 +35,9 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        what = {"config": self.key, "wiring": "takes", "shape": "output"}.get(self.kind, self.kind)
+        what = {"config": self.key, "wiring": "takes", "shape": "output", "sharing": "applies"}.get(
+            self.kind, self.kind
+        )
         return f"{what} {_shown(self.before)} -> {_shown(self.after)}"
 
 
@@ -92,7 +94,7 @@ class Difference:
         weights: tensors that differ.
         ends: what is different about inputs and outputs, in words.
         compared: number of tensors that were compared.
-        without: addresses of layers whose values were not compared, as one side has none.
+        without: addresses of layers whose values were not compared: one side has none, or keeps them in another form.
     """
 
     a: Graph
@@ -131,9 +133,9 @@ class Difference:
         if not self.compared:
             tensors = "no tensors compared"
         if self.without:
-            tensors += f"; without values on one side: {listing(map(printable, self.without), 3)}"
+            tensors += f"; not compared: those of {listing(map(printable, self.without), 3)}"
         if self.equal:
-            return f"equal: {len(self.a):,} calls · {tensors}"
+            return f"equal{' in structure' if self.without else ''}: {len(self.a):,} calls · {tensors}"
         changed = len(self._by_call())
         return f"{len(self.removed):,} removed · {len(self.added):,} added · {changed:,} changed · {tensors}"
 

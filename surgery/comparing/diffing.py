@@ -7,13 +7,13 @@ import dataclasses
 from typing import Any
 
 from surgery.comparing.alignment import aligned
-from surgery.comparing.changes import changes, ends
+from surgery.comparing.changes import changes, ends, sharing
 from surgery.comparing.contents import distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.doors import as_graph
 from surgery.files import Tensor
 from surgery.graph import Call, Graph, flags_below
-from surgery.values import tensors_of
+from surgery.values import paired_tensors, tensors_of
 from surgery.waiting import progress
 
 
@@ -70,6 +70,7 @@ class _Walk:
         self.removed.update((prefixes[0] + name, a[name]) for name in found.removed)
         self.added.update((prefixes[1] + name, b[name]) for name in found.added)
         self.ends.extend(ends(a, b, found.pairs, prefixes[0]))
+        self.changed.extend(sharing(a, b, found.pairs, prefixes))
         for one, other in found.pairs.items():
             mine, theirs = a[one], b[other]
             self.changed.extend(changes(mine, theirs, found.pairs, prefixes))
@@ -94,22 +95,23 @@ class _Walk:
             if mine.op == theirs.op:
                 self.compared += len(mine.weights)
                 continue
-            ours, others = tensors_of(mine), tensors_of(theirs)
-            if ours is None or others is None:
+            pairs = paired_tensors(mine, theirs)
+            if pairs is None:
                 self.without.append(a)
-                continue
-            self.compared += max(len(ours), len(others))
-            self._weigh_layer(a, b, ours, others, apart)
+            else:
+                self._weigh_layer(a, b, pairs, apart)
         self._find_moved(apart)
 
     def _weigh_layer(
-        self, a: str, b: str, ours: list[Tensor], others: list[Tensor], apart: list[tuple[int, Tensor, Tensor]]
+        self, a: str, b: str, pairs: list[tuple[Tensor | None, Tensor | None]], apart: list[tuple[int, Tensor, Tensor]]
     ) -> None:
-        if len(ours) != len(others):
-            text = f"{len(ours)} tensors -> {len(others)}"
-            self.weights.append(WeightChange(a, b, "weights", "count", source=text))
-            return
-        for mine, theirs in zip(ours, others, strict=True):
+        for mine, theirs in pairs:
+            self.compared += 1
+            if mine is None or theirs is None:
+                one, text = (mine, "gone") if theirs is None else (theirs, "new")
+                if one is not None:
+                    self.weights.append(WeightChange(a, b, _last(one.name), "count", source=f"{text}, {one.shape}"))
+                continue
             name = _last(theirs.name)
             if mine.shape != theirs.shape:
                 self.weights.append(WeightChange(a, b, name, "shape", source=f"{mine.shape} -> {theirs.shape}"))

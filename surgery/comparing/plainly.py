@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from surgery.graph import plain
 
-_WRITER = ("module", "registered_name", "build_config", "compile_config", "shared_object_id")
+_WRITER = ("build_config", "compile_config", "shared_object_id", "batch_input_shape")
 
 
 def bare(config: Any) -> Any:
     """Returns a configuration without names, flags, and the marks of its writer; dtype policies as their names."""
-    return {
-        key: _bare(value)
-        for key, value in plain(config).items()
-        if key not in (*_WRITER, "name", "trainable", "batch_input_shape")
-    }
+    return {key: _bare(value) for key, value in plain(config).items() if key not in (*_WRITER, "name", "trainable")}
 
 
 def _bare(value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(value.get("config"), dict) and "class_name" in value:
+        inner = value["config"]
+        if str(value["class_name"]).endswith("Policy"):
+            return inner.get("name") or {key: _bare(item) for key, item in inner.items()}
+        return {"class_name": value["class_name"], "config": bare(inner)}
     if isinstance(value, dict):
-        if str(value.get("class_name")).endswith("Policy") and isinstance(value.get("config"), dict):
-            return value["config"].get("name")
-        return {key: _bare(item) for key, item in value.items() if key not in (*_WRITER, "name")}
+        return {key: _bare(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # NaN is equal to itself here, and JSON has no word for it
     return [_bare(item) for item in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ from surgery.files.arrays import converted
 from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, mended
-from surgery.files.placing import Places, Source
+from surgery.files.placing import Places, Source, natural
 from surgery.files.variables import variable_names
 from surgery.graph import Call, Graph
 from surgery.ops import StoredOp
@@ -243,10 +243,17 @@ def _input(entry: Entry) -> Call:
 def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
     trainable = layer.config.get("trainable", True) is not False
     names = variable_names(layer, source)
-    return tuple(
+    described = [
         Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains and trainable)
         for tensor, (name, trains) in zip(source.tensors, names, strict=True)
-    )
+    ]
+    if layer.class_name == "SpectralNormalization" and source.tree:  # the kernel of what it wraps is written twice
+        inside = [tensor.shape for place, tensor in source.tree.items() if place.startswith("layer/")]
+        places = sorted(source.tree, key=natural)
+        described = [
+            one for place, one in zip(places, described, strict=True) if place[:4] != "vars" or one.shape not in inside
+        ]
+    return tuple(described)
 
 
 def _with_own_names(entries: list[Entry], report: list[str]) -> list[Entry]:

@@ -24,7 +24,10 @@ _STATISTICS = ("moving_mean", "moving_variance")
 def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     """Returns (name, whether training moves it) of each tensor of a source, in its order."""
     if source.row:
-        return [(_last(tensor.name), not re.search(r"moving_|running_", tensor.name)) for tensor in source.row]
+        still = layer.class_name == "Normalization"
+        return [
+            (_last(tensor.name), not still and not re.search(r"moving_|running_", tensor.name)) for tensor in source.row
+        ]
     own = sum(place.startswith("vars/") for place in source.tree)
     names = _own_names(layer, own)
     found = []

@@ -1,6 +1,6 @@
 """The values of weights, wherever they are: in a file, or in memory; and what can be said of them in a line."""
 
 from surgery.values.summaries import Statistics, statistics
-from surgery.values.tensors import tensors_of
+from surgery.values.tensors import paired_tensors, tensors_of
 
-__all__ = ["Statistics", "statistics", "tensors_of"]
+__all__ = ["Statistics", "paired_tensors", "statistics", "tensors_of"]

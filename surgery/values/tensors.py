@@ -1,42 +1,105 @@
-"""The tensors of the layer that a call applies, in the order in which Keras makes them."""
+"""The tensors of the layer that a call applies: by place, by order, or as variables in memory; and which is which.
+
+A tree says a place for each, `vars/0`; a list is in the order of `layer.weights`; variables have both. Between a tree
+and a list, without Keras, the order is that of the layers whose parts are known here; others are not paired.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from surgery.errors import SurgeryError
 from surgery.files import Tensor
 from surgery.graph import Call
+from surgery.kinds import kind_of
 
 _PARTS = ("query_dense", "key_dense", "value_dense", "output_dense", "forward_layer", "backward_layer")
+_ORDERED = re.compile(
+    r"(MultiHead|GroupQuery)Attention|Bidirectional|TimeDistributed|LSTM|GRU|SimpleRNN|ConvLSTM[123]D"
+)
+
+Pair = tuple[Tensor | None, Tensor | None]
 
 
 def tensors_of(call: Call) -> list[Tensor] | None:
-    """Returns the tensors of a layer that is called, in the order in which Keras makes them; `None` for fresh ones."""
-    op: Any = call.op
-    source = getattr(op, "source", None)
-    standins = getattr(op, "standins", ())
-    layer = getattr(op, "layer", None) or (standins[0].layer if standins else None)
+    """Returns the tensors of a layer that is called; `None` for fresh ones."""
+    layer, source = _live(call), getattr(call.op, "source", None)
     if layer is not None:
         return [_of_variable(variable) for variable in getattr(layer, "weights", ())]
     if source is None or not source.tensors:
         return None
-    if not source.tree:
-        return source.tensors
-    places = sorted((place for place in source.tree if "seed_generator" not in place), key=_rank)
-    return [source.tree[place] for place in places]
+    return list(_by_place(call).values()) if source.tree else source.tensors
+
+
+def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
+    """Returns which tensor of one layer is which of another, `None` in the place of one that the other has alone.
+
+    Returns:
+        The pairs; `None` where the values of one are not there, or where it cannot be said which is which.
+    """
+    ours, theirs = tensors_of(a), tensors_of(b)
+    if ours is None or theirs is None:
+        return None
+    live = [_live(call) is not None for call in (a, b)]
+    if live[0] != live[1]:
+        return _of_live_and_stored(a, b) if live[0] else _swapped(_of_live_and_stored(b, a))
+    trees = [_by_place(call) for call in (a, b)]
+    if not any(live) and all(trees):
+        places = list(dict.fromkeys([*trees[0], *trees[1]]))
+        return [(trees[0].get(place), trees[1].get(place)) for place in places]
+    if not any(live) and any(trees) and not (_is_plain(a) and _is_plain(b)) and not _ORDERED.fullmatch(kind_of(a)):
+        return None
+    longer = max(len(ours), len(theirs))
+    padded = [[*side, *[None] * (longer - len(side))] for side in (ours, theirs)]
+    return list(zip(*padded, strict=True))
+
+
+def _live(call: Call) -> Any:
+    standins = getattr(call.op, "standins", ())
+    return getattr(call.op, "layer", None) or (standins[0].layer if standins else None)
+
+
+def _of_live_and_stored(live: Call, stored: Call) -> list[Pair] | None:
+    """Pairs variables with tensors as loading would; `None` where the layer reads its values in a way of its own."""
+    from surgery.pairing import paired
+
+    op: Any = stored.op
+    layer, source = _live(live), op.source
+    try:
+        pairs = paired(layer, source, live.name)
+    except SurgeryError:
+        own, other = tensors_of(live) or [], tensors_of(stored) or []
+        return [*((one, None) for one in own), *((None, one) for one in other)] if len(own) != len(other) else None
+    if pairs.late:
+        return None
+    return [(_of_variable(variable), tensor) for variable, tensor in pairs.pairs]
+
+
+def _swapped(pairs: list[Pair] | None) -> list[Pair] | None:
+    return None if pairs is None else [(theirs, ours) for ours, theirs in pairs]
+
+
+def _by_place(call: Call) -> dict[str, Tensor]:
+    source = getattr(call.op, "source", None)
+    tree = {} if source is None else source.tree
+    places = sorted((place for place in tree if "seed_generator" not in place), key=_rank)
+    return {place: tree[place] for place in places}
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether a layer has its variables itself, in the order in which it made them, and no layer in it has any."""
+    return (
+        all(re.fullmatch(r"vars/\d+", place) for place in _by_place(call)) and kind_of(call) != "SpectralNormalization"
+    )
 
 
 def _rank(place: str) -> list[Any]:
     """Returns a key that sorts the parts of a layer as Keras makes them: query, key, value; forward, backward."""
     return [
-        (_PARTS.index(step) if step in _PARTS else -1, [int(one) if one.isdigit() else 0 for one in _split(step)], step)
+        (_PARTS.index(step) if step in _PARTS else -1, [int(one) for one in re.findall(r"\d+", step)], step)
         for step in place.split("/")
     ]
-
-
-def _split(step: str) -> list[str]:
-    return re.findall(r"\d+", step)
 
 
 def _of_variable(variable: Any) -> Tensor:
