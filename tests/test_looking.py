@@ -177,6 +177,81 @@ def test_weights_are_described_as_numpy_has_them(tmp_path, tinyvgg):
             np.testing.assert_array_equal(known["histogram"], np.histogram(values, 16)[0])
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1, np.nextafter(1, 2)]),
+        np.array([-1.7e308, 1.7e308, 0]),
+        np.array([1e9, 1e9 + 1, 1e9 - 1]),
+        np.full(1000, 0.1, "float32"),
+        np.array([2**60, 2**60 + 256]),
+        np.array([5e-324, 1e-323]),
+        np.array([True, False, False]),
+        np.zeros((0, 3), "float32"),
+        np.float32(3.0),
+    ],
+)
+def test_statistics_of_odd_values(values):
+    from surgery.files import Tensor
+    from surgery.values import statistics
+
+    values = np.asarray(values)
+    found = statistics(Tensor("t", values.shape, str(values.dtype), lambda: values))
+    assert sum(found.histogram) == values.size
+    if not values.size:
+        assert found.sparkline == "" and np.isnan(found.mean)
+        return
+    exact = values.astype("float64")
+    assert (found.least, found.most) == (exact.min(), exact.max())
+    if np.abs(exact).max() < 1e300:
+        assert found.mean == pytest.approx(exact.mean(), rel=1e-12)
+        assert found.spread == pytest.approx((exact - exact.mean()).std(), rel=1e-6, abs=1e-17)
+
+
+def test_a_layer_inside_and_outside_of_a_nested_model_counts_once(tmp_path):
+    i = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")], name="inner")
+    mid = keras.Model(i, inner(i), name="mid")
+    x = keras.Input((4,))
+    model = keras.Model(x, inner(mid(x)))
+    for where in (None, "*"):
+        assert "20 parameters" in text_of(sg.open(model), View(where=where)).splitlines()[-1]
+    total = json.loads(text_of(sg.open(model), View(format="json")))["total"]
+    assert (total["params"], total["trainable"]) == (20, 20)
+    frozen = text_of(sg.freeze(sg.open(model), "mid"), View(format="json"))
+    assert json.loads(frozen)["total"]["trainable"] in (0, 20)
+
+
+def test_cells_are_no_formulas_and_no_markdown(tmp_path):
+    from surgery.graph import Call, Graph
+    from surgery.ops import StoredOp
+    from surgery.specs import Ref, Spec
+
+    calls = [Call("x", None, output=Spec((None, 4)))]
+    for name in ("-1+2", "=1", "a\\|b", "[l](http:e)"):
+        op = StoredOp({"class_name": "ReLU", "config": {"name": name}})
+        calls.append(Call(name, op, (Ref("x"),), output=Spec((None, 4))))
+    graph = Graph("n", tuple(calls), [Ref("x")], [Ref(calls[-1].name)])
+    cells = [row["call"] for row in rows_of(text_of(graph, View(format="csv")))]
+    assert cells == ["x", "'-1+2", "'=1", "a\\|b", "[l](http:e)"]
+    lines = text_of(graph, View(format="markdown")).splitlines()
+    assert "a\\\\\\|b" in lines[5] and "\\[l\\](http:e)" in lines[6]
+
+
+def test_stages_fit_the_terminal():
+    for width in (60, 80, 100):
+        text = text_of(sg.open("mobilenetv3small"), View(stages=True, width=width)).split("\n\n")[-1]
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_file_of_weights_alone_says_what_cannot_be_asked_of_it(tmp_path, tinyvgg):
+    tinyvgg.save_weights(tmp_path / "w.weights.h5")
+    assert "2 tensors of 1 layer " in run("inspect", tmp_path / "w.weights.h5", "fc1").stdout
+    for options in (("--format", "json"), ("--plot", tmp_path / "n.html"), ("--columns", "macs")):
+        result = run("inspect", tmp_path / "w.weights.h5", *options)
+        assert result.exit_code == 1 and "weights without an architecture" in result.stderr and not result.stdout
+
+
 def test_what_is_no_number_is_flagged(odd_weights):
     path = odd_weights[1]
     text = run("weights", path).stdout
@@ -265,6 +340,14 @@ def test_feature_maps_of_one_picture(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     broken = run(*arguments[:-1], tmp_path / "broken.png", "--plot", tmp_path / "b.png")
     assert broken.exit_code == 1 and not (tmp_path / "b.png").exists()
+
+
+def test_odd_feature_maps_are_drawn_or_refused(tmp_path):
+    tall = {"$a_b$ \\frac{": np.random.default_rng(0).random((4000, 2, 16))}
+    assert sg.tasks.feature_maps(tall, tmp_path / "tall.png").stat().st_size < 2 * 2**20
+    for shape in ((4, 4, 0), (0, 4, 3), (0,)):
+        with pytest.raises(sg.SurgeryError, match="no picture can be drawn"):
+            sg.tasks.feature_maps({"map": np.zeros(shape)}, tmp_path / "no.png")
 
 
 def test_feature_maps_show_first_what_varies_most(tmp_path):

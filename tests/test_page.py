@@ -85,7 +85,15 @@ def test_every_call_is_drawn_and_told_apart_by_its_origin(opened, cut):
 SELECTORS = [
     *("block*_conv1", ":Conv2D", ":Max*", "..block3_pool", "block4_pool..", "block1_pool..block2_pool"),
     *("[stride=8]", ":Conv2D[filters=24]", "[params>5000] & !:Dense", "block1_*, fc1", "[macs>1e6]", "[field>=196]"),
-    *(":Dense[activation=softmax]", "[kernel_size=3]", "'fc1', fc2", "!..block5_pool", ":Dense[units=64]"),
+    *(
+        "[narrow] & :Conv2D",
+        "[name=fc1]",
+        ":Dense[activation=softmax]",
+        "[kernel_size=3]",
+        "'fc1', fc2",
+        "!..block5_pool",
+        ":Dense[units=64]",
+    ),
 ]
 
 
@@ -147,6 +155,34 @@ def test_two_calls_are_chosen_and_their_line_is_copied_and_runs(opened, cut):
     space = {"sg": sg, "graph": cut[1]}
     exec(line, space)
     assert list(space["graph"].outputs) == ["block2_pool", "block3_pool"]
+
+
+def test_the_line_means_what_was_chosen_and_no_more(opened):
+    x = keras.Input((4,), name="x")
+    shared = keras.layers.Dense(4, name="shared")
+    y = shared(shared(x))
+    for name in ("a*", "ab", "it's"):
+        y = keras.layers.Dense(4, name=name)(y)
+    graph = sg.open(keras.Model(x, y))
+    page = opened(graph)
+    for name in ("shared", "shared@1", "a*", "ab", "it's"):
+        page.locator(f'.node[data-key="{[call.name for call in graph].index(name)}"]').click()
+        line = page.locator("#panel pre").first.inner_text()
+        assert list(eval(line.removeprefix("graph = "), {"sg": sg, "graph": graph}).calls)[-1].name == name
+
+
+def test_a_changed_model_of_another_name_opens(opened):
+    def made(name, letters):
+        i = x = keras.Input((4,), name="i")
+        for letter in letters:
+            x = keras.layers.Dense(4, name=letter)(x)
+        inner = keras.Model(i, x, name=name)
+        y = keras.Input((4,), name="y")
+        return keras.Model(y, inner(y), name="net")
+
+    page = opened(sg.diff(made("enc", "pqr"), made("enc2", "pr"), weights=False))
+    page.click("#models")
+    assert {"p", "q", "r"} <= set(names(page))
 
 
 def test_stages_fold_and_unfold(opened, cut):

@@ -209,6 +209,77 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def two_outputs():
+    """A nested model with two outputs, each with a use of its own; a model in it is nested twice."""
+    i = keras.Input((4,), name="i")
+    inner = keras.Model(i, keras.layers.Dense(4, name="k")(i), name="inner")
+    j = keras.Input((4,), name="j")
+    mid = keras.Model(j, [keras.layers.Dense(4, name="a")(inner(j)), keras.layers.Dense(4, name="b")(j)], name="mid")
+    x = keras.Input((4,), name="x")
+    p, q = mid(x)
+    outputs = [keras.layers.Dense(2, name="on_a")(p), keras.layers.Dense(2, name="on_b")(q)]
+    return keras.Model(x, outputs, name="net")
+
+
+def edges_of(text):
+    """The edges of a Mermaid flowchart, by names."""
+    names = {number: label.split("<br/>")[0] for number, label in re.findall(r'(n\d+)\["(.*?)"\]', text)}
+    return {(names[a], names[b]) for a, b in re.findall(r"(n\d+) -->? ?(n\d+)", text)}
+
+
+def test_every_output_of_a_nested_model_has_its_own_edge(tmp_path):
+    text = sg.plot(two_outputs(), tmp_path / "net.mmd", nested=True).read_text()
+    assert edges_of(text) == {
+        *(("x", "j"), ("j", "i"), ("i", "k"), ("k", "a"), ("j", "b"), ("a", "on_a"), ("b", "on_b")),
+    }
+
+
+def test_a_part_inside_a_nested_model_is_drawn(tmp_path):
+    graph = sg.open(two_outputs())
+    assert '"mid/inner/k<br/>' in sg.plot(graph, tmp_path / "a.mmd", where="mid/inner/k").read_text()
+    text = sg.plot(graph, tmp_path / "b.mmd", where=":Dense").read_text()
+    assert text.count("<br/>Dense") == 5 and ("mid/a", "on_a") in edges_of(text)
+
+
+def renamed(name, letters):
+    i = x = keras.Input((4,), name="i")
+    for letter in letters:
+        x = keras.layers.Dense(4, name=letter)(x)
+    inner = keras.Model(i, x, name=name)
+    y = keras.Input((4,), name="y")
+    return keras.Model(y, keras.layers.Dense(2, name="end")(inner(y)), name="net")
+
+
+def test_a_nested_model_in_which_something_changed_is_changed(tmp_path):
+    found = sg.diff(renamed("enc", "pqr"), renamed("enc", "pr"), weights=False)
+    text = sg.plot(found, tmp_path / "d.mmd").read_text()
+    assert '["enc<br/>Functional (None, 4)"]:::changed' in text
+    inside = sg.plot(found, tmp_path / "n.mmd", nested=True).read_text()
+    assert '["q<br/>Dense (None, 4)"]:::dropped' in inside
+
+
+def test_what_a_renamed_model_lost_is_drawn_in_it(tmp_path):
+    found = sg.diff(renamed("enc", "pqr"), renamed("enc2", "pr"), weights=False)
+    assert list(found.removed) == ["enc/q"]
+    scene = scene_of_difference(found)
+    assert scene.by_address["enc/q"].model == "enc2"
+    assert ("enc2/p", "enc/q") in scene.edges and ("enc/q", "enc2/r") in scene.edges
+
+
+def test_an_input_in_the_place_of_a_layer_is_new():
+    donor = sg.open("tinyvgg")
+    scene = scene_of_changes(sg.cut(donor, inputs="block3_pool"), [donor])
+    assert scene.by_address["block3_pool"].origin == "new"
+    assert scene.by_address["block3_pool (dropped)"].kind == "MaxPooling2D"
+
+
+def test_numbers_that_json_has_not_are_drawn(tmp_path):
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.ReLU(max_value=float("inf"), name="relu")(x))
+    page = sg.plot(model, tmp_path / "net.html").read_text()
+    assert "Infinity" not in page and '"max_value":"inf"' in page
+
+
 def config_with(tmp_path, change):
     """A file of two layers whose configuration was changed."""
     x = keras.Input((4,), name="x")

@@ -71,8 +71,12 @@ def inspect(
         try:
             graph = open_network(source, shapes=shapes)
         except NoArchitecture as error:  # what is in it can be seen all the same
+            if format != "table" or plot is not None or columns or sort:
+                raise
             click.echo(f"Note: {error}", err=True)
-            click.echo(table_of_weights(lines_of_pieces(pieces_of_file(source)), terminal_width(sys.stdout)))
+            click.echo(
+                table_of_weights(lines_of_pieces(pieces_of_file(source), where or also), terminal_width(sys.stdout))
+            )
             return
     for note in graph.notes[:8]:
         notice(note)

@@ -95,6 +95,7 @@ class Difference:
         ends: what is different about inputs and outputs, in words.
         compared: number of tensors that were compared.
         without: addresses of layers whose values were not compared: one side has none, or keeps them in another form.
+        pairs: address in the first network -> address in the second, of the calls that are the same.
     """
 
     a: Graph
@@ -106,6 +107,7 @@ class Difference:
     ends: list[str]
     compared: int
     without: list[str]
+    pairs: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def equal(self) -> bool:

@@ -46,7 +46,16 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
     if weights:
         walk.weigh()
     return Difference(
-        ours, theirs, walk.removed, walk.added, walk.changed, walk.weights, walk.ends, walk.compared, walk.without
+        ours,
+        theirs,
+        walk.removed,
+        walk.added,
+        walk.changed,
+        walk.weights,
+        walk.ends,
+        walk.compared,
+        walk.without,
+        walk.pairs,
     )
 
 
@@ -61,6 +70,7 @@ class _Walk:
     ends: list[str] = dataclasses.field(default_factory=list)
     compared: int = 0
     without: list[str] = dataclasses.field(default_factory=list)
+    pairs: dict[str, str] = dataclasses.field(default_factory=dict)
     layers: dict[tuple[Any, Any], tuple[str, Call, str, Call]] = dataclasses.field(default_factory=dict)
     models: set[tuple[Any, Any]] = dataclasses.field(default_factory=set)
 
@@ -69,6 +79,7 @@ class _Walk:
         found = aligned(a, b)
         self.removed.update((prefixes[0] + name, a[name]) for name in found.removed)
         self.added.update((prefixes[1] + name, b[name]) for name in found.added)
+        self.pairs.update((prefixes[0] + one, prefixes[1] + other) for one, other in found.pairs.items())
         self.ends.extend(ends(a, b, found.pairs, prefixes[0]))
         self.changed.extend(sharing(a, b, found.pairs, prefixes))
         for one, other in found.pairs.items():

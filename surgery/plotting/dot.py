@@ -64,7 +64,7 @@ def source(scene: Scene) -> str:
     try:
         _level(pydot, whole, scene, numbers, "")
         for a, b in scene.edges:
-            if not (a.startswith(f"{b}/") or b.startswith(f"{a}/")):
+            if not {a, b} & scene.open_models:
                 dropped = _is_dropped(scene, a) or _is_dropped(scene, b)
                 whole.add_edge(pydot.Edge(numbers[a], numbers[b], style="dashed" if dropped else "solid"))
         whole.add_subgraph(_legend(pydot, scene))
@@ -79,15 +79,13 @@ def _is_dropped(scene: Scene, address: str) -> bool:
 
 
 def _level(pydot: Any, box: Any, scene: Scene, numbers: dict[str, str], model: str) -> None:
-    inside = {node.model for node in scene.nodes}
     for node in scene.nodes:
         if node.model != model:
             continue
         own = pydot.Node(numbers[node.address], label=_quoted(_label(node)), **_look(role(node)))
-        if node.address in inside:
+        if node.address in scene.open_models:
             cluster = pydot.Cluster(numbers[node.address], label=_quoted(node.name), color="#999999", style="rounded")
             _level(pydot, cluster, scene, numbers, node.address)
-            cluster.add_node(own)
             box.add_subgraph(cluster)
         else:
             box.add_node(own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from surgery.errors import printable
@@ -12,11 +13,11 @@ from surgery.plotting.scene import Node, Scene
 def mermaid(scene: Scene) -> str:
     """Returns the text of a flowchart; names are escaped, so that they are no syntax and no HTML."""
     numbers = {node.address: f"n{place}" for place, node in enumerate(scene.nodes)}
-    lines = ["---", f"title: {_escaped(scene.title)}", "---", "flowchart TD"]
+    lines = ["---", f"title: {json.dumps(printable(scene.title), ensure_ascii=False)}", "---", "flowchart TD"]
     lines += _level(scene, numbers, "", 1)
     solid = {node.address for node in scene.nodes if node.origin != "dropped"}
     for a, b in scene.edges:
-        if not _between_model_and_inside(a, b):
+        if not {a, b} & scene.open_models:
             lines.append(f"  {numbers[a]} {'-->' if {a, b} <= solid else '-.->'} {numbers[b]}")
     used = dict.fromkeys(role(node) for node in scene.nodes)
     for name in used:
@@ -28,22 +29,17 @@ def mermaid(scene: Scene) -> str:
     return "\n".join([*lines, "  end", ""])
 
 
-def _between_model_and_inside(a: str, b: str) -> bool:
-    return a.startswith(f"{b}/") or b.startswith(f"{a}/")
-
-
 def _level(scene: Scene, numbers: dict[str, str], model: str, depth: int) -> list[str]:
     """Returns the nodes inside a model; a nested model with nodes in it is a box around them and itself."""
     lines, indent = [], "  " * depth
-    inside = {node.model for node in scene.nodes}
     for node in scene.nodes:
         if node.model != model:
             continue
         own = f'{numbers[node.address]}["{_label(node)}"]:::{role(node)}'
-        if node.address in inside:
+        if node.address in scene.open_models:
             lines.append(f'{indent}subgraph s{numbers[node.address]}["{_escaped(node.name)}"]')
             lines += _level(scene, numbers, node.address, depth + 1)
-            lines += [f"{indent}  {own}", f"{indent}end"]
+            lines.append(f"{indent}end")
         else:
             lines.append(f"{indent}{own}")
     return lines

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from surgery.comparing import Change, Difference, WeightChange
-from surgery.graph import Graph
+from surgery.graph import Call, Graph
 from surgery.plotting.scene import Node, Scene, scene_of
 from surgery.verifying import is_kept
 
@@ -23,7 +23,7 @@ def scene_of_difference(found: Difference, values: bool = False) -> Scene:
     """Returns the scene of a comparison: the second network, with what the first has and the second has not."""
     notes = _notes([*found.changed, *found.weights])
     origins = dict.fromkeys(notes, "changed") | dict.fromkeys(found.added, "new")
-    scene = _with_dropped(scene_of(found.b, values), found.a, found.removed)
+    scene = _with_dropped(scene_of(found.b, values), found.a, found.removed, found.pairs)
     nodes = [
         node
         if node.origin
@@ -39,12 +39,16 @@ def scene_of_changes(graph: Graph, donors: Sequence[Graph], values: bool = False
     gone. A call is kept as `verify` has it: the same layer, under the same address.
     """
     scene = scene_of(graph, values)
-    kept = {call.name for call in graph for donor in donors if call.op is None or is_kept(call, donor)}
+    kept = {call.name for call in graph for donor in donors if is_kept(call, donor) or _is_same_input(call, donor)}
     nodes = [dataclasses.replace(node, origin=_judged(node, kept)) for node in scene.nodes]
     scene = dataclasses.replace(scene, nodes=nodes)
     for donor in donors:
         scene = _with_dropped(scene, donor, {call.name for call in donor if call.name not in kept})
     return dataclasses.replace(scene, legend=_present(_OF_EDITS, scene.nodes))
+
+
+def _is_same_input(call: Call, donor: Graph) -> bool:
+    return call.op is None and call.name in donor and donor[call.name].op is None
 
 
 def _judged(node: Node, kept: set[str]) -> str:
@@ -61,19 +65,34 @@ def _notes(changes: Sequence[Change | WeightChange]) -> dict[str, str]:
     return {address: "; ".join(texts) for address, texts in found.items()}
 
 
-def _with_dropped(scene: Scene, donor: Graph, gone: Iterable[str]) -> Scene:
+def _with_dropped(scene: Scene, donor: Graph, gone: Iterable[str], same: Mapping[str, str] | None = None) -> Scene:
     """Returns the scene with the calls of a donor that are gone, and their edges; a taken name gets ` (dropped)`."""
+    same = same or {}
     old, here = scene_of(donor), {node.address for node in scene.nodes}
     gone = set(gone)
     new = {name: f"{name} (dropped)" if name in here else name for name in gone}
     last = max((node.stage for node in scene.nodes), default=0)
     dropped = [
-        dataclasses.replace(node, address=new[node.address], origin="dropped", stage=last + 1)
+        dataclasses.replace(
+            node,
+            address=new[node.address],
+            origin="dropped",
+            stage=last + 1,
+            model=_around(node.model, same, {*here, *new.values()}),
+        )
         for node in old.nodes
         if node.address in gone
     ]
-    edges = [(new.get(a, a), new[b]) for a, b in old.edges if b in gone and (a in gone or a in here)]
+    moved = {**{a: same.get(a, a) for a, _ in old.edges}, **new}
+    edges = [(moved[a], new[b]) for a, b in old.edges if b in gone and moved[a] in here | set(new.values())]
+    edges += [(new[a], same[b]) for a, b in old.edges if a in gone and b not in gone and same.get(b) in here]
     return dataclasses.replace(scene, nodes=[*scene.nodes, *dropped], edges=[*scene.edges, *edges])
+
+
+def _around(model: str, same: Mapping[str, str], there: set[str]) -> str:
+    """Returns the nested model around a dropped call as it is called now; none where it is gone."""
+    now = same.get(model, model)
+    return now if now in there else ""
 
 
 def _present(legend: dict[str, str], nodes: Sequence[Node]) -> dict[str, str]:

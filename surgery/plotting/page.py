@@ -58,7 +58,7 @@ def _data(scene: Scene, where: str) -> str:
         "order": ["new", "changed", "dropped", "trains", "frozen", "kept", "still", "plain"],
         "colours": [{"name": name, "text": _COLOURS[name]} for name in colours],
     }
-    text = json.dumps(whole, separators=(",", ":"), default=str)
+    text = json.dumps(whole, separators=(",", ":"), default=str, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -67,8 +67,8 @@ def _node(node: Node) -> dict[str, Any]:
         "a": node.address,
         "k": node.kind,
         "t": dict(node.texts),
-        "n": dict(node.numbers),
-        "c": dict(node.config),
+        "n": {**node.numbers, "narrow": node.narrow},
+        "c": {**node.config, "name": node.layer},
         "w": node.tensors,
         "o": node.origin,
         "note": node.note,

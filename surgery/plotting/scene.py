@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from surgery import analysis
 from surgery.comparing.plainly import bare
 from surgery.graph import Call, Graph, flags_below
 from surgery.plotting.stages import stages
 from surgery.showing.columns import COLUMNS
 from surgery.showing.sheet import Sheet, tree
+from surgery.specs import Ref
 from surgery.structure import leaves
 from surgery.values import statistics, tensors_of
 from surgery.waiting import progress
 
+_TOLD = ("changed", "new", "dropped")
 _MEASURES = ("output", "dtype", "stride", "field", "params", "macs", "memory", "trainable", "weights")
 
 
@@ -35,6 +38,8 @@ class Node:
         stage: the number of its stage.
         model: the address of the nested model that it lies in, or `""`.
         nested: whether it is a nested model itself.
+        narrow: whether the network is one tensor wide after it.
+        layer: the name of its layer.
     """
 
     address: str
@@ -48,10 +53,14 @@ class Node:
     stage: int = 0
     model: str = ""
     nested: bool = False
+    narrow: bool = False
+    layer: str = ""
 
     @property
     def name(self) -> str:
-        """Its address below the nested model that it lies in."""
+        """Its address below the nested model that it lies in, which may have had another name."""
+        if self.model and not self.address.startswith(f"{self.model}/"):
+            return self.address.rpartition("/")[2]
         return self.address[len(self.model) + 1 :] if self.model else self.address
 
 
@@ -77,16 +86,32 @@ class Scene:
         return {node.address: node for node in self.nodes}
 
     def outer(self) -> Scene:
-        """Returns the scene without what is inside nested models."""
-        nodes = [node for node in self.nodes if not node.model]
+        """Returns the scene without what is inside nested models; one in which something changed is changed."""
+        inside = {node.address.split("/")[0]: node for node in self.nodes if node.model and node.origin in _TOLD}
+        nodes = [
+            dataclasses.replace(node, origin="changed", note=f"something inside it, {inside[node.address].address}")
+            if node.origin == "kept" and node.address in inside
+            else node
+            for node in self.nodes
+            if not node.model
+        ]
         names = {node.address for node in nodes}
         return dataclasses.replace(self, nodes=nodes, edges=[(a, b) for a, b in self.edges if {a, b} <= names])
 
     def only(self, addresses: set[str]) -> Scene:
         """Returns the scene of some nodes, and the edges between them."""
-        nodes = [node for node in self.nodes if node.address in addresses]
+        nodes = [
+            node if node.model in addresses else dataclasses.replace(node, model="")
+            for node in self.nodes
+            if node.address in addresses
+        ]
         edges = [(a, b) for a, b in self.edges if {a, b} <= addresses]
         return dataclasses.replace(self, nodes=nodes, edges=edges)
+
+    @functools.cached_property
+    def open_models(self) -> frozenset[str]:
+        """The nested models that are drawn as boxes around what is in them, and so have no node of their own."""
+        return frozenset(node.model for node in self.nodes if node.model)
 
 
 def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
@@ -101,14 +126,17 @@ def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
     strides = {name: str(sheet.row(name, call, ("stride",))["stride"]) for name, call in tree(graph)}
     numbers = stages(graph, strides)
     calls = list(_marked(graph))
+    narrow = set(analysis.narrow(graph))
     nodes = [
-        _node(sheet, address, call, numbers[top], values)
+        dataclasses.replace(_node(sheet, address, call, numbers[top], values), narrow=address in narrow)
         for top, address, call in (progress(calls, "reading weights") if values else calls)
     ]
     return Scene(str(graph), nodes, list(dict.fromkeys(_edges(graph))))
 
 
-def _marked(graph: Graph, prefix: str = "", flags: Mapping[str, bool | str] | None = None, top: str = "") -> Any:
+def _marked(
+    graph: Graph, prefix: str = "", flags: Mapping[str, bool | str] | None = None, top: str = ""
+) -> Iterator[tuple[str, str, Call]]:
     """Yields (address of the top level, address, call) at every depth, with the marks that calls carry for what is
     inside them.
     """
@@ -126,7 +154,7 @@ def _node(sheet: Sheet, address: str, call: Call, stage: int, values: bool) -> N
     field = row["field"]
     numbers = {
         **{name: row[name] for name in ("params", "macs", "memory")},
-        "stride": COLUMNS["stride"].key(row["stride"]),
+        "stride": None if " x " in row["stride"] else COLUMNS["stride"].key(row["stride"]),
         "field": max(field["size"], default=None) if field and not field["all"] else None,
     }
     texts = {name: COLUMNS[name].text(row[name]) for name in _MEASURES}
@@ -140,6 +168,7 @@ def _node(sheet: Sheet, address: str, call: Call, stage: int, values: bool) -> N
         stage=stage,
         model=address.removesuffix(call.name).removesuffix("/"),
         nested=nested,
+        layer=str(call.config.get("name", call.layer)),
     )
 
 
@@ -173,15 +202,26 @@ def _described(name: str, weight: Any) -> dict[str, Any]:
     }
 
 
-def _edges(graph: Graph, prefix: str = "") -> Any:
+def _edges(graph: Graph, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the edges at every depth. What a nested model gives leaves it from the call inside that makes it, too, and
+    what it takes reaches its inputs: whether it is drawn folded or not, its edges are there.
+    """
     for call in graph:
         for ref in call.parents:
-            yield prefix + ref.call, prefix + call.name
+            yield from ((source, prefix + call.name) for source in _sources(graph, ref, prefix))
         inner = None if call.op is None else call.op.inner
         if inner is not None:
             below = f"{prefix}{call.name}/"
             yield from _edges(inner, below)
             for ref, entry in zip(call.parents, leaves(inner.inputs), strict=False):
-                yield prefix + ref.call, below + entry.call
+                yield from ((source, below + entry.call) for source in _sources(graph, ref, prefix))
             for end in leaves(inner.outputs):
                 yield below + end.call, f"{prefix}{call.name}"
+
+
+def _sources(graph: Graph, ref: Ref, prefix: str) -> Iterator[str]:
+    """Yields the call that makes a tensor, and, where that is a nested model, the call inside that makes it."""
+    call = graph[ref]
+    yield prefix + call.name
+    if call.op is not None and call.op.inner is not None:
+        yield from _sources(call.op.inner, leaves(call.op.inner.outputs)[ref.index], f"{prefix}{call.name}/")

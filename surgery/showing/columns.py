@@ -68,7 +68,7 @@ def _widest(field: dict[str, Any] | None) -> Any:
 
 def _stride(stride: str) -> Any:
     numerator, _, denominator = stride.split(" x ")[0].partition("/")
-    return None if stride == "-" else int(numerator) / int(denominator or 1)
+    return None if stride in "-?" else int(numerator) / int(denominator or 1)
 
 
 COLUMNS = {

@@ -7,6 +7,8 @@ _GIVE_WAY = (
     ("from", 14),
     ("weights", 12),
     ("layer", 24),
+    ("first", 16),
+    ("last", 16),
     ("call", 24),
     ("class", 16),
     ("from", 0),
@@ -24,6 +26,8 @@ _GIVE_WAY = (
     ("spread", 0),
     ("values", 0),
     ("layer", 14),
+    ("first", 0),
+    ("last", 0),
     ("mean", 0),
 )
 

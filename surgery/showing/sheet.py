@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from surgery import analysis
 from surgery.errors import SurgeryError, listing
-from surgery.graph import Call, Graph, one_call_per_op
+from surgery.graph import Call, Graph, flags_below
 from surgery.specs import Spec
 from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
@@ -134,10 +135,27 @@ def tree(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Call]]:
             yield from tree(call.op.inner, f"{prefix}{call.name}/")
 
 
+def marked(graph: Graph, flags: Mapping[str, bool | str] | None = None) -> Iterator[Call]:
+    """Yields the calls at every depth that apply layers, with the marks that calls around them carry for them."""
+    for call in graph:
+        if flags:
+            call = dataclasses.replace(call, flags=flags_below(flags, call.layer))
+        if call.op is not None and call.op.inner is not None:
+            yield from marked(call.op.inner, call.flags)
+        elif call.op is not None:
+            yield call
+
+
+def layers_of(calls: Iterable[Call]) -> list[Call]:
+    """Returns a call of each layer, once."""
+    return list({(call.op, call.layer): call for call in calls}.values())
+
+
 def totals(sheet: Sheet) -> dict[str, Any]:
     """Returns the sums over a network: calls, parameters, those that train, bytes, MACs, bytes of activations."""
     graph = sheet.graph
-    moved = [weight for call in one_call_per_op(graph) if call.trainable for weight in call.weights if weight.trainable]
+    layers = layers_of(marked(graph))
+    moved = [weight for call in layers if call.trainable for weight in call.weights if weight.trainable]
     return {
         "calls": len(graph),
         "params": graph.params,

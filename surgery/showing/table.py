@@ -6,16 +6,17 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from tabulate import tabulate
 
 from surgery.errors import SurgeryError, nearest, printable
-from surgery.graph import Call, Graph, one_call_per_op
+from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
 from surgery.showing.fitting import fitted
-from surgery.showing.sheet import Row, Sheet, stages, totals, tree
+from surgery.showing.sheet import Row, Sheet, layers_of, marked, stages, totals, tree
 from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
@@ -95,7 +96,7 @@ def _whole(sheet: Sheet, names: tuple[str, ...], rows: list[Row], picked: dict[s
             above, _, own = address.rpartition("/")
             line[names.index("call")] = f"{'  ' * (address.count('/') if above else 0)}{printable(own)}"
     parts = [str(sheet.graph), table(names, lines, view.width), _totals(sheet, picked)]
-    return "\n\n".join([*parts, *([table_of_stages(sheet)] if view.stages else [])])
+    return "\n\n".join([*parts, *([table_of_stages(sheet, width=view.width)] if view.stages else [])])
 
 
 def table(names: tuple[str, ...], lines: list[list[str]], width: int | None = None) -> str:
@@ -122,7 +123,7 @@ def plain(cells: list[list[str]], headers: list[str], aligned: list[str]) -> str
 _STAGES = ("stride", "first", "last", "calls", "params", "macs", "memory")
 
 
-def table_of_stages(sheet: Sheet, tablefmt: str = "plain") -> str:
+def table_of_stages(sheet: Sheet, tablefmt: str = "plain", width: int | None = None) -> str:
     """Returns the totals by output stride."""
     cells = [
         [
@@ -138,13 +139,18 @@ def table_of_stages(sheet: Sheet, tablefmt: str = "plain") -> str:
     ]
     aligned = ["right", "left", "left", *["right"] * 4]
     if tablefmt == "plain":
-        return plain(cells, list(_STAGES), aligned)
+        kept = list(range(len(_STAGES))) if width is None else fitted(list(_STAGES), cells, width)
+        lines = [[line[column] for column in kept] for line in cells]
+        return plain(lines, [_STAGES[column] for column in kept], [aligned[column] for column in kept])
     return tabulate(cells, _STAGES, tablefmt=tablefmt, colalign=aligned if cells else None, disable_numparse=True)
 
 
 def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
     graph = sheet.graph
-    params = sum(call.params for call in one_call_per_op(picked.values()))
+    inside = [
+        (call,) if call.op is None or call.op.inner is None else marked(call.op.inner) for call in picked.values()
+    ]
+    params = sum(call.params for call in layers_of(call for calls in inside for call in calls if call.op is not None))
     if len(picked) < len(graph):
         return f"{len(picked):,} of {len(graph):,} calls · {params:,} of {graph.params:,} parameters"
     found = totals(sheet)
@@ -157,9 +163,18 @@ def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
 
 def _markdown(sheet: Sheet, names: tuple[str, ...], rows: list[Row], view: View) -> str:
     aligned = tuple("right" if COLUMNS[name].number else "left" for name in names)
-    cells = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in _cells(names, row)] for row in rows]
+    cells = [[_in_markdown(cell) for cell in _cells(names, row)] for row in rows]
     text = tabulate(cells, names, tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True)
     return f"{text}\n\n{table_of_stages(sheet, 'pipe')}" if view.stages else text
+
+
+def _in_markdown(cell: str) -> str:
+    return re.sub(r"([\\|\[\]`])", r"\\\1", cell).replace("<", "&lt;")
+
+
+def _is_formula(cell: str, text: bool) -> bool:
+    """Whether a spreadsheet would compute a cell."""
+    return cell[:1] in tuple("=+@") or (text and len(cell) > 1 and cell[:1] == "-")
 
 
 def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
@@ -172,7 +187,8 @@ def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
         for place, name in enumerate(names):
             if isinstance(row[name], int) and not isinstance(row[name], bool):
                 cells[place] = str(row[name])
-        writer.writerow([f"'{cell}" if cell[:1] in "=+@" else cell for cell in cells])
+        texts = {place for place, name in enumerate(names) if name in ("call", "class", "weights", "from")}
+        writer.writerow([f"'{cell}" if _is_formula(cell, at in texts) else cell for at, cell in enumerate(cells)])
     return out.getvalue().rstrip("\n")
 
 

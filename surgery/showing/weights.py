@@ -6,6 +6,7 @@ import dataclasses
 import fnmatch
 import json
 import math
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,8 @@ def draw(lines: list[Line], path: Path) -> int:
         _histogram(axes, line)
     for axes in figure.axes[len(shown) :]:
         axes.set_axis_off()
-    with written_whole(path) as draft:
+    with written_whole(path) as draft, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
         figure.savefig(draft, format=path.suffix[1:], dpi=100)
     return len(shown)
 
@@ -194,7 +196,8 @@ def _histogram(axes: Any, line: Line) -> None:
     places = [values.least + width * (place + 0.5) for place in range(len(values.histogram))]
     axes.bar(places, values.histogram, width, color="#0072B2")
     axes.axvline(values.mean, color="#D55E00", linewidth=1)
-    name = f"{printable(line.layer)}/{printable(line.tensor)}".replace("$", r"\$")
-    axes.set_title(f"{name if len(name) <= 40 else '…' + name[-39:]}  {line.weight.shape}", fontsize=7)
+    name = f"{printable(line.layer)}/{printable(line.tensor)}"
+    name = name if len(name) <= 40 else f"…{name[-39:]}"
+    axes.set_title(f"{name}  {line.weight.shape}", fontsize=7, parse_math=False)
     axes.tick_params(labelsize=6)
     axes.set_yticks([])

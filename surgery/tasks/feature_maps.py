@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from surgery.tasks.drawing import tiles
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _ROW = 8  # tiles
+_TALLEST = 12.0  # inches of a tap; maps that are much higher than wide are pressed together
 _TILE = 64  # pixels on the longer side of a tile, about
 
 
@@ -36,7 +38,8 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise SurgeryError(f"{printable(path)!r} should end in {', '.join(SUFFIXES)}.")
-    odd = {name: np.shape(values) for name, values in features.items() if np.ndim(values) not in (1, 2, 3)}
+    shapes = {name: np.shape(values) for name, values in features.items()}
+    odd = {name: shape for name, shape in shapes.items() if len(shape) not in (1, 2, 3) or 0 in shape}
     if odd or not features or channels < 1:
         raise SurgeryError(f"no picture can be drawn of {odd or 'no tap at all'}.")
     try:
@@ -48,7 +51,8 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
     rows = figure.subplots(len(features), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (name, values) in zip(rows, features.items(), strict=True):
         _draw(axes, name, np.asarray(values, "float32"), channels)
-    with written_whole(path) as draft:
+    with written_whole(path) as draft, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
         figure.savefig(draft, format=path.suffix[1:], dpi=120)
     return path
 
@@ -59,11 +63,11 @@ def _height(values: Any, channels: int) -> float:
     if len(shape) < 3:
         return 1.4
     rows = -(-min(channels, shape[2]) // _ROW)
-    return 0.4 + rows * shape[0] / max(shape[1], 1)
+    return 0.4 + min(rows * shape[0] / shape[1], _TALLEST)
 
 
 def _draw(axes: Any, name: str, values: Any, channels: int) -> None:
-    title = f"{printable(name)}  {values.shape}".replace("$", r"\$")
+    title = f"{printable(name)}  {values.shape}"
     if values.ndim == 1:
         axes.bar(np.arange(len(values)), values, width=1.0, color="#0072B2")
         axes.margins(x=0)
@@ -75,7 +79,7 @@ def _draw(axes: Any, name: str, values: Any, channels: int) -> None:
         title += f", channels {', '.join(map(str, picked))}"
         axes.imshow(_grid(values[..., picked]), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-    axes.set_title(title if len(title) < 110 else f"{title[:109]}…", fontsize=7, loc="left")
+    axes.set_title(title if len(title) < 110 else f"{title[:109]}…", fontsize=7, loc="left", parse_math=False)
     axes.tick_params(labelsize=6)
 
 
@@ -86,6 +90,8 @@ def _grid(maps_hwc: Any) -> Any:
     columns = min(_ROW, count)
     rows = -(-count // columns)
     each += [np.ones((height, width), "float32")] * (rows * columns - count)
+    step = max(1, max(height, width) // 1024)  # no picture is larger than anybody can look at
+    each = [one[::step, ::step] for one in each]
     zoom = max(1, _TILE // max(height, width))
     return tiles([np.stack(each[row * columns : (row + 1) * columns]) for row in range(rows)], zoom)
 

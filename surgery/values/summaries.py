@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from surgery.files import Tensor
 
@@ -51,28 +52,80 @@ def statistics(tensor: Tensor) -> Statistics:
     """Reads a tensor piece by piece; returns its statistics. Memory does not grow with its size."""
     import numpy as np
 
-    size, total, squares, zeros, nan, infinite = 0, 0.0, 0.0, 0, 0, 0
-    least, most, picked = math.inf, -math.inf, []
     step = max(1, tensor.size // _SAMPLED)
-    for part in tensor.parts(max(1, CHUNK // tensor.width)):
-        values = part if part.dtype in ("float32", "float64") else part.astype("float64")
-        picked.append(values[::step].astype("float64"))
+    tally, picked = _Tally(), []
+    with np.errstate(all="ignore"):  # what is no number is counted, not computed with
+        for part in tensor.parts(max(1, CHUNK // tensor.width)):
+            values = part if part.dtype in ("float32", "float64") else part.astype("float64")
+            picked.append(values[::step].astype("float64"))
+            tally.add(values)
+        if not tally.size:
+            none = math.nan
+            return Statistics(tensor.size, none, none, none, none, 0.0, tally.nan, tally.infinite, ())
+        histogram = _histogram(np.concatenate(picked), tally.least, tally.most)
+    return Statistics(
+        tensor.size,
+        tally.mean,
+        tally.spread,
+        tally.least,
+        tally.most,
+        tally.zeros / tensor.size,
+        tally.nan,
+        tally.infinite,
+        histogram,
+    )
+
+
+@dataclasses.dataclass
+class _Tally:
+    """Sums over the finite values so far. Deviations are those from a value of the tensor, so that nothing cancels."""
+
+    size: int = 0
+    zeros: int = 0
+    nan: int = 0
+    infinite: int = 0
+    least: float = math.inf
+    most: float = -math.inf
+    pivot: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: Any) -> None:
+        import numpy as np
+
         finite = values
         if not np.isfinite(values.sum(dtype="float64")):
-            nan += int(np.isnan(values).sum())
-            infinite += int(np.isinf(values).sum())
+            self.nan += int(np.isnan(values).sum())
+            self.infinite += int(np.isinf(values).sum())
             finite = values[np.isfinite(values)]
-        if finite.size:
-            size += finite.size
-            zeros += finite.size - int(np.count_nonzero(finite))
-            total += float(finite.sum(dtype="float64"))
-            squares += float(np.square(finite, dtype="float64").sum())
-            least, most = min(least, float(finite.min())), max(most, float(finite.max()))
-    if not size:
-        return Statistics(tensor.size, math.nan, math.nan, math.nan, math.nan, 0.0, nan, infinite, ())
-    mean = total / size
-    spread = math.sqrt(max(squares / size - mean * mean, 0.0))
-    sample = np.concatenate(picked)
-    counts, _ = np.histogram(sample[np.isfinite(sample)], BINS, (least, most) if least < most else None)
-    histogram = tuple(int(count) for count in counts)
-    return Statistics(tensor.size, mean, spread, least, most, zeros / tensor.size, nan, infinite, histogram)
+        if not finite.size:
+            return
+        self.pivot = self.pivot if self.size else float(finite[0])
+        deviations = finite.astype("float64") - self.pivot
+        self.size += finite.size
+        self.zeros += finite.size - int(np.count_nonzero(finite))
+        self.total += float(deviations.sum())
+        self.squares += float(np.dot(deviations, deviations))
+        self.least, self.most = min(self.least, float(finite.min())), max(self.most, float(finite.max()))
+
+    @property
+    def mean(self) -> float:
+        return self.pivot + self.total / self.size
+
+    @property
+    def spread(self) -> float:
+        mean = self.total / self.size
+        return math.sqrt(max(self.squares / self.size - mean * mean, 0.0)) if math.isfinite(self.squares) else math.inf
+
+
+def _histogram(sample: Any, least: float, most: float) -> tuple[int, ...]:
+    """Returns how many values fall into each of the steps; values too close or too far apart for steps are in one."""
+    import numpy as np
+
+    sample = sample[np.isfinite(sample)]
+    try:
+        counts, _ = np.histogram(sample, BINS, (least, most) if least < most else None)
+    except ValueError:  # no sixteen numbers lie between them, or their distance is no number
+        scaled = (sample / 2 - least / 2) / max(most / 2 - least / 2, 5e-324)
+        counts = np.bincount((scaled * BINS).astype(int).clip(0, BINS - 1), minlength=BINS)
+    return tuple(int(count) for count in counts)

@@ -35,23 +35,20 @@ class Network {
 
   around(node) {
     const models = [];
-    for (let model = node.m; model; model = this.nodes[this.index.get(model)].m) models.unshift(model);
+    for (let model = node.m; model && this.index.has(model); model = this.nodes[this.index.get(model)].m) models.unshift(model);
     return models;
   }
 
-  // The drawn things and the edges between them. An unfolded model is passed through: its ends stand for it.
+  // The drawn things and the edges between them; those of an unfolded model begin and end inside it.
   visible() {
     const stands = this.nodes.map((node, index) => this.shown(index));
     const things = new Map();
     stands.forEach((key, index) => { if (key !== null) { if (!things.has(key)) things.set(key, []); things.get(key).push(index); } });
     const edges = new Map();
-    const sources = (index) => stands[index] !== null ? [stands[index]] :
-      this.parents[index].filter((one) => this.inside(one, index)).flatMap(sources);
     for (const [a, b] of this.edges) {
-      if (stands[b] === null || this.inside(a, b)) continue;
-      for (const from of sources(a)) if (from !== stands[b]) {
-        edges.set(from + ">" + stands[b], { from, to: stands[b], dropped: [a, b].some((one) => this.nodes[one].o === "dropped") });
-      }
+      const from = stands[a], to = stands[b];
+      if (from === null || to === null || from === to || this.inside(a, b)) continue;
+      edges.set(from + ">" + to, { from, to, dropped: [a, b].some((one) => this.nodes[one].o === "dropped") });
     }
     return { things, edges: [...edges.values()] };
   }
@@ -75,7 +72,7 @@ class Network {
       return { name: `${first.a} … ${last.a}`, small: `stage, stride ${first.t.stride}, ${members.length} calls`, group: true };
     }
     const node = this.nodes[Number(key)];
-    const name = node.m ? node.a.slice(node.m.length + 1) : node.a;
+    const name = node.a.startsWith(node.m + "/") ? node.a.slice(node.m.length + 1) : node.m ? node.a.split("/").pop() : node.a;
     return { name, small: `${node.k} ${node.t.output}`, group: node.x };
   }
 }

@@ -12,7 +12,12 @@ function rows(pairs) {
   return table;
 }
 
-function quoted(address) { return /[,&!:[\]'"#]|\.\.|^\s|\s$/.test(address) ? `'${address}'` : address; }
+// An address as a selector that means this call alone: quoted where the bare name would mean more, or is no name.
+function exact(net, index) {
+  const address = net.nodes[index].a;
+  const alone = (text) => { try { const found = compileWhere(text, net); return found.size === 1 && found.has(index); } catch (error) { return false; } };
+  return [address, `'${address}'`, `"${address}"`].find(alone) || address;
+}
 
 function copied(line) {
   const box = element("pre", line);
@@ -32,9 +37,9 @@ function copied(line) {
 }
 
 function lines(net, indexes, where) {
-  const chosen = [...indexes].map((index) => net.nodes[index]).filter((node) => node.o !== "dropped");
+  const chosen = [...indexes].filter((index) => net.nodes[index].o !== "dropped");
   if (!chosen.length) return [];
-  const text = JSON.stringify(where || chosen.map((node) => quoted(node.a)).join(", "));
+  const text = JSON.stringify(where || chosen.map((index) => exact(net, index)).join(", "));
   const parts = [element("h3", "Python"), copied(`graph = sg.tap(graph, ${text})`), copied(`graph = sg.freeze(graph, ${text})`)];
   if (chosen.length === 1) parts.push(copied(`graph = sg.cut(graph, outputs=${text})`));
   return parts;

@@ -27,7 +27,9 @@ function compileWhere(text, net) {
     if (!start && !end) throw new Error("'..' needs a name on one side");
     const after = start ? net.reach(start, net.children) : new Set(every);
     const before = end ? net.reach(end, net.parents) : new Set(every);
-    return new Set([...after].filter((one) => before.has(one)));
+    const path = new Set([...after].filter((one) => before.has(one)));
+    if (!path.size) throw new Error("no path leads there");
+    return path;
   }
   function atom() {
     const word = tokens.shift();
@@ -50,6 +52,7 @@ function compileWhere(text, net) {
     return found;
   }
   const found = union();
+  if (!found.size) throw new Error("nothing matches " + text);
   if (tokens.length) throw new Error(tokens[0] + " is unexpected");
   return found;
 }
