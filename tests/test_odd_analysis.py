@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
 from surgery import analysis
@@ -168,6 +169,21 @@ def test_a_class_of_somebody_elses_is_not_counted_as_keras_has_it(tmp_path):
         assert analysis.receptive_fields(graph)["mine"] is None
         assert analysis.stride_text(analysis.strides(graph)["mine"]) == "?"
     assert sg.open(tmp_path / "m.keras")["mine"].specs[0].shape is None
+
+
+@pytest.mark.parametrize(
+    "make", [masked_network, siamese_network, *(lambda seed=seed: random_network(seed) for seed in range(8))]
+)
+def test_a_file_is_told_what_its_live_model_is(make, tmp_path):
+    """Or less: a shape that a file does not say, and no rule makes, leaves a figure unknown."""
+    model = make()
+    model.save(tmp_path / "m.keras")
+    live, stored = sg.open(model), sg.open(tmp_path / "m.keras")
+    for measure in (analysis.macs, analysis.activations, analysis.strides, analysis.receptive_fields):
+        ours, theirs = measure(live), measure(stored)
+        assert set(ours) == set(theirs)
+        assert all(theirs[name] in (None, value) for name, value in ours.items())
+        assert any(value is not None for value in theirs.values())
 
 
 def test_gates_of_attention_are_counted():

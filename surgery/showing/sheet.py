@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from surgery import analysis
@@ -135,15 +135,16 @@ def tree(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Call]]:
             yield from tree(call.op.inner, f"{prefix}{call.name}/")
 
 
-def marked(graph: Graph, flags: Mapping[str, bool | str] | None = None) -> Iterator[Call]:
-    """Yields the calls at every depth that apply layers, with the marks that calls around them carry for them."""
-    for call in graph:
-        if flags:
-            call = dataclasses.replace(call, flags=flags_below(flags, call.layer))
-        if call.op is not None and call.op.inner is not None:
-            yield from marked(call.op.inner, call.flags)
-        elif call.op is not None:
-            yield call
+def leaf_calls(call: Call) -> Iterator[Call]:
+    """Yields the calls that apply layers: the call itself, or, of a nested model, those inside at every depth, with the
+    marks that it carries for them.
+    """
+    inner = None if call.op is None else call.op.inner
+    if inner is None:
+        yield from () if call.op is None else (call,)
+        return
+    for one in inner:
+        yield from leaf_calls(dataclasses.replace(one, flags=flags_below(call.flags, one.layer)) if call.flags else one)
 
 
 def layers_of(calls: Iterable[Call]) -> list[Call]:
@@ -154,7 +155,7 @@ def layers_of(calls: Iterable[Call]) -> list[Call]:
 def totals(sheet: Sheet) -> dict[str, Any]:
     """Returns the sums over a network: calls, parameters, those that train, bytes, MACs, bytes of activations."""
     graph = sheet.graph
-    layers = layers_of(marked(graph))
+    layers = layers_of(one for call in graph for one in leaf_calls(call))
     moved = [weight for call in layers if call.trainable for weight in call.weights if weight.trainable]
     return {
         "calls": len(graph),

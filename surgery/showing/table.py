@@ -16,7 +16,7 @@ from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
 from surgery.showing.fitting import fitted
-from surgery.showing.sheet import Row, Sheet, layers_of, marked, stages, totals, tree
+from surgery.showing.sheet import Row, Sheet, layers_of, leaf_calls, stages, totals, tree
 from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
@@ -147,10 +147,7 @@ def table_of_stages(sheet: Sheet, tablefmt: str = "plain", width: int | None = N
 
 def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
     graph = sheet.graph
-    inside = [
-        (call,) if call.op is None or call.op.inner is None else marked(call.op.inner) for call in picked.values()
-    ]
-    params = sum(call.params for call in layers_of(call for calls in inside for call in calls if call.op is not None))
+    params = sum(call.params for call in layers_of(one for call in picked.values() for one in leaf_calls(call)))
     if len(picked) < len(graph):
         return f"{len(picked):,} of {len(graph):,} calls · {params:,} of {graph.params:,} parameters"
     found = totals(sheet)
