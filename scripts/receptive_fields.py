@@ -88,10 +88,10 @@ def positive(model: keras.Model) -> None:
             depthwise = "depthwise" in name or (len(shape) == 4 and shape[-1] == 1)
             fan = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
             variable.assign(random.uniform(0.5, 1.5, shape) / fan)
-        elif "gamma" in name or "variance" in name:
-            variable.assign(np.ones(shape))
-        else:
+        elif any(word in name for word in ("bias", "beta", "mean")):
             variable.assign(np.zeros(shape))
+        else:  # gamma, variances, and the scales of ConvNeXt's blocks, which begin at nearly nothing
+            variable.assign(np.ones(shape))
 
 
 def main() -> None:
