@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.specs import Ref, Spec, Weight, megabytes
-from surgery.structure import leaves
+from surgery.structure import leaves, plain
 
 
 class Op(Protocol):
@@ -88,6 +87,18 @@ class Call:
         return () if self.op is None else self.op.weights
 
     @property
+    def inner(self) -> Graph | None:
+        """The graph inside, when the op is itself a model."""
+        return None if self.op is None else self.op.inner
+
+    @property
+    def below(self) -> list[Call]:
+        """The calls inside, when the op is itself a model, with the marks that this call carries for them."""
+        if not self.flags:
+            return list(self.inner or ())
+        return [dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.inner or ()]
+
+    @property
     def params(self) -> int:
         """Number of parameters of the op that is called."""
         return sum(weight.size for weight in self.weights)
@@ -128,8 +139,7 @@ class Call:
             return False
         if self.op.inner is None:
             return bool(self.flags.get("", self.op.trainable))
-        below = (dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.op.inner)
-        return any(call.trainable for call in below)
+        return any(call.trainable for call in self.below)
 
     @property
     def frozen(self) -> bool:
@@ -138,8 +148,7 @@ class Call:
             return False
         if self.op.inner is None:
             return not self.flags[""] if "" in self.flags else self.op.frozen
-        below = (dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.op.inner)
-        return all(call.frozen for call in below if call.weights)
+        return all(call.frozen for call in self.below if call.weights)
 
     def __str__(self) -> str:
         shapes = ", ".join(map(str, self.specs))
@@ -281,17 +290,3 @@ def outline(graph: Graph) -> Any:
         for call in graph
     ]
     return calls, plain(graph.inputs), plain(graph.outputs)
-
-
-def plain(value: Any) -> Any:
-    """Returns a configuration or an argument as plain values: what a trip through a file would make of it."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if hasattr(value, "tobytes") and hasattr(value, "dtype"):  # an array, which `repr` would cut short
-        digest = hashlib.blake2b(value.tobytes(), digest_size=8).hexdigest()
-        return f"array of {value.dtype} {tuple(value.shape)}, {digest}"
-    return repr(value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from surgery.graph import Call
 
-_ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # as it is written to files
+ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # as it is written to files
 _KERAS = re.compile(r"(keras|tensorflow\.keras|tf_keras|builtins|surgery)(\.|$)")
 
 
@@ -24,7 +24,7 @@ def kind_of(call: Call) -> str:
         return kind_of_stored(op.stored)
     cls = type(layer)
     if _KERAS.match(cls.__module__):
-        return _ALIASES.get(cls.__name__, cls.__name__)
+        return ALIASES.get(cls.__name__, cls.__name__)
     registered = _registered_name(cls)
     return registered if ">" in registered else f"{cls.__module__}.{cls.__name__}"
 
@@ -36,7 +36,7 @@ def kind_of_stored(stored: Mapping[str, Any]) -> str:
         return registered
     if isinstance(name, str) and ">" in name:
         return name
-    return _ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
+    return ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
 
 
 def _registered_name(cls: type) -> str:

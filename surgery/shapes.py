@@ -12,20 +12,17 @@ from typing import Any
 
 from surgery.dtypes import dtype_made
 from surgery.specs import Spec
+from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Shape = tuple[int | None, ...]
 Config = Mapping[str, Any]
 
 _SAME = re.compile(
-    r"(Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dropout|ELU|Gaussian\w+|GroupNormalization"
-    r"|Identity|LayerNormalization|LeakyReLU|Masking|Normalization|PReLU|RMSNormalization|ReLU|Rescaling|Softmax"
-    r"|SpatialDropout[123]D|ThresholdedReLU|UnitNormalization|Random(Brightness|Contrast|Flip"
-    r"|Rotation|Translation|Zoom)"
-    r"|Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|HardSigmoid|HardSwish|HardSilu|LogSoftmax|Elu|Selu|Mish"
-    r"|Abs|Absolute|Exp|Log|Negative|Sqrt|Square|Rsqrt|Clip|Cast|Sin|Cos|Sign|Floor|Ceil|Round|Reciprocal|StopGradient)$"
+    rf"({ACTIVATIONS}|{PASSING}|{ARITHMETIC}|Gaussian\w+|GroupNormalization|LayerNormalization|LogSoftmax|RMSNormalization"
+    r"|Softmax|UnitNormalization|Random(Brightness|Contrast|Flip|Rotation|Translation|Zoom))$"
 )
-_MERGE = re.compile(r"(Add|Subtract|Multiply|Average|Maximum|Minimum|Divide|TrueDivide|Power|Mod|Where)$")
-_TEST = re.compile(r"(Equal|NotEqual|Greater|GreaterEqual|Less|LessEqual|Logical\w+)$")
+_MERGE = re.compile(rf"({MERGING})$")
+_TEST = re.compile(rf"({COMPARING})$")
 
 
 def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:

@@ -5,6 +5,7 @@ The same leaves in the same order as `keras.tree` (the keys of a dict are visite
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,3 +51,17 @@ def sorted_keys(mapping: dict[Any, Any]) -> list[Any]:
         return sorted(mapping)
     except TypeError:
         return sorted(mapping, key=lambda key: (type(key).__name__, str(key)))
+
+
+def plain(value: Any) -> Any:
+    """Returns a configuration or an argument as plain values: what a trip through a file would make of it."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "tobytes") and hasattr(value, "dtype"):  # an array, which `repr` would cut short
+        digest = hashlib.blake2b(value.tobytes(), digest_size=8).hexdigest()
+        return f"array of {value.dtype} {tuple(value.shape)}, {digest}"
+    return repr(value)

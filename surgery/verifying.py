@@ -7,10 +7,10 @@ from typing import Any
 
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
-from surgery.graph import Call, Graph, one_call_per_op, plain
+from surgery.graph import Call, Graph, one_call_per_op
 from surgery.primitives import prune
 from surgery.specs import Ref, shapes_agree
-from surgery.structure import leaves, rebuilt
+from surgery.structure import leaves, plain, rebuilt
 from surgery.verification import Verification
 
 

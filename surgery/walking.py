@@ -17,9 +17,23 @@ from surgery.structure import leaves
 def calls_at_every_depth(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Call]]:
     """Yields (address, call) in runnable order; the calls inside a nested model come before the nested call."""
     for call in graph:
-        if call.op is not None and call.op.inner is not None:
-            yield from calls_at_every_depth(call.op.inner, f"{prefix}{call.name}/")
+        if call.inner is not None:
+            yield from calls_at_every_depth(call.inner, f"{prefix}{call.name}/")
         yield prefix + call.name, call
+
+
+def tree(graph: Graph) -> Iterator[tuple[str, Call]]:
+    """Yields (address, call) at every depth, with the marks that calls carry for what is inside them, which comes after
+    them: as a person reads it.
+    """
+    for call in graph:
+        yield from _branch(call, "")
+
+
+def _branch(call: Call, prefix: str) -> Iterator[tuple[str, Call]]:
+    yield prefix + call.name, call
+    for one in call.below:
+        yield from _branch(one, f"{prefix}{call.name}/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +75,7 @@ class Walk:
 def _wire(graph: Graph, prefix: str, found: dict[str, list[str]]) -> None:
     for call in graph:
         given = [prefix + ref.call for ref in call.parents]
-        inner = None if call.op is None else call.op.inner
+        inner = call.inner
         if inner is not None:
             below = f"{prefix}{call.name}/"
             _wire(inner, below, found)

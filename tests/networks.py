@@ -71,6 +71,16 @@ def siamese_network() -> keras.Model:
     return keras.Model([left, right], keras.layers.Dense(1, name="same")(distance), name="siamese")
 
 
+def encoder_network(name: str, letters: str) -> keras.Model:
+    """A nested model of Dense layers, named by letters."""
+    inputs = x = keras.Input((WIDTH,), name="i")
+    for letter in letters:
+        x = keras.layers.Dense(WIDTH, name=letter)(x)
+    inner = keras.Model(inputs, x, name=name)
+    y = keras.Input((WIDTH,), name="y")
+    return keras.Model(y, keras.layers.Dense(2, name="end")(inner(y)), name="net")
+
+
 def arrays_for(model: keras.Model, batch: int = 3, seed: int = 0):
     """Random arrays in the structure of a model's inputs."""
     random = np.random.default_rng(seed)

@@ -263,6 +263,14 @@ def test_what_is_no_number_is_flagged(odd_weights):
     assert "NaN" not in run("weights", path, "clean").stdout
 
 
+def test_a_layer_is_listed_once_however_often_it_is_called(tmp_path):
+    siamese_network().save(tmp_path / "m.keras")
+    layers_of_it = [
+        row["layer"] for row in json.loads(run("weights", tmp_path / "m.keras", "--format", "json").stdout)["tensors"]
+    ]
+    assert sorted(set(layers_of_it)) == ["same", "trunk/conv", "trunk/norm"] and len(layers_of_it) == 2 + 2 + 4
+
+
 def test_statistics_do_not_depend_on_the_pieces(monkeypatch, tmp_path):
     from surgery.values import summaries as room
 

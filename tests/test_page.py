@@ -4,7 +4,7 @@ import shutil
 
 import keras
 import pytest
-from networks import siamese_network
+from networks import encoder_network, siamese_network
 
 import surgery as sg
 from surgery.graph import Call, Graph
@@ -172,15 +172,7 @@ def test_the_line_means_what_was_chosen_and_no_more(opened):
 
 
 def test_a_changed_model_of_another_name_opens(opened):
-    def made(name, letters):
-        i = x = keras.Input((4,), name="i")
-        for letter in letters:
-            x = keras.layers.Dense(4, name=letter)(x)
-        inner = keras.Model(i, x, name=name)
-        y = keras.Input((4,), name="y")
-        return keras.Model(y, inner(y), name="net")
-
-    page = opened(sg.diff(made("enc", "pqr"), made("enc2", "pr"), weights=False))
+    page = opened(sg.diff(encoder_network("enc", "pqr"), encoder_network("enc2", "pr"), weights=False))
     page.click("#models")
     assert {"p", "q", "r"} <= set(names(page))
 

@@ -10,7 +10,7 @@ import zipfile
 import click.testing
 import keras
 import pytest
-from networks import siamese_network
+from networks import encoder_network, siamese_network
 
 import surgery as sg
 from surgery.cli import main
@@ -241,17 +241,8 @@ def test_a_part_inside_a_nested_model_is_drawn(tmp_path):
     assert text.count("<br/>Dense") == 5 and ("mid/a", "on_a") in edges_of(text)
 
 
-def renamed(name, letters):
-    i = x = keras.Input((4,), name="i")
-    for letter in letters:
-        x = keras.layers.Dense(4, name=letter)(x)
-    inner = keras.Model(i, x, name=name)
-    y = keras.Input((4,), name="y")
-    return keras.Model(y, keras.layers.Dense(2, name="end")(inner(y)), name="net")
-
-
 def test_a_nested_model_in_which_something_changed_is_changed(tmp_path):
-    found = sg.diff(renamed("enc", "pqr"), renamed("enc", "pr"), weights=False)
+    found = sg.diff(encoder_network("enc", "pqr"), encoder_network("enc", "pr"), weights=False)
     text = sg.plot(found, tmp_path / "d.mmd").read_text()
     assert '["enc<br/>Functional (None, 4)"]:::changed' in text
     inside = sg.plot(found, tmp_path / "n.mmd", nested=True).read_text()
@@ -259,7 +250,7 @@ def test_a_nested_model_in_which_something_changed_is_changed(tmp_path):
 
 
 def test_what_a_renamed_model_lost_is_drawn_in_it(tmp_path):
-    found = sg.diff(renamed("enc", "pqr"), renamed("enc2", "pr"), weights=False)
+    found = sg.diff(encoder_network("enc", "pqr"), encoder_network("enc2", "pr"), weights=False)
     assert list(found.removed) == ["enc/q"]
     scene = scene_of_difference(found)
     assert scene.by_address["enc/q"].model == "enc2"

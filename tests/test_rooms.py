@@ -9,14 +9,14 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "waiting", "activations", "normalization", "slots"],
+    ["errors", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
     ["graph", "retracing", "dtypes"],
     ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
     ["analysis"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
-    ["where", "copying", "verification", "zoo", "values"],
+    ["where", "copying", "verification", "zoo", "values", "figures"],
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],

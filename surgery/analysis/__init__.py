@@ -8,13 +8,16 @@ from surgery.analysis.fields import Field, field_text, receptive_fields
 from surgery.analysis.landmarks import narrow, pyramid
 from surgery.analysis.macs import macs
 from surgery.analysis.memory import activations, most_alive
-from surgery.analysis.sizes import sized
-from surgery.analysis.strides import Stride, per_axis, stride_text, strides
+from surgery.analysis.sizes import at_size
+from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
+from surgery.analysis.totals import total
 
 __all__ = [
     "Field",
     "Stride",
     "activations",
+    "at_size",
+    "each_axis",
     "field_text",
     "macs",
     "most_alive",
@@ -22,7 +25,7 @@ __all__ = [
     "per_axis",
     "pyramid",
     "receptive_fields",
-    "sized",
     "stride_text",
     "strides",
+    "total",
 ]

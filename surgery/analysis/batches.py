@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surgery.analysis.grids import axes_of
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec
@@ -42,11 +43,10 @@ def rows(graph: Graph, specs: Mapping[Ref, Spec], entry: Sequence[Rows] | None =
         specs: the specs of its tensors.
         entry: those of its inputs.
     """
-    entries = [ref.call for ref in leaves(graph.inputs)]
-    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
+    given = dict(zip(leaves(graph.inputs), entry or (), strict=False))
     found: dict[Ref, Rows] = {}
     for call in graph:
-        made = given.get(call.name, Fraction(1)) if call.op is None else _of_call(call, specs, found)
+        made = given.get(Ref(call.name), Fraction(1)) if call.op is None else _of_call(call, specs, found)
         found.update((ref, made) for ref in call.refs)
     return found
 
@@ -81,7 +81,7 @@ def _sides(spec: Spec) -> list[int]:
 
 
 def _first(axis: Any, spec: Spec) -> bool:
-    axes = [axis] if isinstance(axis, int) else list(axis) if isinstance(axis, (list, tuple)) else [0]
+    axes = axes_of(0 if axis is None else axis)
     return any(one % max(len(spec.sides), 1) == 0 for one in axes if isinstance(one, int))
 
 

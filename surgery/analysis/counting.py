@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from surgery.analysis.totals import total
 from surgery.shapes import inferred
 from surgery.specs import Spec
+from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Config = Mapping[str, Any]
 Rule = Callable[[str, Config, list[Spec], list[Spec]], int | None]
@@ -217,8 +219,7 @@ def _convolutional_lstm(kind: str, config: Config, given: list[Spec], made: list
 def _bidirectional(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
     forward = config["layer"]
     backward = config.get("backward_layer") or forward
-    counts = [count(one["class_name"], one["config"], given, made) for one in (forward, backward)]
-    return None if None in counts else sum(one for one in counts if one is not None)
+    return total(count(one["class_name"], one["config"], given, made) for one in (forward, backward))
 
 
 def _time_distributed(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
@@ -259,29 +260,27 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"ReversibleEmbedding", _reversible),
 )
 
-_ELEMENTWISE = (
-    r"Abs|Absolute|Add|Any|All|Arg(max|min|sort)|Average|Cast|Ceil|Clip|Cos|Cosh|Divide|DivideNoNan|Equal|Erf|Exp|"
-    r"Expm1|Floor|FloorDivide|Greater(Equal)?|Less(Equal)?|Log(1p|2|10|addexp)?|Logical\w+|Maximum|Minimum|Mod|"
-    r"Multiply|Negative|NotEqual|Power|Reciprocal|Round|Rsqrt|Sign|Sin|Sinh|Sqrt|Square|Subtract|Tan|Tanh|TrueDivide|"
-    r"Where|Is(finite|inf|nan)|Bitwise\w+|StopGradient"
+_ON_EACH = (
+    r"Any|All|Arg(max|min|sort)|Bitwise\w+|Celu|Cosh|DivideNoNan|Erf|Expm1|FloorDivide|Glu|HardShrink|HardTanh|"
+    r"Is(finite|inf|nan)|LayerScale|LeakyRelu|Log(1p|2|10|addexp)|LogSigmoid|LogSoftmax|ReLU6|Sinh|SoftShrink|Softmax|"
+    r"Sparse(Plus|Sigmoid|max)|Squareplus|Tan|TanhShrink|Threshold"
 )
 _MOVING = (
     r"BroadcastTo|Concatenate|Cropping[123]D|CenterCrop|Copy|DepthToSpace|ExpandDims|Flatten|Flip|Full(Like)?|GetItem|"
-    r"Identity|Masking|Moveaxis|OnesLike|Pad|Permute|Ravel|Rearrange|Repeat|RepeatVector|Reshape|Roll|Slice|"
-    r"SpaceToDepth|Split|Squeeze|Stack|Swapaxes|Take(AlongAxis)?|Tile|Transpose|Unstack|ZeroPadding[123]D|ZerosLike|"
-    r"Hstack|Vstack|Dstack|OneHot|Tril|Triu|Embedding"
+    r"Moveaxis|OnesLike|Pad|Permute|Ravel|Rearrange|Repeat|RepeatVector|Reshape|Roll|Slice|SpaceToDepth|Split|Squeeze|"
+    r"Stack|Swapaxes|Take(AlongAxis)?|Tile|Transpose|Unstack|ZeroPadding[123]D|ZerosLike|Hstack|Vstack|Dstack|OneHot|"
+    r"Tril|Triu|Embedding"
 )
 _STATISTICS = (
-    r"LayerScale|BatchNormalization|GroupNormalization|LayerNormalization|RMSNormalization|UnitNormalization|Normalization|"
-    r"(Batch|Layer|RMS)Norm|Normalize|Moments|Amax|Amin|Cumprod|Cumsum|Logsumexp|Max|Mean|Median|Min|Prod|Std|Sum|Var|"
-    r"(Adaptive)?(Max|Average)Pool(ing[123]D)?|Adaptive(Max|Average)Pooling[123]D|Global(Max|Average)Pooling[123]D"
+    r"GroupNormalization|LayerNormalization|RMSNormalization|UnitNormalization|(Batch|Layer|RMS)Norm|Normalize|Moments|"
+    r"Amax|Amin|Cumprod|Cumsum|Logsumexp|Max|Mean|Median|Min|Prod|Std|Sum|Var|(Adaptive)?(Max|Average)Pool(ing[123]D)?|"
+    r"Adaptive(Max|Average)Pooling[123]D|Global(Max|Average)Pooling[123]D"
 )
-_PLAIN = (
-    r"Activation|ActivityRegularization|AlphaDropout|Dropout|SpatialDropout[123]D|Gaussian(Dropout|Noise)|ELU|Elu|Celu|"
-    r"Selu|LeakyReLU|LeakyRelu|PReLU|ReLU6?|Relu6?|Softmax|LogSoftmax|Sigmoid|LogSigmoid|Silu|Swish|Gelu|Glu|Mish|"
-    r"Hard(Shrink|Sigmoid|Silu|Swish|Tanh)|Soft(Shrink|plus|sign)|Sparse(Plus|Sigmoid|max)|Squareplus|TanhShrink|"
-    r"Threshold(edReLU)?|UpSampling[123]D|Resizing|Resize|Rescaling|InputLayer|Random(Brightness|Contrast|Crop|Flip|"
-    r"Rotation|Translation|Zoom|Erasing|Invert|Grayscale|Posterization|Shear)|CategoryEncoding|Discretization|Hashing|"
-    r"HashedCrossing|IntegerLookup|StringLookup|TextVectorization"
+_PREPARING = (
+    r"UpSampling[123]D|Resizing|Resize|InputLayer|Random(Brightness|Contrast|Crop|Flip|Rotation|Translation|Zoom|"
+    r"Erasing|Invert|Grayscale|Posterization|Shear)|CategoryEncoding|Discretization|Hashing|HashedCrossing|"
+    r"IntegerLookup|StringLookup|TextVectorization"
 )
-FREE = "|".join((_ELEMENTWISE, _MOVING, _STATISTICS, _PLAIN))  # no products that are summed, by the convention above
+FREE = "|".join(  # no products that are summed, by the convention above
+    (ACTIVATIONS, PASSING, ARITHMETIC, MERGING, COMPARING, _ON_EACH, _MOVING, _STATISTICS, _PREPARING)
+)

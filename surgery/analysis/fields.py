@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from surgery.analysis.grids import channels_first, is_elementwise, mixes, spatial_sides
 from surgery.analysis.reach import Reach, reach
 from surgery.analysis.rulers import Ruler, steps, together
 from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.strides import each_axis
 from surgery.graph import Call, Graph
 from surgery.kinds import applied
 from surgery.specs import Ref, Spec
@@ -55,31 +55,28 @@ def _widest(first: Ruler, last: Ruler) -> int:
     return max(last(step) - first(step) + 1 for step in range(math.lcm(first.period, last.period)))
 
 
-def receptive_fields(graph: Graph, entry: Sequence[Field | None] | None = None) -> dict[str, Field | None]:
+def receptive_fields(graph: Graph) -> dict[str, Field | None]:
     """Returns the receptive field of every call at every depth, by address; `None` where it is not known.
 
     Where the size of the input is open, the strides are taken to divide it.
-
-    Args:
-        graph: the graph.
-        entry: the fields of its inputs; single pixels by default.
     """
     by_address: dict[str, Field | None] = {}
-    _walk(graph, list(entry) if entry is not None else None, "", by_address)
+    _walk(graph, [], "", by_address)
     return by_address
 
 
-def _walk(graph: Graph, entry: Any, prefix: str, by_address: dict[str, Field | None]) -> list[Field | None]:
-    """Fills `by_address`; returns the fields of the outputs."""
+def _walk(
+    graph: Graph, entry: list[Field | None], prefix: str, by_address: dict[str, Field | None]
+) -> list[Field | None]:
+    """Fills `by_address`; returns the fields of the outputs. An input without entry is seen pixel by pixel."""
     found: dict[Ref, Field | None] = {}
     specs = specs_of(graph)
     first = channels_first(graph)
-    entries = [ref.call for ref in leaves(graph.inputs)]
-    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
+    given = dict(zip(leaves(graph.inputs), entry, strict=False))
     for call in graph:
         inner = inside(call, specs)
         if call.op is None:
-            outputs = [given.get(call.name, _pixel(call.specs[0]))]
+            outputs = [given.get(Ref(call.name), _pixel(call.specs[0]))]
         elif inner is not None:
             outputs = _walk(inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
         else:
@@ -146,7 +143,4 @@ def field_text(field: Field | None) -> str:
     """Returns `43`, `43 x 11` where the axes differ, `all` where pixels of the whole input come in, `?`, or `-`."""
     if field is None:
         return "?"
-    if field.everything:
-        return "all"
-    size = field.size
-    return "-" if not size else str(size[0]) if len(set(size)) == 1 else " x ".join(map(str, size))
+    return "all" if field.everything else each_axis(field.size)

@@ -13,25 +13,18 @@ from typing import Any
 from surgery.graph import Call, Graph
 from surgery.kinds import applied, kind_of
 from surgery.specs import Spec
+from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Sides = tuple[int | None, ...]
 
-_POINTWISE = re.compile(
-    r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Cast|Dense|Dropout|ELU|GaussianDropout|"
-    r"GaussianNoise|Identity|LayerScale|LeakyReLU|Masking|Normalization|PReLU|ReLU|Rescaling|SpatialDropout[123]D|"
-    r"ThresholdedReLU|Relu6?|Sigmoid|Tanh|Silu|Swish|Gelu|Softplus|Softsign|Hard(Sigmoid|Swish|Silu|Tanh)|Elu|Selu|Celu|"
-    r"Mish|LeakyRelu|Abs|Absolute|Exp|Expm1|Log|Log1p|Negative|Sqrt|Square|Rsqrt|Clip|Sin|Cos|Sign|Floor|Ceil|Round|"
-    r"Reciprocal|Add|Subtract|Multiply|Average|Maximum|Minimum|Divide|TrueDivide|Power|Mod|Where|Equal|NotEqual|"
-    r"Greater(Equal)?|Less(Equal)?|Logical\w+|StopGradient"
+_ELEMENTWISE = re.compile(
+    rf"{ACTIVATIONS}|{PASSING}|{ARITHMETIC}|{MERGING}|{COMPARING}|Celu|Expm1|HardTanh|LayerScale|LeakyRelu|Log1p"
 )
 _ON_AN_AXIS = re.compile(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
 _REDUCING = re.compile(r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod")
-_MIXING = re.compile(
-    r"Global\w+|(Additive|MultiHead|GroupQuery)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Flatten"
-)
-_STAYING = re.compile(
-    r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional|Random\w+"
-)
+_OF_ALL = r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional"
+_MIXING = re.compile(rf"{_OF_ALL}|Global\w+|Flatten")
+_STAYING = re.compile(rf"{_OF_ALL}|Random\w+")
 
 
 def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:
@@ -49,27 +42,23 @@ def channels_first(graph: Graph) -> bool:
 def is_elementwise(call: Call) -> bool:
     """Whether a layer works on each number alone, whatever the order of axes."""
     kind, config = applied(call)
-    if kind in ("Dense", "Activation"):
-        return kind == "Activation" and "softmax" not in str(config.get("activation"))
-    return kind == "BatchNormalization" or bool(_POINTWISE.fullmatch(kind))
+    return bool(_ELEMENTWISE.fullmatch(kind)) and "softmax" not in str(config.get("activation"))
 
 
 def is_pointwise(call: Call) -> bool:
     """Whether each pixel of what a layer makes depends on that pixel of what it is given alone."""
     kind = applied(call)[0]
-    return (
-        bool(_POINTWISE.fullmatch(kind)) or (on_channels(call) and bool(_ON_AN_AXIS.fullmatch(kind))) or _slices(call)
-    )
+    if _ON_AN_AXIS.fullmatch(kind):
+        return on_channels(call)
+    return kind == "Dense" or bool(_ELEMENTWISE.fullmatch(kind)) or _slices(call)
 
 
 def keeps_grid(call: Call) -> bool:
     """Whether what a layer makes lies on the grid of what it is given, also where it mixes pixels."""
     kind = applied(call)[0]
-    return (
-        is_pointwise(call)
-        or bool(_STAYING.fullmatch(kind))
-        or (bool(_ON_AN_AXIS.fullmatch(kind)) and kind != "Concatenate")
-    )
+    if _ON_AN_AXIS.fullmatch(kind) and kind != "Concatenate":
+        return True
+    return is_pointwise(call) or bool(_STAYING.fullmatch(kind))
 
 
 def mixes(call: Call) -> bool | None:
@@ -89,16 +78,18 @@ def mixes(call: Call) -> bool | None:
 
 def reduces_channels(call: Call) -> bool:
     """Whether a raw reduction takes the channels of each pixel together, and keeps their axis: `mean(x, -1, True)`."""
-    rank = len(call.specs[0].sides)
     config = call.config
-    axis = config.get("axis")
-    axes = [axis] if isinstance(axis, int) else list(axis or [])
-    return bool(_REDUCING.fullmatch(kind_of(call)) and config.get("keepdims") and axes and _all(axes, {rank - 1}, rank))
+    return bool(
+        _REDUCING.fullmatch(kind_of(call))
+        and config.get("keepdims")
+        and config.get("axis") is not None
+        and on_channels(call)
+    )
 
 
 def _covers_the_map(call: Call, axis: Any) -> bool:
-    """Whether axes include all spatial ones, by the rank of what a call is given: two more than it has, or as many."""
-    axes = [axis] if isinstance(axis, int) else list(axis or [])
+    """Whether axes include all spatial ones of what a call is given, which has those that a reduction takes away."""
+    axes = axes_of(axis)
     rank = len(call.specs[0].sides) + (0 if call.config.get("keepdims", True) else len(axes))
     return {one % rank for one in axes} >= set(range(1, rank - 1))
 
@@ -106,12 +97,13 @@ def _covers_the_map(call: Call, axis: Any) -> bool:
 def on_channels(call: Call) -> bool:
     """Whether the axis that a layer works on is that of the channels, the last."""
     rank = len(call.specs[0].sides)
-    axis = call.config.get("axis", -1)
-    return rank > 0 and _all([axis] if isinstance(axis, int) else list(axis or []), {rank - 1}, rank)
+    axes = axes_of(call.config.get("axis", -1))
+    return rank > 0 and all(isinstance(one, int) and one % rank == rank - 1 for one in axes)
 
 
-def _all(axes: list[Any], allowed: set[int], rank: int) -> bool:
-    return all(isinstance(one, int) and one % rank in allowed for one in axes)
+def axes_of(axis: Any) -> list[Any]:
+    """Returns the axes that a configuration means by one number, by several, or by none."""
+    return [axis] if isinstance(axis, int) else list(axis or [])
 
 
 def _slices(call: Call) -> bool:

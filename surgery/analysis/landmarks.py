@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from surgery.analysis.lifetimes import expiring, last_uses
 from surgery.analysis.strides import strides
 from surgery.graph import Graph
-from surgery.specs import Ref
 from surgery.structure import leaves
 
 
@@ -29,17 +29,12 @@ def pyramid(graph: Graph) -> dict[int, str]:
 
 def narrow(graph: Graph) -> list[str]:
     """Returns the calls after which the network is one tensor wide: the natural places to cut it."""
-    last_use: dict[Ref, int] = {}
-    for position, call in enumerate(graph):
-        last_use.update((ref, position) for ref in call.parents)
-    last_use.update((ref, len(graph)) for ref in leaves(graph.outputs))
+    last_use = last_uses(graph)
+    ending = expiring(last_use)
     alive = {ref for ref in leaves(graph.inputs) if ref in last_use}  # inputs are there from the start
-    expiring: dict[int, list[Ref]] = {}
-    for ref, end in last_use.items():
-        expiring.setdefault(end, []).append(ref)
     found = []
     for position, call in enumerate(graph):
-        alive.difference_update(expiring.get(position, ()))
+        alive.difference_update(ending.get(position, ()))
         alive.update(ref for ref in call.refs if ref in last_use)
         if len(alive) == 1 and alive <= set(call.refs):
             found.append(call.name)

@@ -8,12 +8,12 @@ element-wise arithmetic, lookups. FLOPs are about twice the MACs. An operation t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
 from surgery.analysis.counting import PRODUCTS, Open, count
 from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.totals import total
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec
@@ -35,21 +35,14 @@ def _walk(graph: Graph, entry: Sequence[Rows] | None = None) -> dict[str, int | 
     folded = rows(graph, specs, entry)
     for call in graph:
         inner = inside(call, specs)
-        given = [folded[ref] for ref in call.parents]
         if inner is None:
             open_batch = [folded[ref] for ref in call.operands if specs[ref].sides[:1] == (None,)]
             found[call.name] = scaled(_of_call(call, specs), open_batch)
             continue
-        below = _walk(inner, given)
+        below = _walk(inner, [folded[ref] for ref in call.parents])
         found.update((f"{call.name}/{address}", one) for address, one in below.items())
         found[call.name] = total(below[one.name] for one in inner)
     return found
-
-
-def total(counts: Iterable[int | None]) -> int | None:
-    """Returns the sum; `None` where one of them is not known."""
-    known = list(counts)
-    return None if None in known else sum(one for one in known if one is not None)
 
 
 def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
@@ -57,9 +50,8 @@ def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
         return 0
     kind = kind_of(call)
     config = {**call.config, "reverse": call.kwargs.get("reverse")}  # of a ReversibleEmbedding
-    given = (
-        _factors(call, specs) if kind in PRODUCTS and "dtype" not in config else [specs[ref] for ref in call.operands]
-    )
+    raw = kind in PRODUCTS and "dtype" not in config
+    given = _factors(call, specs) if raw else [specs[ref] for ref in call.operands]
     try:
         return None if given is None else count(kind, config, given, call.specs)
     except (Open, TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
@@ -72,11 +64,6 @@ def _factors(call: Call, specs: Mapping[Ref, Spec]) -> list[Spec] | None:
     for value in leaves((call.args, dict(call.kwargs))):
         if isinstance(value, Ref):
             found.append(specs[value])
-        elif _shape(value) is not None:
-            found.append(Spec(_shape(value)))
+        elif hasattr(value, "shape"):
+            found.append(Spec(tuple(value.shape)))
     return found if len(found) == 2 else None
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    shape = getattr(value, "shape", None)
-    return tuple(shape) if shape is not None else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
+from surgery.analysis.lifetimes import expiring, last_uses
 from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.totals import total
 from surgery.graph import Graph
-from surgery.specs import Ref, Spec, Weight
-from surgery.structure import leaves
+from surgery.specs import Spec, Weight
 
 
 def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:
@@ -28,12 +29,12 @@ def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict
     for call in graph:
         inner = inside(call, specs)
         if inner is not None:
-            below = _walk(inner, batch, [folded[ref] for ref in call.parents]) | {
-                one.name: 0 for one in inner if one.op is None
-            }  # given, not made
+            below = _walk(inner, batch, [folded[ref] for ref in call.parents])
+            below |= {one.name: 0 for one in inner if one.op is None}  # given, not made
             found.update((f"{call.name}/{address}", size) for address, size in below.items())
-        sizes = [_bytes(spec, batch, folded[ref]) for ref, spec in zip(call.refs, call.specs, strict=True)]
-        found[call.name] = None if None in sizes else sum(size for size in sizes if size is not None)
+        found[call.name] = total(
+            _bytes(spec, batch, folded[ref]) for ref, spec in zip(call.refs, call.specs, strict=True)
+        )
     return found
 
 
@@ -42,11 +43,8 @@ def most_alive(graph: Graph, batch: int = 1) -> int | None:
 
     A tensor lives from the call that makes it to the last that takes it; what a framework shares or fuses is not known.
     """
-    last_use = {ref: position for position, call in enumerate(graph) for ref in call.parents}
-    last_use.update((ref, len(graph)) for ref in leaves(graph.outputs))
-    expiring: dict[int, list[Ref]] = {}
-    for ref, end in last_use.items():
-        expiring.setdefault(end, []).append(ref)
+    last_use = last_uses(graph)
+    ending = expiring(last_use)
     specs = specs_of(graph)
     folded = rows(graph, specs)
     sizes = {ref: _bytes(spec, batch, folded[ref]) for ref, spec in specs.items()}
@@ -57,7 +55,7 @@ def most_alive(graph: Graph, batch: int = 1) -> int | None:
         alive += sum(sizes[ref] or 0 for ref in call.refs)
         most = max(most, alive)
         alive -= sum(sizes[ref] or 0 for ref in call.refs if ref not in last_use)  # made, and taken by nobody
-        alive -= sum(sizes[ref] or 0 for ref in expiring.get(position, ()))
+        alive -= sum(sizes[ref] or 0 for ref in ending.get(position, ()))
     return most
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from surgery.errors import SurgeryError, listing
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.shapes import inferred
@@ -31,10 +32,28 @@ def sized(graph: Graph, given: Sequence[Spec]) -> Graph:
     return dataclasses.replace(graph, calls=tuple(calls))
 
 
+def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
+    """Returns a graph as it would be for pictures of a size, where it leaves it open.
+
+    Raises:
+        SurgeryError: no input is a picture of open size.
+    """
+    specs = [graph.spec(ref) for ref in leaves(graph.inputs)]
+    new = [Spec((spec.sides[0], *size, spec.sides[3]), spec.dtype) if _is_open(spec) else spec for spec in specs]
+    if new == specs:
+        raise SurgeryError(
+            f"no input of {graph.name!r} is a picture of open size: {listing(map(str, specs))}. sg.resize changes it."
+        )
+    return sized(graph, new)
+
+
+def _is_open(spec: Spec) -> bool:
+    return len(spec.sides) == 4 and None in spec.sides[1:3]
+
+
 def inside(call: Call, specs: Mapping[Ref, Spec]) -> Graph | None:
     """Returns the graph inside a call of a nested model, with the sizes that it has there; `None` for other calls."""
-    inner = None if call.op is None else call.op.inner
-    return None if inner is None else sized(inner, [specs[ref] for ref in call.parents])
+    return None if call.inner is None else sized(call.inner, [specs[ref] for ref in call.parents])
 
 
 def specs_of(graph: Graph) -> dict[Ref, Spec]:

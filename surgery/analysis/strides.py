@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,39 +15,33 @@ from surgery.structure import leaves
 
 Stride = tuple[Fraction, ...] | None  # input pixels per pixel on each spatial axis; (): no such axes; None: not known
 
-_DOWN = re.compile(r"(Depthwise|Separable)?Conv[123]D|(Depthwise|Separable)?Conv|(Max|Average)Pool(ing[123]D)?")
+_DOWN = re.compile(r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?")
 _UP = re.compile(r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D")
 
 
-def strides(graph: Graph, entry: Iterable[Stride] | None = None) -> dict[str, Stride]:
+def strides(graph: Graph) -> dict[str, Stride]:
     """Returns the output stride of every call at every depth: input pixels per output pixel, accumulated along the
     path.
 
     Input size / output size is not the stride: padding changes sizes, and a squeeze-and-excite branch is 1 x 1. A
     branch that lost its spatial axes (global pooling, Flatten) has stride `()` and takes no part where branches meet.
     What moves pixels in a way that is not known here, such as a custom layer, has stride `None`, and so has all that
-    follows.
-
-    Args:
-        graph: the graph.
-        entry: strides of its inputs; 1 on each spatial axis by default.
+    follows. Inputs have stride 1.
     """
     by_address: dict[str, Stride] = {}
-    _walk(graph, list(entry) if entry is not None else None, "", by_address)
+    _walk(graph, [], "", by_address)
     return by_address
 
 
-def _walk(graph: Graph, entry: list[Stride] | None, prefix: str, by_address: dict[str, Stride]) -> list[Stride]:
-    """Fills `by_address`; returns the strides of the outputs."""
+def _walk(graph: Graph, entry: list[Stride], prefix: str, by_address: dict[str, Stride]) -> list[Stride]:
+    """Fills `by_address`; returns the strides of the outputs. An input without entry has stride 1."""
     found: dict[Ref, Stride] = {}
-    entries = [ref.call for ref in leaves(graph.inputs)]
-    given = dict(zip(entries, entry, strict=False)) if entry is not None else {}
+    given = dict(zip(leaves(graph.inputs), entry, strict=False))
     for call in graph:
-        inner = None if call.op is None else call.op.inner
         if call.op is None:
-            outputs = [given.get(call.name, _whole(call.specs[0]))]
-        elif inner is not None:
-            outputs = _walk(inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
+            outputs = [given.get(Ref(call.name), _whole(call.specs[0]))]
+        elif call.inner is not None:
+            outputs = _walk(call.inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
         else:
             outputs = [_stride(call, graph, found)] * len(call.specs)
         found.update(zip(call.refs, outputs, strict=False))
@@ -120,6 +114,9 @@ def _resized(before: tuple[Fraction, ...], was: Sides | None, now: Sides) -> Str
 
 def stride_text(stride: Stride) -> str:
     """Returns `16`, `16 x 8` where the axes differ, `1/2` after upsampling, `-` without spatial axes, `?`."""
-    if not stride:
-        return "?" if stride is None else "-"
-    return str(stride[0]) if len(set(stride)) == 1 else " x ".join(map(str, stride))
+    return "?" if stride is None else each_axis(stride)
+
+
+def each_axis(figures: Sequence[object]) -> str:
+    """Returns `16` where all axes have it, `16 x 8` where they differ, `-` where there are none."""
+    return " x ".join(map(str, figures if len(set(figures)) > 1 else figures[:1])) or "-"

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import click
 
-from surgery.cli.output import refuse_output
-from surgery.comparing import diff as compare
+from surgery.cli.output import refuse_picture
 from surgery.doors import open as open_network
 from surgery.errors import SurgeryError
-from surgery.plotting import SUFFIXES
-from surgery.plotting import plot as draw_network
 
 
 @click.command()
@@ -33,10 +30,14 @@ def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool, plot
     surgery diff resnet50 my_resnet.h5 --no-weights
     surgery diff before.keras after.keras --plot diff.html
     """
+    from surgery.comparing import diff as compare
+
     try:
-        refuse_output(plot, force, SUFFIXES)
+        refuse_picture(plot, force)
         found = compare(open_network(a), open_network(b), weights=not no_weights)
         if plot is not None:
+            from surgery.plotting import plot as draw_network
+
             draw_network(found, plot)
             click.echo(f"drew {plot}", err=True)
     except SurgeryError as error:

@@ -11,11 +11,10 @@ import click
 from tabulate import tabulate
 
 from surgery import cookbook, parameters
-from surgery.cli.output import refuse_output
+from surgery.cli.output import refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph
-from surgery.plotting import SUFFIXES, draw, scene_of_changes
 from surgery.specs import megabytes
 
 
@@ -71,7 +70,7 @@ def graft(
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
-    refuse_output(plot, force, SUFFIXES)
+    refuse_picture(plot, force)
     _operate(loaded, chosen, output, plot, fit, dry_run)
 
 
@@ -143,6 +142,8 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> Any:
 
 def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path) -> None:
     """Draws each network, with what it has of its donors: one into the file, of several each into its own."""
+    from surgery.plotting import draw, scene_of_changes
+
     for name, graph in graphs.items():
         path = plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot
         draw(scene_of_changes(graph, donors), path)

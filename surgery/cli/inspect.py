@@ -8,14 +8,12 @@ from pathlib import Path
 
 import click
 
-from surgery.cli.output import refuse_output
+from surgery.analysis import at_size
+from surgery.cli.output import refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.doors import open as open_network
 from surgery.files import NoArchitecture, pieces_of_file
-from surgery.plotting import SUFFIXES
-from surgery.plotting import plot as draw_network
 from surgery.showing import FORMATS, View, text_of
-from surgery.showing.sheet import at_size
 from surgery.showing.show import terminal_width
 from surgery.showing.weights import lines_of_pieces
 from surgery.showing.weights import table as table_of_weights
@@ -66,7 +64,7 @@ def inspect(
     """
     if where and also:
         raise click.UsageError("WHERE is said twice.")
-    refuse_output(plot, force, SUFFIXES)
+    refuse_picture(plot, force)
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
         try:
             graph = open_network(source, shapes=shapes)
@@ -86,6 +84,8 @@ def inspect(
         graph = at_size(graph, size)
     if plot is not None:
         click.echo(graph)
+        from surgery.plotting import plot as draw_network
+
         draw_network(graph, plot, where or also, nested=nested)
         click.echo(f"drew {plot}", err=True)
         return

@@ -22,3 +22,11 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
         raise SurgeryError(
             f"{str(output)!r} cannot be written: {str(output.parent)!r} is no directory that can be written to."
         )
+
+
+def refuse_picture(plot: Path | None, force: bool) -> None:
+    """Refuses, before any work, a picture of a network that could not be drawn after it."""
+    if plot is not None:
+        from surgery.plotting import SUFFIXES  # whoever draws nothing does not wait for it
+
+        refuse_output(plot, force, SUFFIXES)

@@ -58,5 +58,7 @@ def weights(
         if not alone and all(line.values is None for line in lines):
             click.echo("no values: the weights are fresh. --weights pretrained, or --weights FILE", err=True)
     if plot is not None:
-        count = showing.draw(lines, plot)
+        from surgery.showing.histograms import draw
+
+        count = draw(lines, plot)
         click.echo(f"drew {plot}: {count} of {len(lines):,} tensors", err=True)

@@ -196,8 +196,8 @@ class _Pairing:
 
 def _signature(call: Call) -> str:
     """Returns a digest of what a call applies, without its name: class, configuration, shapes of its weights."""
-    if call.op is not None and call.op.inner is not None:
-        return _digest("model", [_signature(one) for one in call.op.inner])
+    if call.inner is not None:
+        return _digest("model", [_signature(one) for one in call.inner])
     return _digest(kind_of(call), [repr(bare(call.config)), [weight.shape for weight in call.weights]])
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from surgery.comparing.alignment import numbered
 from surgery.comparing.difference import Change
 from surgery.comparing.plainly import bare
-from surgery.graph import Call, Graph, plain
+from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec, shapes_agree
-from surgery.structure import leaves, rebuilt
+from surgery.structure import leaves, plain, rebuilt
 
 _ABSENT = "(absent)"
 
@@ -31,7 +31,7 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
 
     if a.name != b.name and not (numbered(a) and numbered(b)):
         yield change("name", a.name, b.name)
-    nested = [call.op is not None and call.op.inner is not None for call in (a, b)]
+    nested = [call.inner is not None for call in (a, b)]
     if kind_of(a) != kind_of(b) and not all(nested):
         yield change("class", kind_of(a), kind_of(b))
     elif not any(nested):

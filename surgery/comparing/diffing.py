@@ -12,7 +12,7 @@ from surgery.comparing.contents import distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.doors import as_graph
 from surgery.files import Tensor
-from surgery.graph import Call, Graph, flags_below
+from surgery.graph import Call, Graph
 from surgery.values import paired_tensors, tensors_of
 from surgery.waiting import progress
 
@@ -90,12 +90,12 @@ class _Walk:
     def _below(self, mine: Call, theirs: Call, prefixes: tuple[str, str]) -> None:
         if mine.op is None or theirs.op is None:
             return
-        inside = (_inner(mine), _inner(theirs))
         addresses = (prefixes[0] + mine.name, prefixes[1] + theirs.name)
-        if inside[0] is not None and inside[1] is not None:
+        if mine.inner is not None and theirs.inner is not None:
             if (mine.op, theirs.op) not in self.models:
                 self.models.add((mine.op, theirs.op))
-                self.compare(inside[0], inside[1], (f"{addresses[0]}/", f"{addresses[1]}/"))
+                one, other = _marked(mine.inner, mine), _marked(theirs.inner, theirs)
+                self.compare(one, other, (f"{addresses[0]}/", f"{addresses[1]}/"))
         elif mine.weights or theirs.weights:
             self.layers.setdefault((mine.op, theirs.op), (addresses[0], mine, addresses[1], theirs))
 
@@ -154,13 +154,9 @@ class _Walk:
                 self.weights[place] = dataclasses.replace(self.weights[place], kind="moved", source=source)
 
 
-def _inner(call: Call) -> Graph | None:
-    """Returns the graph inside a nested model, with the marks of `freeze` and `thaw` that the call carries for it."""
-    inner = None if call.op is None else call.op.inner
-    if inner is None or not call.flags:
-        return inner
-    marked = (dataclasses.replace(one, flags=flags_below(call.flags, one.layer)) for one in inner)
-    return dataclasses.replace(inner, calls=tuple(marked))
+def _marked(inner: Graph, call: Call) -> Graph:
+    """Returns the graph inside a call, with the marks that the call carries for it."""
+    return dataclasses.replace(inner, calls=tuple(call.below))
 
 
 def _last(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from surgery.graph import plain
+from surgery.structure import plain
 
 _WRITER = ("build_config", "compile_config", "shared_object_id", "batch_input_shape")
 

@@ -6,7 +6,7 @@ from surgery.files.pieces import Piece, pieces_of_file
 from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import Tensor
-from surgery.files.variables import layers_of, names_of_variables
+from surgery.files.variables import layers_of, names_of_variables, own_name
 from surgery.files.whole import written_whole
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "layers_of",
     "names_of_variables",
     "open_file",
+    "own_name",
     "pieces_of_file",
     "save_model",
     "snake_case",

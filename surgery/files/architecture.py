@@ -15,6 +15,7 @@ from surgery.files.mending import RECURRENT, Origin, Stored, mended
 from surgery.files.placing import Places, Source, natural
 from surgery.files.variables import variable_names
 from surgery.graph import Call, Graph
+from surgery.kinds import ALIASES
 from surgery.ops import StoredOp
 from surgery.primitives import check, named, ordered
 from surgery.specs import Ref, Weight
@@ -199,7 +200,7 @@ class Reader:
         module, registered = ("keras.layers", None) if self._old else _origin_of(entry)
         stored = {
             "module": module,
-            "class_name": _ALIASES.get(new.class_name, new.class_name).rpartition(">")[2],
+            "class_name": ALIASES.get(new.class_name, new.class_name).rpartition(">")[2],
             "config": {**new.config, "name": entry.name},
             "registered_name": registered,
         }
@@ -210,8 +211,6 @@ class Reader:
 
 
 # ---- small readers ----
-
-_ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # what HDF5 of Keras 3 calls it
 
 
 def _origin_of(entry: Entry) -> tuple[Any, Any]:

@@ -26,7 +26,8 @@ def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     if source.row:
         still = layer.class_name == "Normalization"
         return [
-            (_last(tensor.name), not still and not re.search(r"moving_|running_", tensor.name)) for tensor in source.row
+            (own_name(tensor.name), not still and not re.search(r"moving_|running_", tensor.name))
+            for tensor in source.row
         ]
     own = sum(place.startswith("vars/") for place in source.tree)
     names = _own_names(layer, own)
@@ -43,7 +44,8 @@ def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     return found
 
 
-def _last(name: str) -> str:
+def own_name(name: str) -> str:
+    """Returns the name of a tensor below its layer: `kernel` of `block1_conv1/kernel:0`."""
     return name.split(":")[0].rpartition("/")[2]
 
 

@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
-from surgery.plotting.palette import EDGES, FILLS, TRAINABLE, role
+from surgery.plotting.palette import EDGES, FILLS, legend_of
 from surgery.plotting.scene import Node, Scene
 
 SECONDS = 120  # for the layout
@@ -63,32 +63,25 @@ def source(scene: Scene) -> str:
     numbers = {node.address: f"n{place}" for place, node in enumerate(scene.nodes)}
     try:
         _level(pydot, whole, scene, numbers, "")
-        for a, b in scene.edges:
-            if not {a, b} & scene.open_models:
-                dropped = _is_dropped(scene, a) or _is_dropped(scene, b)
-                whole.add_edge(pydot.Edge(numbers[a], numbers[b], style="dashed" if dropped else "solid"))
+        for a, b in scene.drawn_edges:
+            style = "dashed" if scene.is_dropped((a, b)) else "solid"
+            whole.add_edge(pydot.Edge(numbers[a], numbers[b], style=style))
         whole.add_subgraph(_legend(pydot, scene))
         return whole.to_string()
     except RecursionError as error:
         raise SurgeryError(f"models are nested too deeply to be drawn ({first_line(error)}).") from error
 
 
-def _is_dropped(scene: Scene, address: str) -> bool:
-    found = scene.by_address.get(address)
-    return found is not None and found.origin == "dropped"
-
-
 def _level(pydot: Any, box: Any, scene: Scene, numbers: dict[str, str], model: str) -> None:
     for node in scene.nodes:
         if node.model != model:
             continue
-        own = pydot.Node(numbers[node.address], label=_quoted(_label(node)), **_look(role(node)))
         if node.address in scene.open_models:
             cluster = pydot.Cluster(numbers[node.address], label=_quoted(node.name), color="#999999", style="rounded")
             _level(pydot, cluster, scene, numbers, node.address)
             box.add_subgraph(cluster)
         else:
-            box.add_node(own)
+            box.add_node(pydot.Node(numbers[node.address], label=_quoted(_label(node)), **_look(node.role)))
 
 
 def _look(name: str) -> dict[str, str]:
@@ -97,10 +90,8 @@ def _look(name: str) -> dict[str, str]:
 
 
 def _legend(pydot: Any, scene: Scene) -> Any:
-    used = {role(node) for node in scene.nodes}
-    names = scene.legend or {name: text for name, text in TRAINABLE.items() if name in used}
     legend = pydot.Cluster("legend", label="", color="#CCCCCC", style="rounded")
-    for name, text in names.items():
+    for name, text in legend_of(scene).items():
         legend.add_node(pydot.Node(f"legend_{name}", label=_quoted(text), fontsize="9", height="0.25", **_look(name)))
     return legend
 

@@ -66,11 +66,7 @@ def draw(scene: Scene, path: Path, only: set[str] | None = None, where: Any = No
         data = page(scene, where if isinstance(where, str) else "").encode("utf-8", "replace")
     else:
         flat = scene if nested or (only is not None and any("/" in address for address in only)) else scene.outer()
-        flat = (
-            flat
-            if only is None
-            else flat.only(only | {node.address for node in flat.nodes if node.origin == "dropped"})
-        )
+        flat = flat if only is None else flat.only(only)
         data = mermaid(flat).encode() if path.suffix == ".mmd" else rendered(flat, path.suffix[1:])
     with written_whole(path) as draft:
         draft.write_bytes(data)

@@ -6,7 +6,7 @@ import json
 import re
 
 from surgery.errors import printable
-from surgery.plotting.palette import EDGES, FILLS, TRAINABLE, role
+from surgery.plotting.palette import EDGES, FILLS, legend_of
 from surgery.plotting.scene import Node, Scene
 
 
@@ -15,33 +15,29 @@ def mermaid(scene: Scene) -> str:
     numbers = {node.address: f"n{place}" for place, node in enumerate(scene.nodes)}
     lines = ["---", f"title: {json.dumps(printable(scene.title), ensure_ascii=False)}", "---", "flowchart TD"]
     lines += _level(scene, numbers, "", 1)
-    solid = {node.address for node in scene.nodes if node.origin != "dropped"}
-    for a, b in scene.edges:
-        if not {a, b} & scene.open_models:
-            lines.append(f"  {numbers[a]} {'-->' if {a, b} <= solid else '-.->'} {numbers[b]}")
-    used = dict.fromkeys(role(node) for node in scene.nodes)
-    for name in used:
+    for a, b in scene.drawn_edges:
+        lines.append(f"  {numbers[a]} {'-.->' if scene.is_dropped((a, b)) else '-->'} {numbers[b]}")
+    for name in dict.fromkeys(node.role for node in scene.nodes):
         dashes = ",stroke-dasharray:4 3" if name == "dropped" else ""
         lines.append(f"  classDef {name} fill:{FILLS[name]},stroke:{EDGES[name]},color:#111111{dashes}")
-    names = scene.legend or {name: text for name, text in TRAINABLE.items() if name in used}
     lines += ["  subgraph legend"]
-    lines += [f'    l{place}["{_escaped(text)}"]:::{name}' for place, (name, text) in enumerate(names.items())]
+    texts = enumerate(legend_of(scene).items())
+    lines += [f'    l{place}["{_escaped(text)}"]:::{name}' for place, (name, text) in texts]
     return "\n".join([*lines, "  end", ""])
 
 
 def _level(scene: Scene, numbers: dict[str, str], model: str, depth: int) -> list[str]:
-    """Returns the nodes inside a model; a nested model with nodes in it is a box around them and itself."""
+    """Returns the nodes inside a model; a nested model with nodes in it is a box around them."""
     lines, indent = [], "  " * depth
     for node in scene.nodes:
         if node.model != model:
             continue
-        own = f'{numbers[node.address]}["{_label(node)}"]:::{role(node)}'
         if node.address in scene.open_models:
             lines.append(f'{indent}subgraph s{numbers[node.address]}["{_escaped(node.name)}"]')
             lines += _level(scene, numbers, node.address, depth + 1)
             lines.append(f"{indent}end")
         else:
-            lines.append(f"{indent}{own}")
+            lines.append(f'{indent}{numbers[node.address]}["{_label(node)}"]:::{node.role}')
     return lines
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from surgery.plotting.scene import Node
+from collections.abc import Mapping
+
+from surgery.plotting.scene import Scene
 
 FILLS = {
     "kept": "#CFE3F1",
@@ -27,8 +29,7 @@ EDGES = {
 TRAINABLE = {"trains": "trains", "still": "frozen", "plain": "no weights"}
 
 
-def role(node: Node) -> str:
-    """Returns by which colour a node is drawn: its origin, or whether it trains."""
-    if node.origin:
-        return node.origin
-    return {"yes": "trains", "no": "still"}.get(node.texts["trainable"], "plain")
+def legend_of(scene: Scene) -> Mapping[str, str]:
+    """Returns role -> text: the scene's own legend, or what trains of what is in it."""
+    used = {node.role for node in scene.nodes}
+    return scene.legend or {name: text for name, text in TRAINABLE.items() if name in used}

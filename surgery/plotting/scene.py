@@ -9,14 +9,16 @@ from typing import Any
 
 from surgery import analysis
 from surgery.comparing.plainly import bare
-from surgery.graph import Call, Graph, flags_below
+from surgery.files import own_name
+from surgery.graph import Call, Graph
 from surgery.plotting.stages import stages
 from surgery.showing.columns import COLUMNS
-from surgery.showing.sheet import Sheet, tree
+from surgery.showing.sheet import Sheet
 from surgery.specs import Ref
 from surgery.structure import leaves
 from surgery.values import statistics, tensors_of
 from surgery.waiting import progress
+from surgery.walking import tree
 
 _TOLD = ("changed", "new", "dropped")
 _MEASURES = ("output", "dtype", "stride", "field", "params", "macs", "memory", "trainable", "weights")
@@ -57,6 +59,11 @@ class Node:
     layer: str = ""
 
     @property
+    def role(self) -> str:
+        """By which colour it is drawn: its origin, or whether it trains."""
+        return self.origin or {"yes": "trains", "no": "still"}.get(self.texts["trainable"], "plain")
+
+    @property
     def name(self) -> str:
         """Its address below the nested model that it lies in, which may have had another name."""
         if self.model and not self.address.startswith(f"{self.model}/"):
@@ -80,6 +87,15 @@ class Scene:
     edges: list[tuple[str, str]]
     legend: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    def is_dropped(self, edge: tuple[str, str]) -> bool:
+        """Whether an edge begins or ends at a call that is gone."""
+        return any(self.by_address[end].origin == "dropped" for end in edge)
+
+    @functools.cached_property
+    def drawn_edges(self) -> list[tuple[str, str]]:
+        """The edges between nodes; an open model is a box, and its edges are those of what is in it."""
+        return [edge for edge in self.edges if not self.open_models.intersection(edge)]
+
     @functools.cached_property
     def by_address(self) -> dict[str, Node]:
         """Address -> node."""
@@ -99,7 +115,8 @@ class Scene:
         return dataclasses.replace(self, nodes=nodes, edges=[(a, b) for a, b in self.edges if {a, b} <= names])
 
     def only(self, addresses: set[str]) -> Scene:
-        """Returns the scene of some nodes, and the edges between them."""
+        """Returns the scene of some nodes, of those that are gone, and of the edges between them."""
+        addresses = addresses | {node.address for node in self.nodes if node.origin == "dropped"}
         nodes = [
             node if node.model in addresses else dataclasses.replace(node, model="")
             for node in self.nodes
@@ -123,34 +140,19 @@ def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
         batch: samples in a batch, for the memory of activations.
     """
     sheet = Sheet(graph, batch)
-    strides = {name: str(sheet.row(name, call, ("stride",))["stride"]) for name, call in tree(graph)}
-    numbers = stages(graph, strides)
-    calls = list(_marked(graph))
+    numbers = stages(graph, {call.name: analysis.stride_text(sheet.strides[call.name]) for call in graph})
     narrow = set(analysis.narrow(graph))
-    nodes = [
-        dataclasses.replace(_node(sheet, address, call, numbers[top], values), narrow=address in narrow)
-        for top, address, call in (progress(calls, "reading weights") if values else calls)
-    ]
+    calls = list(tree(graph))
+    nodes = []
+    for address, call in progress(calls, "reading weights") if values else calls:
+        stage = numbers[address] if address in numbers else nodes[-1].stage  # that of the model around it
+        nodes.append(dataclasses.replace(_node(sheet, address, call, stage, values), narrow=address in narrow))
     return Scene(str(graph), nodes, list(dict.fromkeys(_edges(graph))))
-
-
-def _marked(
-    graph: Graph, prefix: str = "", flags: Mapping[str, bool | str] | None = None, top: str = ""
-) -> Iterator[tuple[str, str, Call]]:
-    """Yields (address of the top level, address, call) at every depth, with the marks that calls carry for what is
-    inside them.
-    """
-    for call in graph:
-        if flags:
-            call = dataclasses.replace(call, flags=flags_below(flags, call.layer))
-        yield top or call.name, prefix + call.name, call
-        if call.op is not None and call.op.inner is not None:
-            yield from _marked(call.op.inner, f"{prefix}{call.name}/", call.flags, top or call.name)
 
 
 def _node(sheet: Sheet, address: str, call: Call, stage: int, values: bool) -> Node:
     row = sheet.row(address, call, _MEASURES)
-    nested = call.op is not None and call.op.inner is not None
+    nested = call.inner is not None
     field = row["field"]
     numbers = {
         **{name: row[name] for name in ("params", "macs", "memory")},
@@ -195,7 +197,7 @@ def _tensors(call: Call, values: bool) -> list[dict[str, Any]]:
 
 def _described(name: str, weight: Any) -> dict[str, Any]:
     return {
-        "name": name.split(":")[0].rpartition("/")[2],
+        "name": own_name(name),
         "shape": list(weight.shape),
         "dtype": weight.dtype,
         "bytes": weight.bytes,
@@ -209,7 +211,7 @@ def _edges(graph: Graph, prefix: str = "") -> Iterator[tuple[str, str]]:
     for call in graph:
         for ref in call.parents:
             yield from ((source, prefix + call.name) for source in _sources(graph, ref, prefix))
-        inner = None if call.op is None else call.op.inner
+        inner = call.inner
         if inner is not None:
             below = f"{prefix}{call.name}/"
             yield from _edges(inner, below)
@@ -223,5 +225,5 @@ def _sources(graph: Graph, ref: Ref, prefix: str) -> Iterator[str]:
     """Yields the call that makes a tensor, and, where that is a nested model, the call inside that makes it."""
     call = graph[ref]
     yield prefix + call.name
-    if call.op is not None and call.op.inner is not None:
-        yield from _sources(call.op.inner, leaves(call.op.inner.outputs)[ref.index], f"{prefix}{call.name}/")
+    if call.inner is not None:
+        yield from _sources(call.inner, leaves(call.inner.outputs)[ref.index], f"{prefix}{call.name}/")

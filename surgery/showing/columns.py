@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from surgery.analysis import each_axis
 from surgery.errors import SurgeryError, listing, nearest, printable
 from surgery.showing.sheet import Row
 from surgery.specs import megabytes
@@ -51,15 +52,11 @@ def _shapes(shapes: list[list[int | None] | None]) -> str:
 def _field(field: dict[str, Any] | None) -> str:
     if field is None:
         return "?"
-    return "all" if field["all"] else _sides(field["size"])
+    return "all" if field["all"] else each_axis(field["size"])
 
 
 def _offset(field: dict[str, Any] | None) -> str:
-    return "?" if field is None else "-" if field["all"] else _sides(field["offset"])
-
-
-def _sides(sides: list[int]) -> str:
-    return "-" if not sides else str(sides[0]) if len(set(sides)) == 1 else " x ".join(map(str, sides))
+    return "?" if field is None else "-" if field["all"] else each_axis(field["offset"])
 
 
 def _widest(field: dict[str, Any] | None) -> Any:

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tabulate import tabulate
@@ -16,7 +16,9 @@ from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
 from surgery.showing.fitting import fitted
-from surgery.showing.sheet import Row, Sheet, layers_of, leaf_calls, stages, totals, tree
+from surgery.showing.sheet import Row, Sheet
+from surgery.showing.totals import params_of, stages, totals
+from surgery.walking import tree
 from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
@@ -70,13 +72,6 @@ def text_of(graph: Graph, view: View) -> str:
     return writers[view.format]()
 
 
-def table_of(graph: Graph, view: View) -> tuple[tuple[str, ...], list[list[str]]]:
-    """Returns the headers and the cells of a table of calls, as a person reads them."""
-    names, sheet = chosen(view.columns), Sheet(graph, view.batch)
-    rows = [sheet.row(address, call, names) for address, call in _picked(graph, view).items()]
-    return names, [_cells(names, row) for row in ordered(rows, view.sort)]
-
-
 def _picked(graph: Graph, view: View) -> dict[str, Call]:
     found = dict(tree(graph)) if view.nested else {call.name: call for call in graph}
     if view.where is None:
@@ -93,27 +88,31 @@ def _whole(sheet: Sheet, names: tuple[str, ...], rows: list[Row], picked: dict[s
     lines = [_cells(names, row) for row in rows]
     if view.nested and view.sort is None and view.where is None and "call" in names:
         for line, address in zip(lines, picked, strict=True):
-            above, _, own = address.rpartition("/")
-            line[names.index("call")] = f"{'  ' * (address.count('/') if above else 0)}{printable(own)}"
+            line[names.index("call")] = f"{'  ' * address.count('/')}{printable(address.rpartition('/')[2])}"
     parts = [str(sheet.graph), table(names, lines, view.width), _totals(sheet, picked)]
     return "\n\n".join([*parts, *([table_of_stages(sheet, width=view.width)] if view.stages else [])])
 
 
 def table(names: tuple[str, ...], lines: list[list[str]], width: int | None = None) -> str:
     """Returns rows of texts as a table that fits the terminal."""
-    kept = list(range(len(names))) if width is None else fitted(list(names), lines, width)
-    aligned = ["right" if COLUMNS[names[column]].number else "left" for column in kept]
-    cells = [[line[column] for column in kept] for line in lines]
-    return plain(cells, [names[column] for column in kept], aligned)
+    return plain(lines, names, [name for name in names if COLUMNS[name].number], width)
 
 
-def plain(cells: list[list[str]], headers: list[str], aligned: list[str]) -> str:
-    """Returns aligned columns without rules, each line one space in."""
+def plain(lines: list[list[str]], headers: Sequence[str], right: Sequence[str], width: int | None = None) -> str:
+    """Returns aligned columns without rules, each line one space in.
+
+    Args:
+        lines: the cells; texts are shortened in place where they do not fit.
+        headers: of the columns.
+        right: headers of the columns that are aligned to the right.
+        width: columns of the terminal, for which texts are shortened and columns left out; `None` leaves out nothing.
+    """
+    kept = range(len(headers)) if width is None else fitted(list(headers), lines, width)
     text = tabulate(
-        cells,
-        headers,
+        [[line[column] for column in kept] for line in lines],
+        [headers[column] for column in kept],
         tablefmt="plain",
-        colalign=aligned if cells else None,
+        colalign=["right" if headers[column] in right else "left" for column in kept] if lines else None,
         disable_numparse=True,
         preserve_whitespace=True,
     )
@@ -137,17 +136,16 @@ def table_of_stages(sheet: Sheet, tablefmt: str = "plain", width: int | None = N
         ]
         for row in stages(sheet)
     ]
-    aligned = ["right", "left", "left", *["right"] * 4]
+    right = [name for name in _STAGES if name not in ("first", "last")]
     if tablefmt == "plain":
-        kept = list(range(len(_STAGES))) if width is None else fitted(list(_STAGES), cells, width)
-        lines = [[line[column] for column in kept] for line in cells]
-        return plain(lines, [_STAGES[column] for column in kept], [aligned[column] for column in kept])
+        return plain(cells, _STAGES, right, width)
+    aligned = ["right" if name in right else "left" for name in _STAGES]
     return tabulate(cells, _STAGES, tablefmt=tablefmt, colalign=aligned if cells else None, disable_numparse=True)
 
 
 def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
     graph = sheet.graph
-    params = sum(call.params for call in layers_of(one for call in picked.values() for one in leaf_calls(call)))
+    params = params_of(picked)
     if len(picked) < len(graph):
         return f"{len(picked):,} of {len(graph):,} calls · {params:,} of {graph.params:,} parameters"
     found = totals(sheet)
@@ -195,4 +193,4 @@ def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
     return json.dumps({**whole, "stages": stages(sheet), "calls": calls}, indent=1)
 
 
-__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "table_of", "text_of"]
+__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "text_of"]

@@ -1,4 +1,4 @@
-"""The table of tensors: shape, bytes, and what their values are like; as text, JSON, and a picture of histograms."""
+"""The table of tensors: shape, bytes, and what their values are like; as text and JSON."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import dataclasses
 import fnmatch
 import json
 import math
-import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, listing, nearest, printable
-from surgery.files import Piece, Tensor, written_whole
-from surgery.graph import Graph, one_call_per_op
-from surgery.showing.fitting import fitted
+from surgery.files import Piece, Tensor, own_name
+from surgery.graph import Graph
 from surgery.showing.table import plain
+from surgery.showing.totals import each_layer
 from surgery.specs import Weight, megabytes
 from surgery.values import Statistics, statistics, tensors_of
 from surgery.waiting import progress
@@ -23,7 +21,6 @@ from surgery.walking import calls_at_every_depth
 from surgery.where import selected
 
 SCHEMA = 1
-_MOST = 64  # histograms in a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +47,13 @@ def lines_of_graph(graph: Graph, where: Any = None) -> list[Line]:
         SurgeryError: nothing matches.
     """
     calls = dict(calls_at_every_depth(graph)) if where is None else selected(graph, where)
-    leaf = {address: call for address, call in calls.items() if call.op is not None and call.op.inner is None}
-    wanted = {id(call) for call in one_call_per_op(leaf.values())}
     found = []
-    for address, call in leaf.items():
-        if id(call) not in wanted:
-            continue
+    for address, call in each_layer(calls.items()).items():
         described, read = call.weights, tensors_of(call)
         same = read is not None and len(read) == len(described)
         for place, weight in enumerate(read if read is not None else described):
             name = described[place].name if same else weight.name
-            found.append(Line(address, name.split(":")[0].rpartition("/")[2], weight))
+            found.append(Line(address, own_name(name), weight))
     return found
 
 
@@ -81,7 +74,7 @@ def lines_of_pieces(pieces: Iterable[Piece], where: str | None = None) -> list[L
 
 
 def _inside(piece: Piece, place: int) -> str:
-    places = [*(tensor.name.split(":")[0].rpartition("/")[2] for tensor in piece.source.row), *piece.source.named]
+    places = [*(own_name(tensor.name) for tensor in piece.source.row), *piece.source.named]
     return places[place] if places else sorted(piece.source.tree)[place]
 
 
@@ -103,9 +96,7 @@ def table(lines: list[Line], width: int | None = None) -> str:
     odd = any(line.values is not None and (line.values.nan or line.values.infinite) for line in lines)
     headers = [name for name in _HEADERS if name not in (() if known else _HEADERS[5:]) and (odd or name != "odd")]
     cells = [[cell for name, cell in zip(_HEADERS, _cells(line), strict=True) if name in headers] for line in lines]
-    kept = list(range(len(headers))) if width is None else fitted(headers, cells, width)
-    aligned = ["right" if headers[column] in _RIGHT else "left" for column in kept]
-    text = plain([[line[column] for column in kept] for line in cells], [headers[column] for column in kept], aligned)
+    text = plain(cells, headers, _RIGHT, width)
     size = sum(line.weight.bytes for line in lines)
     values = sum(line.weight.size for line in lines)
     layers = len({line.layer for line in lines})
@@ -159,45 +150,3 @@ def as_json(lines: list[Line]) -> str:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
-
-
-def draw(lines: list[Line], path: Path) -> int:
-    """Writes a picture of the histograms of the largest tensors, in the order of the network; returns how many.
-
-    Raises:
-        SurgeryError: no values, or matplotlib is not installed.
-    """
-    known = [line for line in lines if line.values is not None and line.values.histogram]
-    if not known:
-        raise SurgeryError("there are no values to draw: fresh weights have none, and --list reads none.")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SurgeryError("pictures of weights need matplotlib: pip install matplotlib") from error
-    largest = sorted(known, key=lambda line: -line.weight.size)[:_MOST]
-    shown = [line for line in known if line in largest]
-    columns = min(4, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(3.2 * columns, 1.7 * rows), layout="constrained")
-    for axes, line in zip(figure.subplots(rows, columns, squeeze=False).flat, shown, strict=False):
-        _histogram(axes, line)
-    for axes in figure.axes[len(shown) :]:
-        axes.set_axis_off()
-    with written_whole(path) as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
-        figure.savefig(draft, format=path.suffix[1:], dpi=100)
-    return len(shown)
-
-
-def _histogram(axes: Any, line: Line) -> None:
-    values = line.values
-    assert values is not None
-    width = (values.most - values.least) / len(values.histogram) or 1.0
-    places = [values.least + width * (place + 0.5) for place in range(len(values.histogram))]
-    axes.bar(places, values.histogram, width, color="#0072B2")
-    axes.axvline(values.mean, color="#D55E00", linewidth=1)
-    name = f"{printable(line.layer)}/{printable(line.tensor)}"
-    name = name if len(name) <= 40 else f"…{name[-39:]}"
-    axes.set_title(f"{name}  {line.weight.shape}", fontsize=7, parse_math=False)
-    axes.tick_params(labelsize=6)
-    axes.set_yticks([])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from surgery.errors import SurgeryError
+from surgery.figures import blank
 
 
 def tiles(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
@@ -49,12 +49,9 @@ def chart(bars: Mapping[str, float], baseline: float | None = None, title: str =
     Raises:
         SurgeryError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SurgeryError("charts are drawn by Matplotlib: pip install 'surgery[demo]'.") from error
-    figure = Figure(figsize=(7, 0.6 + 0.24 * len(bars)), dpi=120, layout="constrained")
+    figure = blank(7, 0.6 + 0.24 * len(bars))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.barh(list(bars), list(bars.values()), color="#3b6ea5")

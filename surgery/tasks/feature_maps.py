@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import SurgeryError, printable
-from surgery.files import written_whole
+from surgery.figures import blank, save_figure
 from surgery.tasks.drawing import tiles
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -42,18 +41,12 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
     odd = {name: shape for name, shape in shapes.items() if len(shape) not in (1, 2, 3) or 0 in shape}
     if odd or not features or channels < 1:
         raise SurgeryError(f"no picture can be drawn of {odd or 'no tap at all'}.")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SurgeryError("feature maps are drawn by Matplotlib: pip install 'surgery[demo]'.") from error
     heights = [_height(values, channels) for values in features.values()]
-    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
+    figure = blank(8, sum(heights))
     rows = figure.subplots(len(features), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (name, values) in zip(rows, features.items(), strict=True):
         _draw(axes, name, np.asarray(values, "float32"), channels)
-    with written_whole(path) as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
-        figure.savefig(draft, format=path.suffix[1:], dpi=120)
+    save_figure(figure, path)
     return path
 
 
