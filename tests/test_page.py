@@ -3,6 +3,7 @@
 import shutil
 
 import keras
+import numpy as np
 import pytest
 from networks import encoder_network, siamese_network
 
@@ -262,6 +263,48 @@ def test_names_of_strangers_are_text(opened):
     page.locator(".node").nth(2).click()
     assert page.locator("#panel h2").inner_text() == hostile[1]
     assert "<script>alert(3)</script>" in page.locator("#panel").inner_text()
+
+
+MOVED = """async (moves) => {
+  const canvas = document.getElementById('canvas'), sheet = canvas.querySelector('svg');
+  const places = () => [...canvas.querySelectorAll('.node rect')].filter((one) => one.checkVisibility()).map((one) => {
+    const box = one.getBoundingClientRect();
+    return [box.left, box.top, box.right, box.bottom];
+  });
+  const found = [];
+  for (const [deltaY, clientX, clientY] of moves) {
+    canvas.dispatchEvent(new WheelEvent('wheel', { deltaY, clientX, clientY, cancelable: true }));
+    const before = places(), glides = sheet.classList.contains('gliding');
+    while (sheet.classList.contains('gliding')) await new Promise(requestAnimationFrame);
+    const after = places();
+    const seen = (box) => box[0] < innerWidth && box[1] < innerHeight && box[2] > 0 && box[3] > 0;
+    found.push([glides, before.filter(seen), after.filter(seen)]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("source", ["tinyvgg", "nasnetmobile"])  # the second is drawn only where it is in sight
+def test_what_slides_under_the_hand_lies_where_it_is_drawn_at_rest(opened, source):
+    page = opened(sg.open(source))
+    rng = np.random.default_rng(0)
+    moves = [
+        [float(rng.uniform(-500, 500)), float(rng.uniform(0, 1280)), float(rng.uniform(120, 800))] for _ in range(20)
+    ]
+    found = page.evaluate(MOVED, moves)
+    assert sum(glides for glides, *_ in found) > 10
+    assert any(len(before) > 3 for _, before, _ in found)
+    for _, before, after in found:
+        assert len(before) == len(after)
+        np.testing.assert_allclose(before, after, atol=1)
+
+
+def test_a_call_is_clicked_while_the_picture_slides(opened, cut):
+    page = opened(cut[1])
+    page.mouse.move(640, 400)
+    page.mouse.wheel(0, -200)
+    page.locator(".node").nth(3).click()
+    assert page.locator("#panel h2").inner_text() == names(page)[3]
 
 
 def test_a_large_network_opens(opened):

@@ -1,4 +1,5 @@
 // The drawing: nodes and edges in one group that is moved and scaled; hovering, focus and keys.
+// While a hand moves it, the picture as last drawn slides and scales (which costs a frame nothing); it is drawn anew at rest.
 const SVG = "http://www.w3.org/2000/svg";
 
 function make(name, attributes, ...children) {
@@ -17,7 +18,8 @@ class View {
   constructor(canvas, net, events) {
     Object.assign(this, { canvas, net, events, scale: 1, x: 0, y: 0, elements: new Map() });
     this.stage = make("g", {});
-    canvas.append(this.stage);
+    this.sheet = make("svg", {}, this.stage);
+    canvas.append(this.sheet);
     this.listen();
   }
 
@@ -100,15 +102,30 @@ class View {
   }
 
   move() {
+    clearTimeout(this.resting);
+    this.placed = { x: this.x, y: this.y, scale: this.scale };
+    this.sheet.style.transform = "";
+    this.sheet.classList.remove("gliding");
     this.stage.setAttribute("transform", `translate(${this.x},${this.y}) scale(${this.scale})`);
     this.stage.classList.toggle("far", this.scale < 0.35);
     if (this.picture.drawn.size > 300) this.cull();
   }
 
-  // Of a large picture only what is in sight is drawn; what holds the focus stays.
+  glide() {
+    const ratio = this.scale / this.placed.scale, x = this.x - this.placed.x * ratio, y = this.y - this.placed.y * ratio;
+    const outside = (shift, length) => shift > length * ratio / 2 || length - shift > 1.5 * length * ratio;
+    if (ratio > 2 || outside(x, this.canvas.clientWidth) || outside(y, this.canvas.clientHeight)) return this.move();
+    this.sheet.classList.add("gliding");
+    this.sheet.style.transform = `translate(${x}px,${y}px) scale(${ratio})`;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.move(), 150);
+  }
+
+  // Of a large picture only what is in sight, and half as much on every side, is drawn; what holds the focus stays.
   cull() {
-    const left = -this.x / this.scale - 160, top = -this.y / this.scale - 30;
-    const right = left + this.canvas.clientWidth / this.scale + 320, bottom = top + this.canvas.clientHeight / this.scale + 60;
+    const width = this.canvas.clientWidth / this.scale, height = this.canvas.clientHeight / this.scale;
+    const left = -this.x / this.scale - width / 2 - 160, top = -this.y / this.scale - height / 2 - 30;
+    const right = left + 2 * width + 320, bottom = top + 2 * height + 60;
     const hide = (one, element, off) => { if (one.off !== off) { one.off = off; element.style.display = off ? "none" : ""; } };
     for (const thing of this.picture.drawn.values()) {
       const element = this.elements.get(thing.key);
@@ -126,7 +143,7 @@ class View {
     this.x = x - (x - this.x) * scale / this.scale;
     this.y = y - (y - this.y) * scale / this.scale;
     this.scale = scale;
-    this.move();
+    this.glide();
   }
 
   whole(least = 0) {
@@ -187,7 +204,7 @@ class View {
       if (!from) return;
       const x = event.clientX - from.x, y = event.clientY - from.y;
       if (Math.abs(x - this.x) + Math.abs(y - this.y) > 4) moved = true;
-      if (moved) { this.x = x; this.y = y; canvas.classList.add("moving"); this.move(); }
+      if (moved) { this.x = x; this.y = y; canvas.classList.add("moving"); this.glide(); }
     });
     window.addEventListener("pointerup", () => { from = null; canvas.classList.remove("moving"); });
     canvas.addEventListener("click", (event) => { if (!moved && keyOf(event) !== null) this.events.choose(keyOf(event), event.shiftKey || event.ctrlKey || event.metaKey); });
