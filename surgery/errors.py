@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from collections.abc import Iterable, Iterator
+
+_DECORATION = re.compile(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
 
 
 class SurgeryError(ValueError):
@@ -50,8 +53,11 @@ def printable(text: object) -> str:
 def first_line(error: BaseException, width: int = 300) -> str:
     """Returns the first line of an error's text that says something, cut at `width` characters.
 
-    Keras puts what happened inside a deserialisation last, after the whole configuration.
+    Keras puts what happened inside a deserialisation last, after the whole configuration, and what happened inside
+    a layer after a line that names the layer alone; TensorFlow makes it bold, and begins with the place in its graph.
     """
-    text = str(error).rpartition("Exception encountered:")[2]
+    text = _DECORATION.sub("", str(error).rpartition("Exception encountered:")[2])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines.pop(0)
     return printable(lines[0])[:width] if lines else type(error).__name__

@@ -71,3 +71,20 @@ def test_nothing_in_common_is_not_exact(tinyvgg):
     found = sg.verify(siamese_network(), tinyvgg)
     assert not found.kept and not found.exact
     assert "nothing to compare" in str(found)
+
+
+@keras.saving.register_keras_serializable("verify")
+class OnlyHalves(keras.layers.Layer):
+    """Refuses whatever is not one half, as an operation that a machine lacks does."""
+
+    def call(self, x):
+        if keras.ops.is_tensor(x) and hasattr(x, "numpy"):
+            raise ValueError("\x1b[1m{{function_node __wrapped__Half}} only halves\x1b[0m")
+        return x
+
+
+def test_a_network_that_does_not_run_is_told_with_its_reason():
+    x = keras.Input((2,))
+    model = keras.Model(x, OnlyHalves()(keras.layers.Dense(2, name="d")(x)))
+    with pytest.raises(sg.SurgeryError, match=r"does not run on random inputs \(only halves\)"):
+        sg.verify(model, model)
