@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from surgery.errors import SurgeryError, nearest, printable
+from surgery.errors import SurgeryError, first_line, nearest, printable, reason
 from surgery.files import exists
 
 
@@ -46,9 +47,22 @@ class Recipe:
         found: dict[str, inspect.Parameter] = {}
         for function in self.functions:
             skip_model = function is not self.module.recipe
-            for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[skip_model:]:
-                found.setdefault(parameter.name, parameter)
+            for parameter in list(self._signature(function).parameters.values())[skip_model:]:
+                if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                    found.setdefault(parameter.name, parameter)
         return found
+
+    def _signature(self, function: Callable[..., Any]) -> inspect.Signature:
+        try:
+            return inspect.signature(function, eval_str=True)
+        except Exception as error:  # an annotation is code, and may fail
+            raise SurgeryError(
+                f"{self.path.name}: an annotation of {function.__name__}() cannot be read: {first_line(error)}"
+            ) from error
+
+    @property
+    def is_shipped(self) -> bool:
+        return self.path in shipped().values()
 
     @property
     def can_fit(self) -> bool:
@@ -63,15 +77,22 @@ class Recipe:
         return self._run(self.module.fit, settings, model)
 
     def _run(self, function: Callable[..., Any], settings: Mapping[str, Any], *args: Any) -> Any:
-        taken = inspect.signature(function).parameters
+        taken = list(self._signature(function).parameters.values())
+        given = {one.name: settings[one.name] for one in taken if one.name in settings}
+        wanted = [one.name for one in taken[len(args) :] if one.default is one.empty and one.kind in _NAMED]
+        if missing := [name for name in wanted if name not in given]:
+            raise SurgeryError(f"{self.path.name}: {function.__name__}() wants {missing[0]}: --set {missing[0]}=...")
+        folder = os.getcwd()
         try:
-            return function(*args, **{key: value for key, value in settings.items() if key in taken})
+            return function(*args, **given)
+        except KeyboardInterrupt:
+            raise
         except SurgeryError as error:
             raise SurgeryError(f"{self._place(error)}\n  {error}") from error
-        except Exception as error:
-            raise SurgeryError(
-                f"{self._place(error)}\n  {type(error).__name__}: {printable(str(error).strip())[:600]}"
-            ) from error
+        except BaseException as error:  # sys.exit() too: a recipe does not end the command
+            raise SurgeryError(f"{self._place(error)}\n  {_said(error)}") from error
+        finally:
+            os.chdir(folder)  # paths that the user gave are meant from there
 
     def _place(self, error: BaseException) -> str:
         """Returns `my_recipe.py, line 14, in recipe: <the line>` for the deepest frame in the recipe's own file."""
@@ -79,6 +100,14 @@ class Recipe:
         if not frames:
             return self.path.name
         return f"{self.path.name}, line {frames[-1].lineno}, in {frames[-1].name}: {frames[-1].line}"
+
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def _said(error: BaseException) -> str:
+    lines = [printable(line) for line in reason(error).splitlines()]
+    return f"{type(error).__name__}: {chr(10).join(lines)[:600]}".replace("\n", "\n  ")
 
 
 def shipped() -> dict[str, Path]:
@@ -121,11 +150,14 @@ def parameter_names(path: Path) -> list[str]:
 def find(name: str) -> Path:
     """Returns the file of a recipe: a path, or the name of a shipped one."""
     path = Path(name)
-    if exists(path) and path.is_file():
+    if exists(path) and path.is_file() and (path.suffix == ".py" or name not in shipped()):
         return path.resolve()
     if name in shipped():
         return shipped()[name]
-    near = nearest(path.stem, shipped())
+    if exists(path) and path.is_dir():
+        raise SurgeryError(f"{printable(name)!r} is a folder; a recipe is one Python file.")
+    beside = path.parent / f"{path.name}.py"
+    near = f" Did you mean {str(beside)!r}?" if exists(beside) else nearest(path.stem, shipped())
     raise SurgeryError(
         f"no recipe {printable(name)!r}: there is no such file, and no shipped recipe of that name.{near}"
     )
@@ -143,13 +175,18 @@ def load(name: str) -> Recipe:
         raise SurgeryError(f"{printable(path.name)!r} is no Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    if path not in shipped().values() and str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # what lies beside a recipe is found, as beside a script; after all else
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         place = f"{path.name}, line {line}" if line else path.name
-        raise SurgeryError(f"{place}: {type(error).__name__}: {printable(error)}") from error
+        said = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else _said(error)
+        raise SurgeryError(f"{place}: {said}") from error
     if not callable(getattr(module, "recipe", None)):
         raise SurgeryError(
             f"{path.name} has no recipe(): define def recipe(...) that returns a Graph or a keras.Model."

@@ -28,7 +28,7 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
             `Graph`, which is returned as it is.
         weights: for a named network: `None` draws fresh ones, `"pretrained"` takes the published ones (ImageNet for
             `keras.applications`, where `"imagenet"` says the same; shipped for `tinyvgg`), a path takes those of a
-            weights file. A file or a live model brings its own.
+            weights file. A file or a live model brings its own (which `"pretrained"` means for a file).
         shapes: for a file: whether Keras computes the shapes that the file does not say and that are not those of
             standard layers; it then reads the weights too.
         options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`.
@@ -61,6 +61,8 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
         return zoo.open_network(source, weights, **options)
     if weights is not None or options:
         given = ", ".join([*(["weights"] if weights is not None else []), *options])
+        if given == "weights" and weights == "pretrained" and isinstance(source, (str, os.PathLike)):
+            return _of_file(source)  # those that are in it
         raise SurgeryError(f"{given}: only for a named network; a file, a live model or a graph brings its own.")
     if isinstance(source, Graph):
         return source

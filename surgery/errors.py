@@ -10,6 +10,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
+_AROUND = re.compile(
+    r"Exception encountered when calling|Graph execution error|Detected at node|File \"|<stack_traces|"
+    r"\[\[\{\{node|tf2xla conversion failed"
+)
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
 
 
@@ -56,8 +60,19 @@ def first_line(error: BaseException, width: int = 300) -> str:
     Keras puts what happened inside a deserialisation last, after the whole configuration, and what happened inside
     a layer after a line that names the layer alone; TensorFlow makes it bold, and begins with the place in its graph.
     """
-    text = _DECORATION.sub("", str(error).rpartition("Exception encountered:")[2])
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
-        lines.pop(0)
+    lines = reason(error).splitlines()
     return printable(lines[0])[:width] if lines else type(error).__name__
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error says, without what Keras and TensorFlow put around it: bold letters, places in graphs,
+    lines of their own code, empty lines."""
+    try:
+        text = str(error)
+    except Exception:  # an error of someone else's
+        return ""
+    text = _DECORATION.sub("", text.rpartition("Exception encountered:")[2])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1:
+        lines = [line for line in lines if not _AROUND.match(line)] or lines
+    return "\n".join(lines)

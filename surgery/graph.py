@@ -240,8 +240,15 @@ class Graph:
             f" · {megabytes(size)} as {', '.join(dtypes)}" if size else ""
         )
 
+    def __getattr__(self, name: str) -> Any:
+        hint = "; sg.build(graph) makes a keras.Model, sg.show(graph) prints the table" if name in _OF_MODELS else ""
+        raise AttributeError(f"a Graph has no {name!r}{hint}")
+
     def __repr__(self) -> str:
         return f"<Graph {printable(self.name)}: {len(self):,} calls, {self.params:,} parameters>"
+
+
+_OF_MODELS = ("compile", "evaluate", "fit", "get_layer", "layers", "predict", "save", "summary", "get_weights")
 
 
 def flags_below(flags: Mapping[str, bool | str], layer: str) -> dict[str, bool | str]:

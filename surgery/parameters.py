@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import types
 import typing
+from pathlib import PurePath
 from typing import Any
 
 from surgery.cookbook import Recipe
@@ -26,14 +28,19 @@ COMMON = {
     "shots": "labelled pictures of each class that it learns from",
     "size": "side of the pictures, in pixels; none: the network's own",
     "units": "width of the new Dense layers",
-    "weights": "pretrained, a file, or none for random ones",
+    "weights": "pretrained, a file, or none for random ones (a file as backbone brings its own)",
 }
+
+
+_ANYWHERE = ("backbone", "classes", "epochs", "freeze", "seed", "weights")  # what these mean, others mean by them too
+_UNIONS = (typing.Union, types.UnionType)
 
 
 def documented(recipe: Recipe) -> dict[str, str]:
     """Returns what each parameter of a recipe is for: from `Args:` in the docstrings of its functions, and for names
     that many recipes share, where they say nothing, from here."""
-    found = {name: COMMON[name] for name in recipe.parameters if name in COMMON}
+    known = COMMON if recipe.is_shipped else {name: COMMON[name] for name in _ANYWHERE}
+    found = {name: known[name] for name in recipe.parameters if name in known}
     for function in recipe.functions:
         _, _, section = (inspect.getdoc(function) or "").partition("\nArgs:\n")
         section = re.split(r"\n(?=\S)", section)[0]
@@ -61,7 +68,21 @@ def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
                 f"{known}."
             )
         found[key] = _value(recipe.parameters[key], value)
+        if recipe.is_shipped:
+            _refuse_out_of_range(recipe.parameters[key], found[key])
     return found
+
+
+def _refuse_out_of_range(parameter: inspect.Parameter, value: Any) -> None:
+    """Refuses what no recipe that is shipped can mean: counts below 1, lists without an entry or with other ones."""
+    default, said = parameter.default, f"--set {parameter.name}={value}: "
+    counts = (type(default) is int and default > 0) or kind_of(parameter) == int | None
+    if counts and type(value) is int and value < 1:
+        raise SurgeryError(f"{said}{parameter.name} must be at least 1, not {value}.")
+    if isinstance(default, tuple) and default and isinstance(value, tuple):
+        kinds = {type(one) for one in default}
+        if not value or any(type(one) not in kinds for one in value):
+            raise SurgeryError(f"{said}{parameter.name} has entries like those of {default!r}.")
 
 
 def kind_of(parameter: inspect.Parameter) -> Any:
@@ -79,18 +100,17 @@ def type_name(parameter: inspect.Parameter) -> str:
 
 def _value(parameter: inspect.Parameter, text: str) -> Any:
     kind = kind_of(parameter)
-    kinds = list(typing.get_args(kind) or (kind,))
-    if text.lower() == "none" and (type(None) in kinds or parameter.default is None or kinds == [str]):
+    kinds = list(typing.get_args(kind) if typing.get_origin(kind) in _UNIONS else (kind,))
+    free = parameter.annotation is parameter.empty and kind is str
+    if text.lower() == "none" and (type(None) in kinds or parameter.default is None or free):
         return None
     for one in sorted((one for one in kinds if one is not type(None)), key=lambda one: one is str):
         try:
             return _parsed(one, text)
         except (ValueError, SyntaxError):
             continue
-    name = getattr(kind, "__name__", str(kind))
-    raise SurgeryError(
-        f"--set {parameter.name}={text}: {parameter.name} is of type {name} (default {parameter.default!r})."
-    )
+    default = "" if parameter.default is parameter.empty else f" (default {parameter.default!r})"
+    raise SurgeryError(f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(parameter)}{default}.")
 
 
 def _parsed(kind: Any, text: str) -> Any:
@@ -99,11 +119,42 @@ def _parsed(kind: Any, text: str) -> Any:
         if text.lower() not in words:
             raise ValueError(text)
         return words[text.lower()]
-    if kind in (int, float, str):
+    if isinstance(kind, type) and (kind in (int, float, str) or issubclass(kind, PurePath)):
         return kind(text)
-    value = ast.literal_eval(text)
-    if isinstance(kind, type) and not isinstance(value, kind):
-        if isinstance(value, (list, tuple)) and kind in (list, tuple):
-            return kind(value)
+    if typing.get_origin(kind) is typing.Literal:
+        return _one_of(typing.get_args(kind), text)
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        if kind is Any:
+            return text
+        raise
+    container = typing.get_origin(kind) or kind
+    if kind is Any or not isinstance(container, type):  # what says nothing of values
+        return value
+    if isinstance(value, (list, tuple)) and container in (list, tuple):
+        value = container(value)
+    if not isinstance(value, container) or not _fits(value, typing.get_args(kind)):
         raise ValueError(text)
     return value
+
+
+def _one_of(known: tuple[Any, ...], text: str) -> Any:
+    for one in known:
+        if str(one) == text:
+            return one
+    raise ValueError(text)
+
+
+def _fits(value: Any, kinds: tuple[Any, ...]) -> bool:
+    """Whether the entries of a list or tuple are of the types that `list[int]` or `tuple[int, str]` says."""
+    plain = [kind for kind in kinds if isinstance(kind, type)]
+    if (
+        not kinds
+        or len(plain) != len([kind for kind in kinds if kind is not ...])
+        or not isinstance(value, (list, tuple))
+    ):
+        return True
+    if isinstance(value, list) or ... in kinds:
+        return all(isinstance(one, plain[0]) for one in value)
+    return len(value) == len(plain) and all(isinstance(one, kind) for one, kind in zip(value, plain, strict=True))

@@ -28,5 +28,7 @@ def pyramid(x: Any) -> dict[int, str]:
     graph = as_graph(x)
     levels = analysis.pyramid(graph)
     if not levels:
-        raise SurgeryError(f"{graph.name!r} has no feature maps: no tensor of it has spatial axes.")
+        raise SurgeryError(
+            f"{graph.name!r} has no feature maps: no tensor of it has spatial axes, of one stride down and across."
+        )
     return levels

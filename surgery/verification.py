@@ -23,6 +23,7 @@ class Verification:
         dropped: calls of the donor that are gone.
         frozen: calls with weights none of which trains.
         changed: kept calls whose weights differ from the donor's, in any bit.
+        shared: kept calls with weights whose layer is the donor's own: what trains one trains both.
         differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
             tensors that depend on kept calls alone.
     """
@@ -33,6 +34,7 @@ class Verification:
     dropped: list[Call]
     frozen: list[Call]
     changed: list[Call]
+    shared: list[Call]
     differences: dict[str, float]
 
     @property
@@ -48,10 +50,8 @@ class Verification:
 
     def __str__(self) -> str:
         name = printable(self.donor.name)
-        differ = f"weights of {listing(_names(self.changed), 4)} differ"
-        equal = differ if self.changed else "weights equal to the bit"
         rows = [
-            ("kept", self.kept, f"{name}: {self._kept_as_where()}; {equal}"),
+            ("kept", self.kept, f"{name}: {self._kept_as_where()}; {self._weights()}"),
             ("new", self.new, ""),
             ("dropped", self.dropped, listing(_names(self.dropped), 4)),
             ("frozen", self.frozen, ""),
@@ -60,12 +60,20 @@ class Verification:
         table = tabulate(lines, tablefmt="plain", colalign=("left", "right", "right", "left"), disable_numparse=True)
         return "\n".join([*(f" {line}".rstrip() for line in table.splitlines()), "", self._compared()])
 
+    def _weights(self) -> str:
+        if self.changed:
+            return f"weights of {listing(_names(self.changed), 4)} differ"
+        with_weights = len([call for call in one_call_per_op(self.kept) if call.weights])
+        if not with_weights:
+            return "no weights"
+        if len(self.shared) == with_weights:
+            return "the donor's own layers"
+        return "weights equal to the bit" + (f", {len(self.shared):,} the donor's own layers" if self.shared else "")
+
     def _compared(self) -> str:
         name = printable(self.donor.name)
         if not self.differences:
-            return (
-                f"no kept tensor has the donor's inputs and kept calls alone before it: nothing to compare with {name}"
-            )
+            return f"no tensor compared with {name}: none depends on the same inputs (name, size) and kept calls alone"
         return (
             f"{len(self.differences):,} kept tensors compared with {name} on random input: "
             f"largest difference {self.largest:g}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from surgery.configurations import alike
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph, one_call_per_op
 from surgery.primitives import prune
 from surgery.specs import Ref, shapes_agree
-from surgery.structure import leaves, plain, rebuilt
+from surgery.structure import leaves, rebuilt
 from surgery.verification import Verification
 
 
@@ -38,13 +39,17 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
         kept = [call for call in ours if call.op is not None and is_kept(call, theirs)]
         names = {call.name for call in kept}
+        layers = {call.name: _layers(ours, theirs, call.name) for call in one_call_per_op(kept)}
         return Verification(
             donor=theirs,
             kept=kept,
             new=[call for call in ours if call.op is not None and call.name not in names],
             dropped=[call for call in theirs if call.op is not None and call.name not in names],
             frozen=[call for call in ours if call.frozen],
-            changed=[call for call in one_call_per_op(kept) if not _equal_weights(ours, theirs, call.name)],
+            changed=[call for call in one_call_per_op(kept) if not _equal_weights(*layers[call.name])],
+            shared=[
+                call for call in one_call_per_op(kept) if call.weights and len(set(map(id, layers[call.name]))) == 1
+            ],
             differences=_differences(ours, theirs, names, inputs, seed),
         )
 
@@ -56,26 +61,20 @@ def is_kept(call: Call, donor: Graph) -> bool:
     theirs = donor[call.name]
     if theirs.op == call.op:
         return True
-    alike = theirs.class_name == call.class_name and _without_flags(call) == _without_flags(theirs)
-    return alike and (bool(call.weights) or call.parents == theirs.parents)  # a new Flatten of the same name is new
+    same = theirs.class_name == call.class_name and alike(call.config, theirs.config)
+    return same and (bool(call.weights) or call.parents == theirs.parents)  # a new Flatten of the same name is new
 
 
-def _without_flags(call: Call) -> Any:
-    def bare(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: bare(item) for key, item in value.items() if key not in ("trainable", "name")}
-        return [bare(item) for item in value] if isinstance(value, list) else value
-
-    return bare(plain(call.config))
-
-
-def _equal_weights(ours: Graph, theirs: Graph, name: str) -> bool:
-    """Compares the weights of a call in two graphs to the bit; nothing is read where both apply the same layer."""
-    import numpy as np
-
+def _layers(ours: Graph, theirs: Graph, name: str) -> tuple[Any, Any]:
     from surgery.building import live_layer
 
-    layer, other = live_layer(ours, ours[name]), live_layer(theirs, theirs[name])
+    return live_layer(ours, ours[name]), live_layer(theirs, theirs[name])
+
+
+def _equal_weights(layer: Any, other: Any) -> bool:
+    """Compares the weights of two layers to the bit; nothing is read where they are one."""
+    import numpy as np
+
     if layer is other or not hasattr(layer, "get_weights"):
         return True
     mine, others = (list(map(np.asarray, one.get_weights())) for one in (layer, other))
@@ -94,9 +93,10 @@ def _differences(ours: Graph, theirs: Graph, kept: set[str], inputs: Any, seed: 
         return {}
     entries = [ref.call for ref in leaves(ours.inputs) if ref.call in theirs and theirs[ref.call].op is not None]
     taps = dict.fromkeys([*comparable, *(Ref(name) for name in entries)])
-    values = dict(zip(map(str, taps), _run(theirs, list(taps), inputs, seed), strict=True))
-    fed = {entry: values[entry] for entry in entries}
-    found = zip(comparable, _run(ours, comparable, inputs, seed, fed), strict=True)
+    given = _arrays(theirs, inputs, seed, like=ours)
+    values = dict(zip(map(str, taps), _run(theirs, list(taps), given), strict=True))
+    given = {**_arrays(ours, None, seed), **given, **{entry: values[entry] for entry in entries}}
+    found = zip(comparable, _run(ours, comparable, given), strict=True)
     with np.errstate(invalid="ignore"):
         return {str(ref): _largest(value, values[str(ref)]) for ref, value in found}
 
@@ -129,7 +129,7 @@ def _comparable(ours: Graph, theirs: Graph, kept: set[str]) -> list[Ref]:
     return [ref for call in ours if call.op is not None and call.name in sound for ref in call.refs]
 
 
-def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, Any] | None = None) -> list[Any]:
+def _run(graph: Graph, refs: list[Ref], arrays: dict[str, Any]) -> list[Any]:
     import keras
     import numpy as np
 
@@ -137,8 +137,7 @@ def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, A
 
     tapped = prune(dataclasses.replace(graph, outputs=refs))
     model = assemble(tapped)
-    arrays = _arrays(graph, inputs, seed)
-    given = rebuilt(lambda ref: (fed or {}).get(ref.call, arrays.get(ref.call)), graph.inputs)
+    given = rebuilt(lambda ref: arrays.get(ref.call), graph.inputs)
     try:
         outputs = model(given, training=False)
     except Exception as error:
@@ -148,8 +147,9 @@ def _run(graph: Graph, refs: list[Ref], inputs: Any, seed: int, fed: dict[str, A
     return [np.asarray(keras.ops.convert_to_numpy(value)) for value in leaves(outputs)]
 
 
-def _arrays(graph: Graph, inputs: Any, seed: int) -> dict[str, Any]:
-    """Returns an array for each input by address: the given ones, or random ones."""
+def _arrays(graph: Graph, inputs: Any, seed: int, like: Graph | None = None) -> dict[str, Any]:
+    """Returns an array for each input by address: the given ones, or random ones; what the graph leaves open of their
+    sizes is as in the inputs of the same address of another."""
     import numpy as np
 
     refs = leaves(graph.inputs)
@@ -157,14 +157,16 @@ def _arrays(graph: Graph, inputs: Any, seed: int) -> dict[str, Any]:
         given = leaves(inputs)
         return dict(zip((ref.call for ref in refs), given, strict=False))
     random = np.random.default_rng(seed)
-    return {ref.call: _random(graph, ref, random) for ref in refs}
+    return {ref.call: _random(graph, ref, random, like) for ref in refs}
 
 
-def _random(graph: Graph, ref: Ref, random: Any) -> Any:
+def _random(graph: Graph, ref: Ref, random: Any, like: Graph | None) -> Any:
     """Draws two samples: normal floats, integers below every vocabulary they are looked up in, or a word."""
     spec = graph.spec(ref)
     guess = 64 if len(spec.sides) >= 4 else 12
-    sides = [guess if side is None else side for side in spec.sides]
+    others = like[ref.call].specs[0].sides if like is not None and ref.call in like else ()
+    others = others if len(others) == len(spec.sides) else spec.sides
+    sides = [next((one for one in pair if one is not None), guess) for pair in zip(spec.sides, others, strict=True)]
     shape = tuple(sides) if spec.sides[:1] != (None,) else (2, *sides[1:])
     if "int" in spec.dtype:
         users = [graph[name].config.get("input_dim") for name in graph.consumers.get(ref, ())]

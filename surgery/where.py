@@ -85,33 +85,30 @@ def selected(graph: Graph, where: Where, expect: int | None = None) -> dict[str,
 def tensors(graph: Graph, where: Where, expect: int | None = None) -> list[Ref]:
     """Returns the tensors that the matched calls make: all outputs of each, or only those named by `#`.
 
-    A `Ref` into a nested model carries the full address of its call.
+    They come in the order in which the parts of a union, `a, b`, are written; those of one part in that of the graph. A
+    `Ref` into a nested model carries the full address of its call.
     """
     calls = selected(graph, where)
     scope = Scope(graph)
-    wanted: dict[str, set[int]] = {}
+    found: dict[Ref, None] = {}
     for member in _members(selector(where)):
         indices: dict[str, list[int]] = {}
         for atom in _indexed_atoms(member):
             for address in atom.addresses(scope):
                 indices.setdefault(address, []).append(atom.index or 0)
-        for address in member.addresses(scope):
-            every = range(len(calls[address].specs)) if address in calls else ()
-            wanted.setdefault(address, set()).update(indices.get(address, every))
-    found = []
-    for address, call in calls.items():
-        for index in sorted(wanted.get(address, ())):
-            if index >= len(call.specs):
-                raise SurgeryError(
-                    f"{address!r} in {graph.name!r} has {len(call.specs)} outputs; there is no #{index}."
-                )
-            found.append(Ref(address, index))
+        meant = member.addresses(scope)
+        for address in (address for address in calls if address in meant):
+            count = len(calls[address].specs)
+            for index in sorted(indices.get(address, range(count))):
+                if index >= count:
+                    raise SurgeryError(f"{address!r} in {graph.name!r} has {count} outputs; there is no #{index}.")
+                found[Ref(address, index)] = None
     if expect is not None and len(found) != expect:
         names = [f"{ref.call}@0" if f"{ref.call}@1" in calls else str(ref) for ref in found]
         raise SurgeryError(
             f"{where!r} means {len(found)} tensors of {graph.name!r}, where {expect} is wanted: {listing(names)}."
         )
-    return found
+    return list(found)
 
 
 def _members(chosen: Selector) -> Iterable[Selector]:

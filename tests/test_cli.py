@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import click
 import keras
@@ -16,10 +18,11 @@ from click.testing import CliRunner
 import surgery as sg
 from surgery import cookbook, parameters
 from surgery.cli import main
+from surgery.errors import SurgeryError
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, list(arguments))
+    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 def process(*arguments, cwd=None):
@@ -136,7 +139,7 @@ def test_a_graft_says_what_it_did_and_writes_what_stock_keras_opens(recipe, tmp_
 
 def test_a_dry_run_writes_nothing(recipe, tmp_path):
     done = run("graft", recipe(HEAD), "-o", str(tmp_path / "out.keras"), "--dry-run")
-    assert done.exit_code == 0 and "nothing written" in done.stdout
+    assert done.exit_code == 0 and "no model written" in done.stdout
     assert not (tmp_path / "out.keras").exists()
 
 
@@ -156,7 +159,7 @@ def test_help_tells_what_every_parameter_of_a_shipped_recipe_is_for(name):
     assert all(f"  {parameter}: " in text for parameter in loaded.parameters)
 
 
-@pytest.mark.parametrize("name", ["inspect", "graft", "zoo", "recipes"])
+@pytest.mark.parametrize("name", list(main.commands))
 def test_every_command_has_help_with_an_example(name):
     shown = run(name, "--help")
     assert shown.exit_code == 0 and f"surgery {name}" in shown.stdout
@@ -235,7 +238,18 @@ RECIPES = {
         ),
         "does not take",
     ),
-    "returns nothing": ("def recipe():\n    pass\n", "recipe() should return a Graph or a keras.Model"),
+    "returns nothing": ("def recipe():\n    pass\n", "recipe() returned None; is a `return` missing?"),
+    "returns a number": ("def recipe():\n    return 3\n", "recipe() should return a Graph or a keras.Model"),
+    "returns no model": ("def recipe():\n    return {}\n", "recipe() returned no model"),
+    "a name that leaves the folder": ("def recipe():\n    return {'../evil': 1}\n", "a model is called '../evil'"),
+    "a name that is none": ("def recipe():\n    return {1: 1}\n", "a model is called 1;"),
+    "ends the process": ("import sys\ndef recipe():\n    sys.exit(0)\n", "mine.py, line 3, in recipe: sys.exit(0)"),
+    "ends on import": ("import sys\nsys.exit('bye')\n", "mine.py, line 2: SystemExit: bye"),
+    "asks for a value": ("def recipe(units: int):\n    return units\n", "recipe() wants units: --set units=..."),
+    "an error that cannot be told": (
+        "class E(Exception):\n    def __str__(self):\n        raise ValueError\ndef recipe():\n    raise E\n",
+        "mine.py, line 5, in recipe: raise E",
+    ),
 }
 
 
@@ -243,7 +257,7 @@ RECIPES = {
 def test_bad_recipes_are_one_message_with_their_line(recipe, text, message):
     done = run("graft", recipe(text))
     assert done.exit_code == 1 and message in done.stderr and "Traceback" not in done.stderr
-    assert "sg." not in text or re.search(r"mine\.py, line \d, in recipe: return sg\.", done.stderr)
+    assert "return sg." not in text or re.search(r"mine\.py, line \d, in recipe: return sg\.", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +277,101 @@ def test_bad_recipes_are_one_message_with_their_line(recipe, text, message):
 def test_settings_take_the_type_of_the_parameter(recipe, given, value):
     (found,) = parameters.settings(cookbook.load(recipe(HEAD)), [given]).values()
     assert found == value and type(found) is type(value)
+
+
+ANNOTATED = """
+    import typing
+    from pathlib import Path
+    from typing import Any, Literal
+
+    def recipe(a: tuple[int, int] = (1, 2), b: list[str] = ["x"], c: Literal["x", "y", 3] = "x", d: Path = Path("d"),
+               e: Any = 0, f: tuple[int, ...] = (1,), g: typing.Optional[int] = 3, h: str = "h", *args, **kwargs):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("a=(3, 4)", (3, 4)),
+        ("a=5", SurgeryError),
+        ("a=(3, 4, 5)", SurgeryError),
+        ("b=['p', 'q']", ["p", "q"]),
+        ("b=abc", SurgeryError),
+        ("b=[1]", SurgeryError),
+        ("c=y", "y"),
+        ("c=3", 3),
+        ("c=z", SurgeryError),
+        ("d=some/where", Path("some/where")),
+        ("e=word", "word"),
+        ("e=[1, 2]", [1, 2]),
+        ("f=(1, 2, 3)", (1, 2, 3)),
+        ("f=1", SurgeryError),
+        ("g=none", None),
+        ("g=7", 7),
+        ("h=none", "none"),
+        ("args=3", SurgeryError),
+        ("kwargs=3", SurgeryError),
+    ],
+)
+def test_annotations_say_what_a_setting_may_be(recipe, given, value):
+    loaded = cookbook.load(recipe(ANNOTATED))
+    if value is SurgeryError:
+        with pytest.raises(SurgeryError, match=given.partition("=")[0]):
+            parameters.settings(loaded, [given])
+        return
+    (found,) = parameters.settings(loaded, [given]).values()
+    assert found == value and type(found) is type(value)
+
+
+def test_an_annotation_that_cannot_be_read_is_one_message(recipe):
+    text = "from __future__ import annotations\ndef recipe(b: Nope = 2):\n    pass\n"
+    for options in (["--help"], ["--set", "b=3"], []):
+        done = run("graft", recipe(text), *options)
+        assert done.exit_code == 1 and "an annotation of recipe() cannot be read: name 'Nope'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("unet", "classes=0", "classes must be at least 1"),
+        ("unet", "size=-3", "size must be at least 1"),
+        ("unet", "filters=()", "entries like those of"),
+        ("unet", "filters=('a',)", "entries like those of"),
+        ("unet", "pictures=0", "pictures must be at least 1"),
+        ("fcn", "taps=-1", "taps must be at least 1"),
+        ("skip", "edges=('a', 'b')", "entries like those of"),
+        ("srgan", "scale=3", "scale is 2 or 4"),
+        ("srgan", "size=33", "2 does not divide 33"),
+        ("deeplab", "fine=64", "no map finer than"),
+        ("transfer", "seeds=0", "seeds must be at least 1"),
+    ],
+)
+def test_settings_that_no_shipped_recipe_can_mean(name, given, message):
+    done = run("graft", name, "--set", given, "--dry-run")
+    assert done.exit_code == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["transfer", "two_stage", "linear_probe", "middle", "unet"])
+def test_a_fit_refuses_another_number_of_classes_than_its_samples_have(name):
+    done = run("graft", name, "--set", "classes=3", "--set", "epochs=1", "--fit")
+    assert done.exit_code == 1 and "of your own" in done.stderr
+
+
+def test_what_lies_beside_a_recipe_is_imported_and_its_folder_stays_the_users(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "helper_of_mine.py").write_text("UNITS = 7\n")
+    text = HEAD.replace('"""A head', '"""A head', 1).replace("import keras\n", "import keras\n    import os\n", 1)
+    text = text.replace(
+        "graph = sg.cut", "os.chdir('/')\n        from helper_of_mine import UNITS\n        graph = sg.cut"
+    )
+    (tmp_path / "beside" / "mine.py").write_text(textwrap.dedent(text))
+    done = run("graft", "beside/mine.py", "-o", "made.keras")
+    assert done.exit_code == 0 and (tmp_path / "made.keras").is_file(), done.output
+    missing = run("graft", "beside")
+    assert "is a folder" in missing.stderr
+    assert "Did you mean 'beside/mine.py'" in run("graft", "beside/mine").stderr
 
 
 def test_fit_without_a_fit_is_an_error(recipe):
@@ -342,10 +451,92 @@ def test_several_models_are_trained_and_go_into_a_folder_with_a_picture(recipe, 
 
 
 def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
-    text = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "")
+    text = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "").replace('"parts": ', '"acc": None, "parts": ')
+    drawn = "drew" if shutil.which("dot") else "Graphviz"
     done = run("graft", recipe(text), "--fit", "-o", tmp_path / "models", "--plot", tmp_path / "picture.png")
-    assert done.exit_code == 1 and "has no picture" in done.output
-    assert len(list((tmp_path / "models").iterdir())) == 2 and not (tmp_path / "picture.png").exists()
+    assert "the network is drawn" in done.stderr and drawn in done.output
+    assert len(list((tmp_path / "models").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        ("None", "trained"),
+        ("[1.0, 0.25]", "measured  0.25"),
+        ("0.5", "measured  0.5"),
+        ("{'loss': [3, 2.0], 'matrix': np.eye(2), 'none': None}", "loss    2"),
+        ("type('History', (), {'history': {'loss': [3, 2.5]}})()", "loss  2.5"),
+        ("{'picture': 'a word'}", "the picture of fit() is ()"),
+    ],
+)
+def test_what_a_fit_returns_never_costs_what_was_trained(returned, shown, recipe, tmp_path):
+    text = TWO.partition("def fit")[0] + f"def fit(models):\n    return {returned}\n"
+    out, png = tmp_path / "models", tmp_path / "learned.png"
+    done = run("graft", recipe(text), "--fit", "-o", out, *(["--plot", png] if "picture" in returned else []))
+    assert shown in done.output and "Traceback" not in done.output and len(list(out.iterdir())) == 2
+    assert not isinstance(done.exception, (TypeError, ValueError))
+
+
+def test_a_grey_picture_is_drawn(recipe, tmp_path):
+    import keras
+
+    png = tmp_path / "grey.png"
+    done = run("graft", recipe(TWO.replace("(4, 6, 3)", "(4, 6)")), "--fit", "--plot", png)
+    assert done.exit_code == 0 and np.asarray(keras.utils.load_img(png)).shape == (4, 6, 3), done.output
+
+
+def test_nothing_is_overwritten_unasked(recipe, tmp_path):
+    (tmp_path / "net-left.mmd").write_text("precious")
+    (tmp_path / "models").write_text("a file")
+    (tmp_path / "x.keras").mkdir()
+    drawn = run("graft", recipe(TWO), "--plot", tmp_path / "net.mmd")
+    assert drawn.exit_code == 1 and "exists" in drawn.stderr
+    assert (tmp_path / "net-left.mmd").read_text() == "precious" and not (tmp_path / "net-right.mmd").exists()
+    assert "is a file" in run("graft", recipe(TWO), "-o", tmp_path / "models", "--force").stderr
+    assert "is a folder" in run("graft", recipe(HEAD), "-o", tmp_path / "x.keras", "--force").stderr
+
+
+def test_cut_freeze_and_verify_write_and_prove(tmp_path):
+    trunk, still = tmp_path / "trunk.keras", tmp_path / "still.keras"
+    done = run("cut", "tinyvgg", "--to", "block3_pool", "-o", trunk)
+    assert done.exit_code == 0 and "..block3_pool; weights equal to the bit" in done.stdout, done.output
+    assert keras.saving.load_model(trunk).output_shape == (None, 4, 4, 40)
+    middle = run("cut", str(trunk), "--from", "block2_pool", "-o", tmp_path / "middle.keras")
+    assert middle.exit_code == 0 and "dropped  6 calls" in middle.stdout, middle.output
+    done = run("freeze", trunk, "block1_*", "--bn", "stats", "-o", still)
+    assert done.exit_code == 0 and "frozen    2 calls" in done.stdout, done.output
+    assert [layer.trainable for layer in keras.saving.load_model(still).layers if layer.weights] == [False] * 2 + [
+        True
+    ] * 5
+    proved = run("verify", still, "tinyvgg")
+    assert proved.exit_code == 0 and "kept     10 calls" in proved.stdout and "largest difference 0" in proved.stdout
+    other = run("verify", trunk, tmp_path / "middle.keras")
+    assert other.exit_code == 0 and "kept     4 calls" in other.stdout, other.output
+    changed = keras.saving.load_model(trunk)
+    changed.layers[1].kernel.assign_add(changed.layers[1].kernel * 0 + 1e-6)
+    changed.save(tmp_path / "changed.keras")
+    assert run("verify", tmp_path / "changed.keras", trunk).exit_code == 1
+    assert run("verify", "nowhere.keras", trunk).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["cut", "tinyvgg", "-o", "x.keras"], 2, "--from WHERE, --to WHERE or both"),
+        (["cut", "tinyvgg", "--to", "blok", "-o", "x.keras"], 1, "no call matches 'blok'"),
+        (["cut", "resnet50", "--from", "conv3_block1_1_relu", "-o", "x.keras"], 1, "conv2_block3_out"),  # no download
+        (["cut", "tinyvgg", "--to", "fc1", "-o", "x.h5"], 1, "should end in .keras"),
+        (["freeze", "tinyvgg", "flatten", "-o", "x.keras"], 1, "nothing that matches 'flatten' has weights"),
+        (["freeze", "vgg16", "blok*", "-o", "x.keras"], 1, "no call matches"),
+    ],
+)
+def test_what_cannot_be_cut_or_frozen_is_said_before_any_weight_is_read(
+    arguments, code, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert done.exit_code == code and message in done.stderr, done.output
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

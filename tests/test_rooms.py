@@ -10,7 +10,7 @@ import surgery
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
-    ["graph", "retracing", "dtypes"],
+    ["graph", "retracing", "dtypes", "configurations"],
     ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
     ["analysis"],
     ["selectors", "encoding", "tracing", "files"],

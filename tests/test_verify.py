@@ -1,9 +1,11 @@
 """`verify` tells the truth: what is equal, and what is not."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
-from networks import masked_network, siamese_network
+from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
 
@@ -17,7 +19,7 @@ def test_a_cut_and_a_graft_are_exact(tinyvgg):
     assert [call.name for call in found.kept][-1] == "block3_pool" and len(found.differences) == 10
     assert "fc1" in {call.name for call in found.dropped}
     text = str(found)
-    assert "..block3_pool; weights equal to the bit" in text
+    assert "..block3_pool; the donor's own layers" in text
     assert "10 kept tensors compared with tinyvgg on random input: largest difference 0" in text
 
 
@@ -67,10 +69,44 @@ def test_the_users_own_arrays(tinyvgg):
         sg.verify(tinyvgg, tinyvgg, inputs=np.zeros((1, 3)))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_in_a_file_is_kept_of_the_network_it_was_written_from(tmp_path, seed):
+    donor = random_network(seed)
+    found = sg.verify(sg.open(sg.save(donor, tmp_path / "model.keras")), donor)
+    assert found.exact and not found.new and not found.dropped and not found.shared
+    assert ("weights equal to the bit" if donor.weights else "no weights") in str(found)
+
+
+def test_layers_that_are_the_donors_own_are_told_for_what_trains_one_trains_both(tinyvgg):
+    donor = sg.build(tinyvgg, copy=True)
+    part = sg.cut(donor, outputs="block3_pool")
+    found = sg.verify(part, donor)
+    assert {call.name for call in found.shared} == {call.name for call in found.kept if call.weights}
+    assert "the donor's own layers" in str(found) and "to the bit" not in str(found)
+    mixed = sg.verify(sg.freeze(sg.open(part), "block1_*"), donor)
+    assert "weights equal to the bit, 5 the donor's own layers" in str(mixed)
+    assert not sg.verify(sg.build(part, copy=True), donor).shared
+
+
+@pytest.mark.parametrize("side", [16, 40, 64])
+def test_a_network_of_any_size_is_compared_at_the_size_it_was_given(side):
+    x = keras.Input((None, None, 3))
+    donor = keras.Model(x, keras.layers.Conv2D(4, 3, name="c")(x))
+    found = sg.verify(sg.resize(donor, (side, side, 3)), donor)
+    assert found.exact and len(found.differences) == 1
+
+
+def test_inputs_in_another_order_are_given_the_same_arrays():
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    donor = sg.open(keras.Model([a, b], keras.layers.Subtract(name="s")([a, b])))
+    turned = dataclasses.replace(donor, inputs=donor.inputs[::-1])
+    assert sg.verify(turned, donor).exact
+
+
 def test_nothing_in_common_is_not_exact(tinyvgg):
     found = sg.verify(siamese_network(), tinyvgg)
     assert not found.kept and not found.exact
-    assert "nothing to compare" in str(found)
+    assert "no tensor compared" in str(found)
 
 
 @keras.saving.register_keras_serializable("verify")

@@ -20,14 +20,16 @@ def recipe(
 ):
     graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
 
-    def decoder(x):
+    def decoder(tensors):
+        picture, x = tensors
         for number in range(max(levels).bit_length() - 1):
             x = keras.layers.Conv2DTranspose(
                 max(filters >> number, 16), 4, 2, "same", activation="relu", name=f"up{number + 1}"
             )(x)
-        return keras.layers.Conv2D(3, 3, padding="same", activation="sigmoid", name="picture")(x)
+        x = sg.wiring.aligned(x, picture, "picture")  # odd sizes are rounded up on the way down
+        return keras.layers.Conv2D(picture.shape[-1], 3, padding="same", activation="sigmoid", name="picture")(x)
 
-    return sg.graft(graph, decoder)
+    return sg.graft(graph, decoder, at=[str(graph.inputs), levels[max(levels)]])
 
 
 def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0):

@@ -29,7 +29,11 @@ def recipe(
         rates: dilations of the parallel convolutions.
     """
     graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
-    deep, fine = max(levels), min(level for level in levels if level >= fine)
+    deep = max(levels)
+    finer = [level for level in levels if fine <= level < deep]
+    if not finer:
+        raise sg.SurgeryError(f"no map finer than {deep} and no finer than fine={fine}: there are {list(levels)}.")
+    fine = min(finer)
     if rates is None:  # the papers' 6, 12 and 18 are for maps of 33 pixels
         side = graph[levels[deep]].specs[0].shape[1] or 33
         rates = sorted({max(1, round(side * rate / 33)) for rate in (6, 12, 18)})

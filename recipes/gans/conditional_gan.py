@@ -25,7 +25,7 @@ def recipe(
     both = keras.layers.Concatenate(name="both")([noise, asked])
     picture = sg.wiring.dcgan_generator(size, 3, filters)(both)
     generator = keras.Model({"noise": noise, "label": label}, picture, name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size)
+    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),

@@ -19,7 +19,7 @@ def recipe(
 ):
     noise = keras.Input((latent,), name="noise")
     generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size)
+    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),

@@ -18,7 +18,7 @@ def recipe(
     filters: tuple = (96, 64, 48, 32),
     size: int = 32,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size)
+    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
     decoder = sg.wiring.unet_decoder(3, list(levels), filters)
 
     def coloured(tensors):

@@ -27,11 +27,14 @@ def recipe(
         scale: how many times larger pictures become: 2 or 4.
         blocks: residual blocks of the generator.
     """
+    resolver = sg.wiring.super_resolver(scale, filters, blocks)
+    if size % scale:
+        raise sg.SurgeryError(f"size must be a multiple of scale: {scale} does not divide {size}.")
     small = keras.Input((size // scale, size // scale, 3), name="small")
-    enlarged = sg.wiring.super_resolver(scale, filters, blocks)(small)
+    enlarged = resolver(small)
     picture = keras.Input((size, size, 3), name="picture_in")
     scores = sg.wiring.patch_discriminator()(picture)
-    eye, _ = sg.wiring.encoder(backbone, weights, stride, size, freeze=True)
+    eye, _ = sg.wiring.encoder(backbone, weights, stride, size, freeze=True, channels=3)
     return {
         "generator": keras.Model(small, enlarged, name="generator"),
         "discriminator": keras.Model(picture, scores, name="discriminator"),

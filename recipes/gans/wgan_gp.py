@@ -20,7 +20,7 @@ def recipe(
 ):
     noise = keras.Input((latent,), name="noise")
     generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size)
+    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
     if any(call.class_name == "BatchNormalization" for call in trunk):
         trunk = sg.freeze(trunk, ":BatchNormalization")
     head = [

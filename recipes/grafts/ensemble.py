@@ -51,6 +51,7 @@ def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5,
     """
     size = model.input_shape[1] or 32
     images_bhwc, labels = sg.digits(range(5, 10), size=size)
+    sg.tasks.check_classes(model, 5)
     labels, start = labels - 5, model.get_weights()
     found = {name: [] for name in ("both", "first", "second")}
     for repeat in sg.progress(range(repeats), "choices"):

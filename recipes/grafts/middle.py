@@ -62,6 +62,7 @@ def fit(
 
     images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1])
     images_bhwc, labels = images_bhwc[..., :1], labels - 5
+    sg.tasks.check_classes(model, 5)
     few = sg.samples.few_of_each(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     found = {}

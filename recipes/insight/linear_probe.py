@@ -44,6 +44,7 @@ def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
     keras.utils.set_random_seed(seed)
     images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1] or 32)
     labels = labels - 5
+    sg.tasks.check_classes(model, 5)
     few = sg.samples.few_of_each(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     names = list(model.output)

@@ -39,6 +39,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
     """
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]
+    sg.tasks.check_classes(model, len(DIGITS))
     transfer, scratch, seconds = [], [], {}
     for seed in sg.progress(range(seeds), "seeds"):
         few = sg.samples.few_of_each(labels, shots, seed)

@@ -30,6 +30,7 @@ def fit(
         decay: how much slower each group of layers learns than the one above.
     """
     images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1] or 32)
+    sg.tasks.check_classes(model, 5)
     labels, start = labels - 5, model.get_weights()
     few = sg.samples.few_of_each(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)

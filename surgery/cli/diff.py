@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -34,7 +35,10 @@ def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool, plot
 
     try:
         refuse_picture(plot, force)
-        found = compare(open_network(a), open_network(b), weights=not no_weights)
+        one, other = open_network(a), open_network(b)
+        if one.name == other.name:  # a network and what was made of it: the files tell them apart
+            one, other = (dataclasses.replace(graph, name=source) for graph, source in ((one, a), (other, b)))
+        found = compare(one, other, weights=not no_weights)
         if plot is not None:
             from surgery.plotting import plot as draw_network
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from tabulate import tabulate
 from surgery import cookbook, parameters
 from surgery.cli.output import refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError, listing
+from surgery.errors import SurgeryError, listing, printable
 from surgery.graph import Graph
 from surgery.specs import megabytes
 
@@ -71,11 +73,17 @@ def graft(
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
     refuse_picture(plot, force)
-    _operate(loaded, chosen, output, plot, fit, dry_run)
+    _operate(loaded, chosen, output, plot, force, fit, dry_run)
 
 
 def _operate(
-    loaded: cookbook.Recipe, chosen: dict[str, Any], output: Path | None, plot: Path | None, fit: bool, dry_run: bool
+    loaded: cookbook.Recipe,
+    chosen: dict[str, Any],
+    output: Path | None,
+    plot: Path | None,
+    force: bool,
+    fit: bool,
+    dry_run: bool,
 ) -> None:
     from surgery.doors import as_graph, build, watch
 
@@ -83,15 +91,17 @@ def _operate(
     with quiet(), watch() as donors:
         made = loaded.wire(chosen)
         models = cookbook.parts(made)
+        _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
+    _refuse_other_kind(output, graphs)
+    drawn = False
     for name, graph in graphs.items():
         _report(name, graph, donors)
-    _refuse_other_kind(output, graphs)
     if plot and not (fit and plot.suffix == ".png"):
-        _draw_networks(graphs, donors, plot)
-        plot = None
+        _draw_networks(graphs, donors, plot, force)
+        drawn, plot = True, None
     if dry_run:
-        click.echo("dry run: nothing trained, nothing written")
+        click.echo("dry run: nothing trained, no model written")
         return
     if fit or output:
         with quiet():
@@ -99,15 +109,33 @@ def _operate(
         picture_hwc = _fit(loaded, cookbook.whole(live), chosen) if fit else None
         if output:
             _write(live, output)
-        if plot:
+        if plot and picture_hwc is not None:
             _draw(loaded, picture_hwc, plot)
+        elif plot:
+            click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
+            _draw_networks(graphs, donors, plot, force=True)
+    elif not drawn:
+        click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 
 
 def _graph(loaded: cookbook.Recipe, as_graph: Any, made: Any) -> Graph:
+    if made is None:
+        raise SurgeryError(f"{loaded.path.name}: recipe() returned None; is a `return` missing?")
     try:
         return as_graph(made)
     except SurgeryError as error:
         raise SurgeryError(f"{loaded.path.name}: recipe() should return a Graph or a keras.Model: {error}") from error
+
+
+def _refuse_names(loaded: cookbook.Recipe, models: dict[Any, Any]) -> None:
+    """Refuses models whose names are no names of files: each goes into a file of its name."""
+    if not models:
+        raise SurgeryError(f"{loaded.path.name}: recipe() returned no model.")
+    for name in models:
+        if models.keys() != {""} and not (isinstance(name, str) and re.fullmatch(r"\w[\w .+-]*", name)):
+            raise SurgeryError(
+                f"{loaded.path.name}: a model is called {name!r}; a name of letters, digits, _ and - is wanted."
+            )
 
 
 def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
@@ -119,6 +147,8 @@ def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
     for donor in donors:
         with quiet():
             found = verify(graph, donor)
+        if name and not found.kept:  # one of several, made from nothing or from another donor
+            continue
         click.echo(f"{found}\n")
         if found.changed or found.largest != 0:
             click.echo(f"warning: the part kept from {donor.name} does not compute the same", err=True)
@@ -133,27 +163,40 @@ def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
 def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> Any:
     """Trains, and prints what was measured; returns the picture, if there is one."""
     with quiet():
-        measured = dict(loaded.fit(model, chosen) or {})
+        found = loaded.fit(model, chosen)
+    found = getattr(found, "history", found)  # what `model.fit` returns: the last value of each
+    measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
     picture_hwc = measured.pop("picture", None)
-    rows = [[key, value if isinstance(value, str) else f"{value:.4g}"] for key, value in measured.items()]
-    click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n")
+    rows = [[printable(key), _measure(value)] for key, value in measured.items()]
+    click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
     return picture_hwc
 
 
-def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path) -> None:
+def _measure(value: Any) -> str:
+    """Returns a measure as people read it; what a recipe returns is the user's, and may be anything."""
+    if isinstance(value, str):
+        return value
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError):
+        return _measure(value[-1]) if isinstance(value, list) and value else printable(value)[:200]
+
+
+def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, force: bool) -> None:
     """Draws each network, with what it has of its donors: one into the file, of several each into its own."""
     from surgery.plotting import draw, scene_of_changes
 
+    paths = {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
+    for path in paths.values():
+        refuse_picture(path, force)
     for name, graph in graphs.items():
-        path = plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot
+        path = paths[name]
         draw(scene_of_changes(graph, donors), path)
         click.echo(f"drew {path}")
 
 
 def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:
     """Writes a picture of values from 0 to 1 as PNG."""
-    if picture_hwc is None:
-        raise SurgeryError(f"{loaded.path.name} has no picture: its fit() returns none under 'picture'.")
     import numpy as np
 
     from surgery.files import written_whole
@@ -161,10 +204,25 @@ def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:
     with quiet():
         import tensorflow as tf
 
-        whole = np.round(np.asarray(picture_hwc).clip(0, 1) * 255).astype("uint8")
+        whole = _bytes_of(loaded, picture_hwc, np)
         with written_whole(plot) as draft:
             draft.write_bytes(tf.io.encode_png(whole).numpy())
     click.echo(f"drew {plot} ({whole.shape[1]} x {whole.shape[0]} pixels)")
+
+
+def _bytes_of(loaded: cookbook.Recipe, picture: Any, np: Any) -> Any:
+    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; one without channels is grey."""
+    try:
+        values = np.nan_to_num(np.asarray(picture, "float64"))
+    except (TypeError, ValueError):
+        values = np.zeros(())
+    values = values[..., None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.shape[-1] not in (1, 3, 4) or not values.size:
+        raise SurgeryError(
+            f"{loaded.path.name}: the picture of fit() is {np.shape(picture)}; an array (height, width, 1 or 3) of "
+            "values from 0 to 1 is wanted."
+        )
+    return np.round(values.clip(0, 1) * 255).astype("uint8")
 
 
 def _write(models: dict[str, Any], output: Path) -> None:

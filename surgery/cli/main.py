@@ -10,11 +10,14 @@ import click
 
 import surgery
 from surgery.cli.convert import convert
+from surgery.cli.cut import cut
 from surgery.cli.diff import diff
+from surgery.cli.freeze import freeze
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
 from surgery.cli.recipes import recipes
 from surgery.cli.tap import tap
+from surgery.cli.verify import verify
 from surgery.cli.weights import weights
 from surgery.cli.zoo import zoo
 from surgery.errors import SurgeryError
@@ -46,5 +49,5 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-for command in (inspect, diff, tap, graft, convert, weights, recipes, zoo):
+for command in (inspect, diff, tap, cut, freeze, graft, verify, convert, weights, recipes, zoo):
     main.add_command(command)

@@ -16,6 +16,9 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     if output.suffix not in suffixes:
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")
+    if exists(output) and output.is_dir() == bool(output.suffix):
+        kind = "a folder" if output.is_dir() else "a file"
+        raise SurgeryError(f"{str(output)!r} is {kind}; it stays as it is. Give another name.")
     if exists(output) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from surgery.cli import sources
 from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.doors import is_path
-from surgery.doors import open as open_network
 from surgery.errors import SurgeryError, printable
 
 
@@ -21,7 +21,7 @@ from surgery.errors import SurgeryError, printable
 @click.option("--images", type=click.Path(), metavar="DIR", help="Run it over the pictures in a folder.")
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="One picture, whose maps --plot draws.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --image: png, svg or pdf.")
-@click.option("--weights", metavar="WEIGHTS", help="Of a named network: pretrained (default), none, or a file.")
+@click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
 @click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
 @click.option("--preprocess", metavar="NAME", help="A network's own way, or unit; by default that of SOURCE.")
 @click.option("--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="In which the network computes.")
@@ -68,7 +68,7 @@ def tap(
         refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
         named = not is_path(source)
-        graph = open_network(source, **_weights(weights, named))
+        graph = sources.opened(source, weights)
         if files is None and output is not None:
             from surgery.doors import save
             from surgery.edits import tap as tapped
@@ -98,9 +98,3 @@ def _draw(features: Any, plot: Path) -> None:
 
         feature_maps({name: values[0] for name, values in features.features.items()}, plot)
     click.echo(f"drew {plot}: {features}")
-
-
-def _weights(weights: str | None, named: bool) -> dict[str, Any]:
-    if not named:
-        return {} if weights is None else {"weights": weights}  # which open refuses, and says why
-    return {"weights": None if weights == "none" else weights or "pretrained"}

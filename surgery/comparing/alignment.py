@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterable
 
-from surgery.comparing.plainly import bare
+from surgery.configurations import bare
 from surgery.files import snake_case
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from surgery.comparing.alignment import numbered
 from surgery.comparing.difference import Change
-from surgery.comparing.plainly import bare
+from surgery.configurations import bare
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec, shapes_agree

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery import analysis
-from surgery.comparing.plainly import bare
+from surgery.configurations import bare
 from surgery.files import own_name
 from surgery.graph import Call, Graph
 from surgery.plotting.stages import stages

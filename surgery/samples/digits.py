@@ -21,8 +21,12 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
         `(images_bhwc, labels)`: float32 images `(batch, size, size, 3)` with values from 0 to 1, and int64 labels.
 
     Raises:
-        SurgeryError: scikit-learn is not installed.
+        SurgeryError: scikit-learn is not installed, or `classes` is no collection of digits.
     """
+    if not isinstance(classes, Iterable):
+        raise SurgeryError(
+            f"classes= is a collection of digits, such as range(5), not {classes!r}; size={size} is apart."
+        )
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -56,6 +56,10 @@ def _total(headers: list[str], lines: list[list[str]], columns: list[int]) -> in
 
 
 def _shorten(lines: list[list[str]], column: int, room: int) -> None:
-    for line in lines:
-        if len(line[column]) > room:
-            line[column] = line[column][: room - 1] + "…"
+    """Shortens the texts of a column in the middle, where names differ least, if they can be told apart after it."""
+    tail = room // 3
+    before = [line[column] for line in lines]
+    after = [text if len(text) <= room else f"{text[: room - 1 - tail]}…{text[-tail:]}" for text in before]
+    if len(set(after)) == len(set(before)) or len(set(before)) < len(before):
+        for line, text in zip(lines, after, strict=True):
+            line[column] = text

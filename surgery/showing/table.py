@@ -89,7 +89,11 @@ def _whole(sheet: Sheet, names: tuple[str, ...], rows: list[Row], picked: dict[s
     if view.nested and view.sort is None and view.where is None and "call" in names:
         for line, address in zip(lines, picked, strict=True):
             line[names.index("call")] = f"{'  ' * address.count('/')}{printable(address.rpartition('/')[2])}"
-    parts = [str(sheet.graph), table(names, lines, view.width), _totals(sheet, picked)]
+    shown = table(names, lines, view.width)
+    heads = shown.partition("\n")[0].split()
+    hidden = [name for name in names if name not in heads]
+    note = [f"The terminal is too narrow for: {', '.join(hidden)}."] if hidden and lines else []
+    parts = [str(sheet.graph), shown, *note, _totals(sheet, picked)]
     return "\n\n".join([*parts, *([table_of_stages(sheet, width=view.width)] if view.stages else [])])
 
 

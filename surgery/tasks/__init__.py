@@ -2,7 +2,7 @@
 
 from surgery.tasks.bars import EpochBar
 from surgery.tasks.baselines import fresh
-from surgery.tasks.classifying import accuracy, adapt_to_noise
+from surgery.tasks.classifying import accuracy, adapt_to_noise, check_classes
 from surgery.tasks.drawing import chart, tiles
 from surgery.tasks.explaining import gradcam
 from surgery.tasks.feature_maps import feature_maps
@@ -16,6 +16,7 @@ __all__ = [
     "accuracy",
     "adapt_to_noise",
     "chart",
+    "check_classes",
     "feature_maps",
     "fresh",
     "gradcam",

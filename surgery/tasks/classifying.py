@@ -18,6 +18,20 @@ def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
     return float(np.mean(guesses.reshape(len(labels), -1)[:, 0] == labels))
 
 
+def check_classes(model: Any, count: int) -> None:
+    """Refuses to train a network on samples that have another number of classes than it tells apart.
+
+    Raises:
+        SurgeryError: one of its outputs is not `count` wide.
+    """
+    for output in keras.tree.flatten(model.output):
+        if output.shape[-1] != count:
+            raise SurgeryError(
+                f"the samples of this fit() have {count} classes, and the network tells {output.shape[-1]} apart: "
+                f"classes={count} trains on them; as it is, it is for samples of your own."
+            )
+
+
 def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> dict[str, Any]:
     """Trains what is trainable of a classifier of the digits 0-4 on digits in noise, and measures before and after.
 

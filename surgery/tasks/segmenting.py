@@ -20,8 +20,8 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
     """Trains a segmentation network, and the same network from fresh weights for as many epochs, and measures both.
 
     Args:
-        model: `keras.Model`: pictures `(batch, side, side, 3)` -> logits `(batch, side, side, classes)` with two
-            classes or more. It is trained in place.
+        model: `keras.Model`: pictures `(batch, side, side, 3)` -> logits `(batch, side, side, 2)`, background
+            and digit. It is trained in place.
         epochs: passes over the pictures.
         pictures: how many to learn from.
         seed: of the pictures, the order and the fresh weights.
@@ -36,8 +36,11 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
         SurgeryError: the model makes something else.
     """
     shape, made = model.input_shape, model.output_shape
-    if len(made) != 4 or made[1:3] != shape[1:3] or shape[1] != shape[2] or made[3] < 2:
-        raise SurgeryError(f"square pictures and two classes or more are wanted for each pixel, not {shape} -> {made}.")
+    if len(made) != 4 or made[1:3] != shape[1:3] or shape[1] != shape[2] or made[3] != 2:
+        raise SurgeryError(
+            f"the pictures of this fit() are square and have two classes, background and digit: {shape} -> {made} is "
+            "for pictures of your own."
+        )
     images_bhwc, masks_bhw, _ = digits_on_photographs(shape[1], seed, pictures + test)
     few, rest = slice(0, pictures), slice(pictures, None)
     other = fresh(model, seed)

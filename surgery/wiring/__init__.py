@@ -19,11 +19,13 @@ from surgery.wiring.inception import inception_module
 from surgery.wiring.linknet import linknet_decoder
 from surgery.wiring.pyramid_pooling import pyramid_pooling_decoder
 from surgery.wiring.residual import starting_at_zero, zero_skip
+from surgery.wiring.sizes import aligned
 from surgery.wiring.style import content_distance, gram, roughness, style_distance
 from surgery.wiring.unet import unet_decoder
 
 __all__ = [
     "adversaries",
+    "aligned",
     "anchor_free_head",
     "aspp",
     "average_precision",

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 
-def box_overlap(one: Any, other: Any) -> float:
-    """Returns the intersection over union of two boxes: left, top, right, bottom."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    common = float(np.prod(np.maximum(sides, 0)))
-    return common / max(float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - common, 1e-9)
+def box_overlap(one: Any, other: Any) -> Any:
+    """Returns the intersection over union of a box, `(4,)` left, top, right, bottom, with others: `(..., 4)`."""
+    sides = np.minimum(one[2:], other[..., 2:]) - np.maximum(one[:2], other[..., :2])
+    common = np.prod(np.maximum(sides, 0), axis=-1)
+    areas = np.prod(one[2:] - one[:2]) + np.prod(other[..., 2:] - other[..., :2], axis=-1)
+    return common / np.maximum(areas - common, 1e-9)
 
 
 def average_precision(found: list[tuple[Any, Any, Any]], boxes: list[Any], labels: list[Any]) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from surgery.wiring.boxes import box_overlap
 from surgery.wiring.checks import as_many, positive, steps_between
 from surgery.wiring.fpn import feature_pyramid
+from surgery.wiring.sizes import sized
 
 initializers: Any = keras.initializers
 layers: Any = keras.layers
@@ -36,13 +37,14 @@ def anchor_free_head(classes: int, strides: Sequence[int], filters: int = 48) ->
     steps = steps_between(strides, 1, "the detector")
 
     def head(tensors: list[Any]) -> Any:
-        _, taps = as_many(tensors, strides, "the detector")
+        picture, taps = as_many(tensors, strides, "the detector")
         shared = {
             "class": _tower("class", filters, classes, initializers.Constant(-4.0)),  # an object is rare
             "box": _tower("box", filters, 4, "zeros"),
         }
         found: dict[str, list[Any]] = {"class": [], "box": []}
-        for x in feature_pyramid(taps, steps, filters):
+        for stride, x in zip(strides, feature_pyramid(taps, steps, filters), strict=True):
+            x = sized(x, _sides(picture.shape[1:3], stride), f"places{stride}")  # unpadded convolutions cost places
             for what, steps_of in shared.items():
                 y = x
                 for layer in steps_of:
@@ -55,6 +57,11 @@ def anchor_free_head(classes: int, strides: Sequence[int], filters: int = 48) ->
         return layers.Concatenate(name="detections")([several["class"], several["box"]])
 
     return head
+
+
+def _sides(size: Sequence[Any], stride: int) -> list[Any]:
+    """Returns how many places a map has down and across a picture; the last may reach beyond it."""
+    return [None if side is None else -(-side // stride) for side in size]
 
 
 def _tower(what: str, filters: int, channels: int, bias: Any) -> list[Any]:
@@ -80,7 +87,7 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
     """
     centres, steps = [], []
     for stride in strides:
-        height, width = (-(-side // stride) for side in size)
+        height, width = _sides(size, stride)
         y, x = np.mgrid[:height, :width]
         centres.append(np.stack([x, y], -1).reshape(-1, 2) * stride + stride / 2)
         steps.append(np.full(height * width, stride))
@@ -159,10 +166,10 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
         reach = np.exp(np.clip(one[:, classes:], -10, 10)) * steps[:, None]
         frames = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], -1)
         kept: list[int] = []
-        for place in np.argsort(-best):
-            if best[place] < least:
-                break
-            if all(box_overlap(frames[place], frames[other]) <= 0.5 for other in kept):
-                kept.append(place)
+        waiting = [int(place) for place in np.argsort(-best) if best[place] >= least]
+        while waiting:
+            kept.append(waiting.pop(0))
+            clear = box_overlap(frames[kept[-1]], frames[waiting]) <= 0.5
+            waiting = [place for place, stays in zip(waiting, clear, strict=True) if stays]
         found.append((frames[kept], names[kept], best[kept]))
     return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from surgery.doors import open
-from surgery.edits import cut, dilate, resize
+from surgery.edits import cut, dilate, inline, resize
 from surgery.errors import SurgeryError
 from surgery.freezing import freeze as frozen
 from surgery.graph import Graph
 from surgery.pyramids import pyramid
+from surgery.structure import leaves
 
 
 def encoder(
@@ -17,6 +20,7 @@ def encoder(
     size: int | None = None,
     freeze: bool = False,
     stride: int | None = None,
+    channels: int | None = None,
 ) -> tuple[Graph, dict[int, str]]:
     """Opens a backbone for an encoder-decoder.
 
@@ -27,23 +31,54 @@ def encoder(
         size: side of the pictures in pixels; the network's own by default.
         freeze: whether it stays as it is.
         stride: dilate it, see `sg.dilate`, so that no map is coarser than this; as it is by default.
+        channels: of the pictures that it will be given, to be refused if it takes others; not asked by default.
 
     Returns:
         `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
-        In a dilated network the deepest tap is that of `stride`.
+        Nested models are dissolved. In a dilated network the deepest tap is that of `stride`, or finer where its own
+        steps leave no such stride.
 
     Raises:
-        SurgeryError: it has no feature map that is so fine.
+        SurgeryError: it has no feature map that is so fine, or it takes other things than one picture.
     """
-    graph = open(backbone, weights=weights)
+    graph = _of_one_picture(open(backbone, weights=weights), channels)
+    if any(call.op is not None and call.op.inner is not None for call in graph):
+        graph = inline(graph)
+    graph = cut(graph, outputs=_last(_levels(graph, depth)))
+    if size is not None:
+        graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
+    levels = _levels(graph, depth)
+    if stride is not None and max(levels) > stride:
+        graph = dilate(graph, stride)
+        levels = _levels(graph, depth)
+    return (frozen(graph, f"..{_last(levels)}") if freeze else graph), levels
+
+
+def _levels(graph: Graph, depth: int) -> dict[int, str]:
     levels = {step: tap for step, tap in pyramid(graph).items() if step <= depth}
     if not levels:
         raise SurgeryError(f"{graph.name!r} has no feature map of stride {depth} or finer; say a larger depth=.")
-    deepest = levels[max(levels)]
-    graph = cut(graph, outputs=deepest)
-    if size is not None:
-        graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
-    if stride is not None and max(levels) > stride:
-        graph = dilate(graph, stride)
-        levels = {**{step: tap for step, tap in levels.items() if step < stride}, stride: deepest}
-    return (frozen(graph, f"..{deepest}") if freeze else graph), levels
+    return levels
+
+
+def _last(levels: dict[int, str]) -> str:
+    return levels[max(levels)]
+
+
+def _of_one_picture(graph: Graph, channels: int | None) -> Graph:
+    """Returns the graph with its one input, not in a dict or a list."""
+    inputs = leaves(graph.inputs)
+    sides = graph.spec(inputs[0]).sides if len(inputs) == 1 else ()
+    if len(sides) != 4:
+        shapes = ", ".join(str(tuple(graph.spec(ref).sides)) for ref in inputs)
+        raise SurgeryError(
+            f"a backbone takes one picture (batch, height, width, channels); {graph.name!r} takes {shapes}."
+        )
+    if first := next((call.name for call in graph if call.config.get("data_format") == "channels_first"), None):
+        raise SurgeryError(f"{graph.name!r} has its channels first ({first!r}); a backbone has them last.")
+    if channels is not None and sides[-1] != channels:
+        raise SurgeryError(
+            f"{graph.name!r} takes pictures of {sides[-1]} channels, and is given {channels}. sg.transfer(x, other, "
+            f"adapt=True) carries its weights to one that takes {channels}."
+        )
+    return dataclasses.replace(graph, inputs=inputs[0])

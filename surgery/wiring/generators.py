@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError
+from surgery.wiring.sizes import aligned
 
 layers: Any = keras.layers
 ops: Any = keras.ops
@@ -60,12 +61,12 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
         blocks: residual blocks; 6 in the paper for pictures of 128 pixels.
     """
 
-    def generator(x: Any) -> Any:
+    def generator(picture: Any) -> Any:
         def normal(y: Any, name: str) -> Any:
             y = layers.GroupNormalization(-1, name=f"{name}_norm")(y)
             return layers.Activation("relu", name=f"{name}_relu")(y)
 
-        x = normal(layers.Conv2D(filters, 5, padding="same", name="first")(x), "first")
+        x = normal(layers.Conv2D(filters, 5, padding="same", name="first")(picture), "first")
         for number in (1, 2):
             x = normal(layers.Conv2D(filters << number, 3, 2, "same", name=f"down{number}")(x), f"down{number}")
         for number in range(1, blocks + 1):
@@ -75,6 +76,7 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
         for number in (1, 0):
             x = layers.Conv2DTranspose(filters << number, 4, 2, "same", name=f"up{number}")(x)
             x = normal(x, f"up{number}")
+        x = aligned(x, picture, "picture")
         return layers.Conv2D(channels, 5, padding="same", activation="sigmoid", name="picture")(x)
 
     return generator

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 layers: Any = keras.layers
+ops: Any = keras.ops
 
 
 def enlarged(x: Any, step: int, like: Any, name: str) -> Any:
@@ -24,14 +25,29 @@ def enlarged(x: Any, step: int, like: Any, name: str) -> Any:
 
 
 def aligned(x: Any, like: Any, name: str) -> Any:
-    """Returns a map cropped or padded, alike on both sides, to the size of another: padding may have cost a pixel."""
-    sides = zip(x.shape[1:3], like.shape[1:3], strict=True)
-    over = [0 if None in pair else pair[0] - pair[1] for pair in sides]
+    """Returns a map cropped or padded, alike on both sides, to the size of another: padding may have cost a pixel.
+
+    What is padded mirrors what is there, so that no pixel at the border is a constant.
+    """
+    return sized(x, like.shape[1:3], name)
+
+
+def sized(x: Any, sides: Any, name: str) -> Any:
+    """Returns a map cropped or padded, alike on both sides, to `(height, width)`; where one is not known, as it is."""
+    over = [0 if None in pair else pair[0] - pair[1] for pair in zip(x.shape[1:3], sides, strict=True)]
     if any(pixels > 0 for pixels in over):
         x = layers.Cropping2D(tuple(_halves(max(pixels, 0)) for pixels in over), name=f"{name}_crop")(x)
     if any(pixels < 0 for pixels in over):
-        x = layers.ZeroPadding2D(tuple(_halves(max(-pixels, 0)) for pixels in over), name=f"{name}_pad")(x)
+        x = _mirrored(x, [max(-pixels, 0) for pixels in over], name)
     return x
+
+
+def _mirrored(x: Any, missing: list[int], name: str) -> Any:
+    """Pads by mirroring; a map that is too small to mirror that much is enlarged first."""
+    height, width = x.shape[1:3]
+    if any(pixels > 2 * side for pixels, side in zip(missing, (height, width), strict=True) if pixels):
+        return layers.Resizing(height + missing[0], width + missing[1], name=f"{name}_pad")(x)
+    return ops.pad(x, ((0, 0), *(_halves(pixels) for pixels in missing), (0, 0)), mode="symmetric")
 
 
 def _halves(pixels: int) -> tuple[int, int]:

@@ -15,6 +15,20 @@ def bare(config: Any) -> Any:
     return {key: _bare(value) for key, value in plain(config).items() if key not in (*_WRITER, "name", "trainable")}
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two configurations say the same, nested models with their wiring; whoever wrote them."""
+    return _without_marks(plain(one)) == _without_marks(plain(other))
+
+
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, dict):
+        if str(value.get("class_name")).endswith("Policy"):
+            return _bare(value)
+        marks = (*_WRITER, "name", "trainable")
+        return {key: _without_marks(item) for key, item in value.items() if key not in marks and item is not None}
+    return [_without_marks(item) for item in value] if isinstance(value, list) else value
+
+
 def _bare(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("config"), dict) and "class_name" in value:
         inner = value["config"]

@@ -1,0 +1,42 @@
+"""`surgery cut`: a part of a network as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from surgery.cli import sources
+from surgery.cli.output import refuse_output
+from surgery.cli.quiet import quiet
+from surgery.cli.written import written
+from surgery.doors import open as open_network
+
+
+@click.command()
+@click.argument("source")
+@click.option("--from", "inputs", metavar="WHERE", help="The tensors that become the inputs; as they are by default.")
+@click.option("--to", "outputs", metavar="WHERE", help="The tensors that become the outputs; as they are by default.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True)
+@click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+def cut(source: str, inputs: str | None, outputs: str | None, output: Path, weights: str | None, force: bool) -> None:
+    """Write the part of SOURCE, a named network or a model file, that lies between two selectors.
+
+    Several selected tensors become a list of inputs or outputs. A cut that skip edges cross is refused, and the
+    message names them.
+
+    \b
+    surgery cut vgg16 --to block4_pool -o trunk.keras
+    surgery cut resnet50 --from "conv3_block1_1_relu, conv2_block3_out" -o tail.keras
+    """
+    from surgery.edits import cut as cut_network
+
+    if inputs is None and outputs is None:
+        raise click.UsageError("--from WHERE, --to WHERE or both say where.")
+    refuse_output(output, force)
+    cut_network(open_network(source), inputs=inputs, outputs=outputs)  # what cannot be cut waits for no weights
+    with quiet():
+        donor = sources.opened(source, weights)
+        part = cut_network(donor, inputs=inputs, outputs=outputs)
+    written(part, donor, output)

@@ -1,0 +1,43 @@
+"""`surgery freeze`: a network with layers that do not train, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from surgery.cli import sources
+from surgery.cli.output import refuse_output
+from surgery.cli.quiet import quiet
+from surgery.cli.written import written
+from surgery.doors import open as open_network
+
+
+@click.command()
+@click.argument("source")
+@click.argument("where")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True)
+@click.option(
+    "--bn",
+    type=click.Choice(("freeze", "stats", "train")),
+    default="freeze",
+    show_default=True,
+    help="Of matched BatchNormalization: all is kept, the statistics alone, or nothing.",
+)
+@click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+def freeze(source: str, where: str, output: Path, bn: str, weights: str | None, force: bool) -> None:
+    """Write SOURCE, a named network or a model file, with the layers at WHERE frozen.
+
+    \b
+    surgery freeze vgg16 "..block3_pool" -o frozen.keras
+    surgery freeze model.keras ":BatchNormalization" --bn stats -o still.keras
+    """
+    from surgery.freezing import freeze as freeze_network
+
+    refuse_output(output, force)
+    freeze_network(open_network(source), where, bn="freeze")  # a selector that is wrong waits for no weights
+    with quiet():
+        donor = sources.opened(source, weights)
+        still = freeze_network(donor, where, bn=bn)
+    written(still, donor, output)

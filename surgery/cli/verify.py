@@ -1,0 +1,36 @@
+"""`surgery verify`: what a network still has of its donor, proved."""
+
+from __future__ import annotations
+
+import click
+
+from surgery.cli import sources
+from surgery.cli.quiet import quiet
+from surgery.errors import SurgeryError
+
+
+@click.command()
+@click.argument("source")
+@click.argument("donor")
+@click.option("--weights", metavar="WEIGHTS", help=f"{sources.HELP[:-1]}; of SOURCE and DONOR alike.")
+@click.pass_context
+def verify(ctx: click.Context, source: str, donor: str, weights: str | None) -> None:
+    """Compare SOURCE with the DONOR that it was made from, names of networks or model files.
+
+    Says what is kept, new, dropped and frozen, compares weights to the bit, and kept tensors on random inputs. Exit
+    status: 0 what is kept is equal, 1 it is not, or nothing is kept, 2 trouble.
+
+    \b
+    surgery verify digits.keras tinyvgg
+    surgery verify after.keras before.keras
+    """
+    try:
+        with quiet():
+            from surgery.verifying import verify as compare
+
+            found = compare(sources.opened(source, weights), sources.opened(donor, weights))
+    except SurgeryError as error:
+        click.echo(f"Error: {error}", err=True)
+        ctx.exit(2)
+    click.echo(str(found))
+    ctx.exit(0 if found.exact else 1)
