@@ -1,5 +1,6 @@
 """The pages under docs/: every selector is run, every verb exists."""
 
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -68,3 +69,11 @@ def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):
     assert list(recipe.parameters) == ["backbone", "weights", "depth", "epochs"]
     measured = recipe.fit(sg.build(recipe.wire({})), {"epochs": 12})
     assert measured["mean error"] < measured["of the mean alone"]
+
+
+@pytest.mark.parametrize("room", ["wiring", "tasks", "samples"])
+def test_every_part_is_listed_as_its_docstring_begins(room):
+    text = (DOCS / "parts.md").read_text()
+    for name in getattr(sg, room).__all__:
+        first = inspect.getdoc(getattr(getattr(sg, room), name)).split("\n\n")[0].replace("\n", " ")
+        assert f"| `{name}` | {first} |" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.cli.written import written
 from surgery.doors import open as open_network
+from surgery.errors import SurgeryError
 
 
 @click.command()
@@ -35,8 +37,16 @@ def cut(source: str, inputs: str | None, outputs: str | None, output: Path, weig
     if inputs is None and outputs is None:
         raise click.UsageError("--from WHERE, --to WHERE or both say where.")
     refuse_output(output, force)
-    cut_network(open_network(source), inputs=inputs, outputs=outputs)  # what cannot be cut waits for no weights
+    try:
+        cut_network(open_network(source), inputs=inputs, outputs=outputs)  # what cannot be cut waits for no weights
+    except SurgeryError as error:
+        raise SurgeryError(re.sub("(in|out)puts='([^']*)'", _as_option, str(error))) from error
     with quiet():
         donor = sources.opened(source, weights)
         part = cut_network(donor, inputs=inputs, outputs=outputs)
     written(part, donor, output)
+
+
+def _as_option(argument: re.Match[str]) -> str:
+    """Returns the repair that a message of `sg.cut` names as one that can be typed."""
+    return f'{"--from" if argument[1] == "in" else "--to"} "{argument[2]}"'
