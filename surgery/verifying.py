@@ -19,7 +19,8 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     """Compares a network with its donor: what is kept, new, dropped and frozen, and that the kept part computes the
     same.
 
-    A network that was cut in the middle is fed the donor's own tensors at the cut.
+    A network that was cut in the middle is fed the donor's own tensors at the cut. Layers that both share (see `build`)
+    are equal by nature, also after training: `verification.shared` names them, and the text says so.
 
     Args:
         x: `Graph` or `keras.Model`.
