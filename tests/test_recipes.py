@@ -224,10 +224,23 @@ def test_unet_builds_on_any_backbone(backbone):
     assert len(steps) == len(sg.pyramid(sg.open(backbone))) - 1 >= 3
 
 
-@pytest.mark.parametrize("backbone", ["densenet121", "nasnetmobile", "efficientnetv2b0", "inceptionv3"])
-@pytest.mark.parametrize("name", ["fpn", "linknet", "pspnet", "fcn", "deeplab"])
+@pytest.mark.parametrize(
+    ("name", "backbone"),
+    [
+        ("fpn", "nasnetmobile"),
+        ("fpn", "densenet121"),
+        ("linknet", "densenet121"),
+        ("linknet", "inceptionv3"),
+        ("pspnet", "efficientnetv2b0"),
+        ("pspnet", "nasnetmobile"),
+        ("fcn", "inceptionv3"),
+        ("fcn", "efficientnetv2b0"),
+        ("deeplab", "nasnetmobile"),
+        ("deeplab", "densenet121"),
+    ],
+)
 def test_decoders_build_on_odd_backbones_and_sizes(name, backbone):
-    """All 40 are built by scripts/backbones.py."""
+    """Each is built on all 40 by scripts/backbones.py."""
     recipe = cookbook.load(name)
     size = {} if name == "fcn" else {"size": 97}
     model = sg.build(recipe.wire({"backbone": backbone, "weights": None, "classes": 3, **size}))
