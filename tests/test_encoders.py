@@ -62,6 +62,11 @@ def test_a_nested_backbone_is_dissolved_and_its_statistics_are_kept(tmp_path):
     assert not critic["bn"].trainable
 
 
+def test_a_nested_model_that_hides_no_stride_stays_as_it_is():
+    assert sg.wiring.encoder("alexnet", None)[1] == {4: "norm1", 8: "norm2", 16: "conv5", 32: "pool5"}
+    assert sg.wiring.encoder("convnexttiny", None)[1] == sg.pyramid(sg.open("convnexttiny"))
+
+
 def test_taps_lie_before_the_deepest(tmp_path):
     graph, levels = sg.wiring.encoder(saved(tmp_path, hourglass))
     assert levels == {2: "down1", 4: "down2"} and "behind" not in graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from surgery import analysis
 from surgery.doors import open
 from surgery.edits import cut, dilate, inline, resize
 from surgery.errors import SurgeryError
@@ -35,15 +36,13 @@ def encoder(
 
     Returns:
         `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
-        Nested models are dissolved. In a dilated network the deepest tap is that of `stride`, or finer where its own
-        steps leave no such stride.
+        Nested models are dissolved where they hide a stride. In a dilated network the deepest tap is that of `stride`,
+        or finer where its own steps leave no such stride.
 
     Raises:
         SurgeryError: it has no feature map that is so fine, or it takes other things than one picture.
     """
-    graph = _of_one_picture(open(backbone, weights=weights), channels)
-    if any(call.op is not None and call.op.inner is not None for call in graph):
-        graph = inline(graph)
+    graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
     graph = cut(graph, outputs=_last(_levels(graph, depth)))
     if size is not None:
         graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
@@ -63,6 +62,14 @@ def _levels(graph: Graph, depth: int) -> dict[int, str]:
 
 def _last(levels: dict[int, str]) -> str:
     return levels[max(levels)]
+
+
+def _no_stride_hidden(graph: Graph) -> Graph:
+    """Dissolves nested models, where maps of a stride are inside them alone."""
+    if all(call.op is None or call.op.inner is None for call in graph):
+        return graph
+    flat = inline(graph)
+    return flat if analysis.pyramid(flat).keys() - analysis.pyramid(graph).keys() else graph
 
 
 def _of_one_picture(graph: Graph, channels: int | None) -> Graph:
