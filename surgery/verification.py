@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from collections.abc import Iterable
+from typing import Any
 
 from tabulate import tabulate
 
@@ -11,10 +14,14 @@ from surgery.errors import listing, printable
 from surgery.graph import Call, Graph, one_call_per_op
 from surgery.primitives import before
 
+SCHEMA = 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
     """What a network has in common with its donor.
+
+    `print` it; `verification.exact` says yes or no; `verification.as_json()` is for programs.
 
     Args:
         donor: the graph that it was compared with.
@@ -47,6 +54,22 @@ class Verification:
     def exact(self) -> bool:
         """Whether something was kept, with equal weights, and all that was compared is equal."""
         return bool(self.kept) and not self.changed and self.largest == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the verification in what JSON has; docs/json.md describes it."""
+        lists = ("kept", "new", "dropped", "frozen", "changed", "shared")
+        return {
+            "donor": self.donor.name,
+            "exact": self.exact,
+            **{key: [call.name for call in getattr(self, key)] for key in lists},
+            "compared": len(self.differences),
+            "largest": self.largest if math.isfinite(self.largest) else None,
+            "differences": {key: one if math.isfinite(one) else None for key, one in self.differences.items()},
+        }
+
+    def as_json(self) -> str:
+        """Returns it as JSON, for programs."""
+        return json.dumps({"schema": SCHEMA, **self.as_dict()}, indent=1, allow_nan=False)
 
     def __str__(self) -> str:
         name = printable(self.donor.name)

@@ -477,6 +477,23 @@ def test_what_a_fit_returns_never_costs_what_was_trained(returned, shown, recipe
     assert not isinstance(done.exception, (TypeError, ValueError))
 
 
+def test_a_graft_tells_programs_what_it_did(recipe, tmp_path):
+    text = TWO.partition("def fit")[0] + (
+        "def fit(models):\n    print('learning')\n"
+        "    return {'loss': [3, float('nan')], 'matrix': np.eye(2), 'accuracy': np.float32(0.5), 'how': 'well'}\n"
+    )
+    out, page = tmp_path / "models", tmp_path / "net.html"
+    done = run("graft", recipe(text), "--format", "json", "--fit", "-o", out, "--plot", page)
+    told = json.loads(done.stdout)
+    assert done.exit_code == 0 and "learning" in done.stderr
+    assert told["measured"] == {"loss": [3, None], "matrix": [[1, 0], [0, 1]], "accuracy": 0.5, "how": "well"}
+    assert [Path(one["file"]).name for one in told["networks"]] == ["left.keras", "right.keras"]
+    assert [one["part"] for one in told["networks"]] == ["left", "right"]
+    assert all(Path(one).is_file() for one in told["drawn"]) and len(told["drawn"]) == 2
+    written = keras.saving.load_model(out / "left.keras")
+    assert told["networks"][0]["params"] == told["networks"][0]["trainable"] == written.count_params()
+
+
 def test_a_grey_picture_is_drawn(recipe, tmp_path):
     import keras
 

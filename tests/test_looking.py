@@ -13,6 +13,7 @@ import pytest
 from networks import siamese_network
 
 import surgery as sg
+from surgery import cookbook
 from surgery.cli import main
 from surgery.showing import View, text_of
 from surgery.showing.columns import COLUMNS, metric
@@ -136,14 +137,23 @@ def test_json_has_the_documented_keys():
     whole = json.loads(run("inspect", "tinyvgg", "--format", "json").stdout)
     weights = json.loads(run("weights", "tinyvgg", "--list", "--format", "json").stdout)
     other = json.loads(sg.diff(sg.open("vgg16"), sg.open("vgg19")).as_json())
+    proof = json.loads(run("verify", "tinyvgg", "tinyvgg", "--weights", "pretrained", "--format", "json").stdout)
+    grafted = json.loads(run("graft", "transfer", "--format", "json").stdout)
+    listed = json.loads(run("recipes", "--format", "json").stdout)
     for section, values in (
         ("`surgery inspect", [whole, whole["total"], whole["stages"][0], whole["calls"][0]]),
         ("`surgery diff", [other, other["changed"][0], other["added"][0]]),
         ("`surgery weights", [weights, weights["tensors"][0]]),
+        ("`surgery verify", [proof]),
+        ("`surgery graft", [grafted, grafted["networks"][0]]),
+        ("`surgery recipes", [listed, listed["recipes"][0]]),
     ):
         part = text[text.index(f"## {section}") :].split("\n## ")[0]
         documented = {key for line in part.splitlines() if line.startswith("| `") for key in [line.split("`")[1]]}
         assert {key for value in values for key in value} <= documented, section
+    assert proof["exact"] and len(proof["kept"]) == 22 and proof["largest"] == 0
+    assert grafted["networks"][0]["donors"][0]["exact"] and grafted["measured"] is None
+    assert {one["name"] for one in listed["recipes"]} == set(cookbook.shipped())
 
 
 # ---- weights ----

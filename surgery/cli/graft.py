@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tabulate import tabulate
 
 from surgery import cookbook, parameters
+from surgery.cli.account import Json, Words
 from surgery.cli.output import refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError, listing, printable
+from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph
-from surgery.specs import megabytes
+from surgery.verification import Verification
 
 
 @click.command(add_help_option=False)
@@ -39,6 +39,7 @@ from surgery.specs import megabytes
 @click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; train and write nothing.")
 @click.option("--fit", "fit", is_flag=True, help="Train with the recipe's own fit().")
+@click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this text, with the recipe's parameters.")
 @click.pass_context
 def graft(
@@ -50,6 +51,7 @@ def graft(
     force: bool,
     dry_run: bool,
     fit: bool,
+    format: str,
     wants_help: bool,
 ) -> None:
     """Run RECIPE, the name of a shipped recipe or a Python file with a recipe().
@@ -73,7 +75,9 @@ def graft(
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
     refuse_picture(plot, force)
-    _operate(loaded, chosen, output, plot, force, fit, dry_run)
+    account = (Json if format == "json" else Words)(loaded.title, chosen)
+    _operate(loaded, chosen, output, plot, force, fit, dry_run, account)
+    account.end()
 
 
 def _operate(
@@ -84,10 +88,10 @@ def _operate(
     force: bool,
     fit: bool,
     dry_run: bool,
+    account: Words,
 ) -> None:
     from surgery.doors import as_graph, build, watch
 
-    click.echo(f"{loaded.title}\n")
     with quiet(), watch() as donors:
         made = loaded.wire(chosen)
         models = cookbook.parts(made)
@@ -96,24 +100,24 @@ def _operate(
     _refuse_other_kind(output, graphs)
     drawn = False
     for name, graph in graphs.items():
-        _report(name, graph, donors)
+        account.network(name, graph, _verified(name, graph, donors))
     if plot and not (fit and plot.suffix == ".png"):
-        _draw_networks(graphs, donors, plot, force)
+        _draw_networks(graphs, donors, plot, force, account)
         drawn, plot = True, None
     if dry_run:
-        click.echo("dry run: nothing trained, no model written")
+        account.say("dry run: nothing trained, no model written")
         return
     if fit or output:
         with quiet():
             live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
-        picture_hwc = _fit(loaded, cookbook.whole(live), chosen) if fit else None
+        picture_hwc = _fit(loaded, cookbook.whole(live), chosen, account) if fit else None
         if output:
-            _write(live, output)
+            _write(live, output, account)
         if plot and picture_hwc is not None:
-            _draw(loaded, picture_hwc, plot)
+            _draw(loaded, picture_hwc, plot, account)
         elif plot:
             click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
-            _draw_networks(graphs, donors, plot, force=True)
+            _draw_networks(graphs, donors, plot, True, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 
@@ -138,20 +142,20 @@ def _refuse_names(loaded: cookbook.Recipe, models: dict[Any, Any]) -> None:
             )
 
 
-def _report(name: str, graph: Graph, donors: list[Graph]) -> None:
+def _verified(name: str, graph: Graph, donors: list[Graph]) -> list[Verification]:
+    """Returns what a network has of each donor, and warns of what does not compute the same."""
     from surgery.verifying import verify
 
-    if name:
-        click.echo(f"{name}:")
-    click.echo(f"{graph}\n")
+    verified = []
     for donor in donors:
         with quiet():
             found = verify(graph, donor)
         if name and not found.kept:  # one of several, made from nothing or from another donor
             continue
-        click.echo(f"{found}\n")
+        verified.append(found)
         if found.changed or found.largest != 0:
             click.echo(f"warning: the part kept from {donor.name} does not compute the same", err=True)
+    return verified
 
 
 def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
@@ -160,29 +164,18 @@ def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
         raise SurgeryError(f"{str(output)!r}: the recipe makes {wanted}.")
 
 
-def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any]) -> Any:
-    """Trains, and prints what was measured; returns the picture, if there is one."""
+def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: Words) -> Any:
+    """Trains, and says what was measured; returns the picture, if there is one."""
     with quiet():
         found = loaded.fit(model, chosen)
     found = getattr(found, "history", found)  # what `model.fit` returns: the last value of each
     measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
     picture_hwc = measured.pop("picture", None)
-    rows = [[printable(key), _measure(value)] for key, value in measured.items()]
-    click.echo(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
+    account.measured(measured)
     return picture_hwc
 
 
-def _measure(value: Any) -> str:
-    """Returns a measure as people read it; what a recipe returns is the user's, and may be anything."""
-    if isinstance(value, str):
-        return value
-    try:
-        return f"{float(value):.4g}"
-    except (TypeError, ValueError):
-        return _measure(value[-1]) if isinstance(value, list) and value else printable(value)[:200]
-
-
-def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, force: bool) -> None:
+def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, force: bool, account: Words) -> None:
     """Draws each network, with what it has of its donors: one into the file, of several each into its own."""
     from surgery.plotting import draw, scene_of_changes
 
@@ -192,10 +185,10 @@ def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, fo
     for name, graph in graphs.items():
         path = paths[name]
         draw(scene_of_changes(graph, donors), path)
-        click.echo(f"drew {path}")
+        account.drew(path)
 
 
-def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:
+def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path, account: Words) -> None:
     """Writes a picture of values from 0 to 1 as PNG."""
     import numpy as np
 
@@ -207,7 +200,7 @@ def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path) -> None:
         whole = _bytes_of(loaded, picture_hwc, np)
         with written_whole(plot) as draft:
             draft.write_bytes(tf.io.encode_png(whole).numpy())
-    click.echo(f"drew {plot} ({whole.shape[1]} x {whole.shape[0]} pixels)")
+    account.drew(plot, f" ({whole.shape[1]} x {whole.shape[0]} pixels)")
 
 
 def _bytes_of(loaded: cookbook.Recipe, picture: Any, np: Any) -> Any:
@@ -225,7 +218,7 @@ def _bytes_of(loaded: cookbook.Recipe, picture: Any, np: Any) -> Any:
     return np.round(values.clip(0, 1) * 255).astype("uint8")
 
 
-def _write(models: dict[str, Any], output: Path) -> None:
+def _write(models: dict[str, Any], output: Path, account: Words) -> None:
     """Writes one model to a file, or several into a folder, each under its name."""
     from surgery.doors import save
 
@@ -235,7 +228,7 @@ def _write(models: dict[str, Any], output: Path) -> None:
         path = output / f"{name}.keras" if name else output
         with quiet():
             save(model, path)
-        click.echo(f"wrote {path} ({megabytes(path.stat().st_size)}), reopened and compared")
+        account.wrote(name, path)
     sys.stdout.flush()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,14 +14,17 @@ from surgery.cli.output import refuse_output
 from surgery.errors import SurgeryError
 from surgery.files import written_whole
 
+SCHEMA = 1
+
 
 @click.command()
 @click.argument("name", required=False)
 @click.option(
     "--copy", "target", type=click.Path(path_type=Path), metavar="FILE.py", help="Write the text of one there."
 )
+@click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="Of the list.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.py if it exists.")
-def recipes(name: str | None, target: Path | None, force: bool) -> None:
+def recipes(name: str | None, target: Path | None, format: str, force: bool) -> None:
     """List the shipped recipes with their sources and parameters, or print the text of one.
 
     \b
@@ -39,10 +44,19 @@ def recipes(name: str | None, target: Path | None, force: bool) -> None:
         click.echo(cookbook.find(name).read_text(encoding="utf-8"), nl=False)
         return
     shipped = sorted(cookbook.shipped().items(), key=lambda entry: (entry[1].parent.name, entry[0]))
+    if format == "json":
+        rows = [{"name": recipe, "family": path.parent.name, **_described(path)} for recipe, path in shipped]
+        click.echo(json.dumps({"schema": SCHEMA, "recipes": rows}, indent=1))
+        return
     for family, members in groupby(shipped, key=lambda entry: entry[1].parent.name):
         click.echo(f"{family}")
         for recipe, path in members:
-            what, _, source = cookbook.summary(path).partition(". ")
-            click.echo(f"  {recipe:17} {what}\n{'':20}{source.rstrip('.')}")
-            click.echo(f"{'':20}{' '.join(cookbook.parameter_names(path))}")
+            said = _described(path)
+            click.echo(f"  {recipe:17} {said['what']}\n{'':20}{said['source']}")
+            click.echo(f"{'':20}{' '.join(said['parameters'])}")
     click.echo("\n`surgery graft NAME --help` shows the types and defaults of the parameters.")
+
+
+def _described(path: Path) -> dict[str, Any]:
+    what, _, source = cookbook.summary(path).partition(". ")
+    return {"what": what, "source": source.rstrip("."), "parameters": list(cookbook.parameter_names(path))}

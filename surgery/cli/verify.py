@@ -12,9 +12,10 @@ from surgery.errors import SurgeryError
 @click.command()
 @click.argument("source")
 @click.argument("donor")
+@click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("--weights", metavar="WEIGHTS", help=f"{sources.HELP[:-1]}; of SOURCE and DONOR alike.")
 @click.pass_context
-def verify(ctx: click.Context, source: str, donor: str, weights: str | None) -> None:
+def verify(ctx: click.Context, source: str, donor: str, format: str, weights: str | None) -> None:
     """Compare SOURCE with the DONOR that it was made from, names of networks or model files.
 
     Says what is kept, new, dropped and frozen, compares weights to the bit, and kept tensors on random inputs. Exit
@@ -32,5 +33,5 @@ def verify(ctx: click.Context, source: str, donor: str, weights: str | None) -> 
     except SurgeryError as error:
         click.echo(f"Error: {error}", err=True)
         ctx.exit(2)
-    click.echo(str(found))
+    click.echo(found.as_json() if format == "json" else str(found))
     ctx.exit(0 if found.exact else 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from surgery import analysis
-from surgery.graph import Call
+from surgery.graph import Call, Graph
 from surgery.showing.sheet import Row, Sheet
 from surgery.walking import calls_at_every_depth, tree
 
@@ -32,14 +32,19 @@ def _with_what_is_inside(call: Call) -> Iterable[tuple[str, Call]]:
         yield from ((f"{call.name}/{address}", below) for address, below in _with_what_is_inside(one))
 
 
+def trainable_params_of(graph: Graph) -> int:
+    """Returns the number of parameters that train, at every depth; those of a shared layer count once."""
+    layers = each_layer(tree(graph)).values()
+    return sum(one.size for call in layers if call.trainable for one in call.weights if one.trainable)
+
+
 def totals(sheet: Sheet) -> dict[str, Any]:
     """Returns the sums over a network: calls, parameters, those that train, bytes, MACs, bytes of activations."""
     graph, calls = sheet.graph, list(tree(sheet.graph))
-    layers = each_layer(calls).values()
     return {
         "calls": len(graph),
         "params": graph.params,
-        "trainable": sum(one.size for call in layers if call.trainable for one in call.weights if one.trainable),
+        "trainable": trainable_params_of(graph),
         "bytes": sum(weight.bytes for weight in graph.weights),
         "macs": analysis.total(sheet.macs[call.name] for call in graph),
         "memory": analysis.total(sheet.memory[address] for address, call in calls if call.inner is None),

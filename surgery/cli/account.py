@@ -1,0 +1,121 @@
+"""What `surgery graft` says of its work: in words as it goes, or as one JSON at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from surgery.errors import printable
+from surgery.graph import Graph
+from surgery.showing.totals import trainable_params_of
+from surgery.specs import megabytes
+from surgery.verification import Verification
+
+SCHEMA = 1
+LARGEST = 1000  # values of an array; those of a larger one are told in words
+
+
+class Words:
+    """Says each thing when it is done.
+
+    Args:
+        title: what is run.
+        settings: what it is run with.
+    """
+
+    def __init__(self, title: str, settings: Mapping[str, Any]):
+        self.say(f"{title}\n")
+
+    def say(self, text: str) -> None:
+        """Says what is for people alone."""
+        click.echo(text)
+
+    def network(self, name: str, graph: Graph, donors: list[Verification]) -> None:
+        """One of the networks that were made, and what it has of its donors."""
+        self.say("\n\n".join([f"{name}:\n{graph}" if name else str(graph), *map(str, donors)]) + "\n")
+
+    def measured(self, values: Mapping[Any, Any]) -> None:
+        """What `fit` returned, without its picture."""
+        rows = [[printable(key), _in_words(value)] for key, value in values.items()]
+        self.say(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
+
+    def drew(self, path: Path, note: str = "") -> None:
+        """A picture."""
+        self.say(f"drew {path}{note}")
+
+    def wrote(self, name: str, path: Path) -> None:
+        """A model."""
+        self.say(f"wrote {path} ({megabytes(path.stat().st_size)}), reopened and compared")
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+class Json(Words):
+    """Says everything at the end; docs/json.md describes it."""
+
+    def __init__(self, title: str, settings: Mapping[str, Any]):
+        known = {key: _plain(value) for key, value in settings.items()}
+        self._networks: dict[str, dict[str, Any]] = {}
+        self._whole = {"schema": SCHEMA, "title": title, "settings": known, "measured": None, "drawn": []}
+
+    def say(self, text: str) -> None:
+        pass
+
+    def network(self, name: str, graph: Graph, donors: list[Verification]) -> None:
+        self._networks[name] = {
+            "part": name or None,
+            "name": graph.name,
+            "calls": len(graph),
+            "params": graph.params,
+            "trainable": trainable_params_of(graph),
+            "donors": [one.as_dict() for one in donors],
+            "file": None,
+        }
+
+    def measured(self, values: Mapping[Any, Any]) -> None:
+        self._whole["measured"] = {str(key): _plain(value) for key, value in values.items()}
+
+    def drew(self, path: Path, note: str = "") -> None:
+        self._whole["drawn"].append(str(path))
+
+    def wrote(self, name: str, path: Path) -> None:
+        self._networks[name]["file"] = str(path)
+
+    def end(self) -> None:
+        click.echo(json.dumps({**self._whole, "networks": list(self._networks.values())}, indent=1, allow_nan=False))
+
+
+def _in_words(value: Any) -> str:
+    """Returns a measure as people read it; what a recipe returns is the user's, and may be anything."""
+    if isinstance(value, str):
+        return value
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError):
+        return _in_words(value[-1]) if isinstance(value, list) and value else printable(value)[:200]
+
+
+def _plain(value: Any) -> Any:
+    """Returns a setting or a measure as JSON has it: what is no number, text, list or dict is told in words."""
+    import numpy as np  # whoever only looks does not wait for it
+
+    if isinstance(value, np.ndarray | np.generic) and value.size <= LARGEST:
+        value = value.tolist()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return printable(value)[:200]
+    return number if math.isfinite(number) else None
