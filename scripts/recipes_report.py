@@ -2,8 +2,8 @@
 
 Usage: python scripts/recipes_report.py [RECIPE ...] [--seeds N]
 
-Every measure is a mean and a standard deviation over the seeds. Without names all recipes are run, in some twenty
-minutes on two cores; with names only their rows are replaced.
+Every measure is a mean and a standard deviation over the seeds. Without names all recipes are run, in forty minutes
+and more on two cores; with names only their rows are replaced.
 """
 
 import argparse
@@ -21,9 +21,8 @@ DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# The recipes, measured
 
 Written by `scripts/recipes_report.py`: each `fit` in full on two cores, mean ± standard deviation over {seeds} seeds.
-The
-first figure is the recipe's measure, what follows are baselines and what else its `fit` returns. `surgery recipes NAME`
-prints a recipe, `surgery graft NAME --fit --plot out.png` runs it.
+The first figure is the recipe's measure, what follows are baselines and what else its `fit` returns.
+`surgery recipes NAME` prints a recipe, `surgery graft NAME --fit --plot out.png` runs it.
 
 | recipe | measured | seconds |
 |---|---|---|

@@ -138,6 +138,29 @@ def test_players_learn_and_nothing_else_moves(name, settings):
     assert all(np.isfinite(value) for value in measured.values() if isinstance(value, float))
 
 
+def test_a_step_is_traced_once_where_the_slots_are_made_before_it():
+    """Without the callback Keras 3.15 traces it twice; the weights come out the same, to the bit."""
+
+    class Counted(keras.layers.Layer):
+        traced = 0
+
+        def call(self, x):
+            Counted.traced += 1
+            return x
+
+    def fitted(callbacks):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((4,)), Counted(), keras.layers.Dense(3), keras.layers.Dense(2)])
+        model.compile("adam", "mse")
+        Counted.traced = 0
+        model.fit(np.ones((8, 4)), np.ones((8, 2)), epochs=2, verbose=0, callbacks=callbacks)
+        return model.get_weights(), Counted.traced
+
+    weights, traced = fitted([sg.tasks.EpochBar()])
+    assert traced == 1
+    assert_same(weights, fitted([])[0])
+
+
 def test_a_critic_on_normalised_maps_does_not_mix_its_samples():
     critic = sg.build(cookbook.load("wgan_gp").wire({"backbone": "resnet50", "weights": None, "size": 32})["critic"])
     images_bhwc = np.random.default_rng(0).random((4, 32, 32, 3)).astype("float32")

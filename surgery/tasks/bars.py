@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from surgery.retracing import scope_of
 from surgery.slots import extend
 from surgery.waiting import bar
 
@@ -28,7 +29,9 @@ class EpochBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the bar, and makes the slots."""
         model: Any = self.model
-        extend(model.optimizer, model.trainable_variables)
+        if model.optimizer is not None:  # Players have one each
+            with scope_of(model):
+                extend(model.optimizer, model.trainable_variables)
         self._bar = bar(self._label, (self.params or {}).get("epochs"))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
