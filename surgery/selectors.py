@@ -158,4 +158,4 @@ def _no_match(text: str, scope: Scope) -> str:
             f"no call matches {text!r} in {name!r}.{near or f' Its classes: {listing(map(printable, classes), 12)}.'}"
         )
     near = nearest(text, scope.calls) or f" Its addresses: {listing(map(printable, scope.calls), 6)}."
-    return f"no call matches {text!r} in {name!r}.{near} `surgery inspect` lists all {len(scope.graph):,}."
+    return f"no call matches {text!r} in {name!r}.{near} `surgery inspect --nested` lists all."

@@ -80,6 +80,11 @@ def trace(model: Any) -> Graph:
         plain_model = _plain(model)
         with keys_as_they_are():
             ghost = keras.models.clone_model(plain_model, clone_function=lambda op: Probe.of(op, log))
+    if isinstance(model, keras.Sequential):  # its build() says training=False to each layer; nobody gave that
+        log = [
+            (op, args, {key: one for key, one in kwargs.items() if key != "training"}, out)
+            for op, args, kwargs, out in log
+        ]
     return _graph(model.name, ghost.input, ghost.output, log, _inputs(plain_model))
 
 

@@ -1,6 +1,7 @@
 """`diff`: pairs with known changes, laws over random networks, and the command's exit status."""
 
 import json
+import re
 
 import click.testing
 import keras
@@ -358,3 +359,80 @@ def test_names_of_strangers_reach_no_terminal():
 
     text = str(sg.diff(made("a\x1b[31m"), made("b\x1b]0;title\x07"), weights=False))
     assert "\x1b" not in text and "\x07" not in text
+
+
+# ---- what goes away, what is applied twice, what is no tensor ----
+
+
+def _through(model, suffix, folder):
+    """The graph of a model, of a file of it where there is a suffix."""
+    if not suffix:
+        return sg.open(model)
+    path = folder / f"{len(list(folder.iterdir()))}{suffix}"
+    model.save(path)
+    return sg.open(path)
+
+
+def _of(layer, shape):
+    x = keras.Input(shape, name="x")
+    return keras.Model(x, layer(x, x) if isinstance(layer, layers.MultiHeadAttention) else layer(x))
+
+
+@pytest.mark.parametrize("suffix", ["", ".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("make", "shape", "gone"),
+    [
+        (lambda has: layers.BatchNormalization(name="b", scale=has), (3,), ["gamma"]),
+        (lambda has: layers.LayerNormalization(name="b", scale=has), (3,), ["gamma"]),
+        (lambda has: layers.MultiHeadAttention(2, 3, name="b", use_bias=has), (5, 4), ["bias"] * 4),
+        (lambda has: layers.Bidirectional(layers.LSTM(3, use_bias=has), name="b"), (5, 4), ["bias"] * 2),
+    ],
+)
+def test_a_tensor_that_goes_away_does_not_move_the_others(make, shape, gone, suffix, tmp_path):
+    whole, part = _of(make(True), shape), _of(make(False), shape)
+    kept = {re.sub(r"_\d+(?=/)", "", one.path): one for one in whole.weights}
+    for one in part.weights:
+        one.assign(kept[re.sub(r"_\d+(?=/)", "", one.path)])
+    found = sg.diff(*(_through(one, suffix, tmp_path) for one in (whole, part)))
+    assert [(one.kind, one.source.partition(",")[0]) for one in found.weights] == [("count", "gone")] * len(gone)
+    assert found.compared == len(whole.weights)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_sequential_is_equal_to_its_own_file(suffix, tmp_path):
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dropout(0.5)], name="inner")
+    model = keras.Sequential([keras.Input((4,), name="i"), inner, layers.Dropout(0.5), layers.Dense(2)], name="s")
+    assert str(sg.diff(model, _through(model, suffix, tmp_path))).startswith("s -> s\n\nequal")
+
+
+def test_words_that_were_learned_are_not_taken_for_equal(tmp_path):
+    def words(found):
+        layer = layers.StringLookup(name="v")
+        layer.adapt(found)
+        x = keras.Input((1,), dtype="string", name="i")
+        return keras.Model(x, layer(x), name="words")
+
+    ours, theirs = words(["a", "b"]), words(["a", "c"])
+    for name, model in (("a", ours), ("b", theirs)):
+        model.save(tmp_path / f"{name}.keras")
+    assert sg.diff(*(sg.open(tmp_path / f"{name}.keras") for name in "ab")).without == ["v"]
+    assert sg.diff(ours, theirs).without == ["v"] and not sg.diff(ours, ours).without
+
+
+def test_both_calls_of_a_changed_layer_are_drawn_as_changed(tmp_path):
+    x, dense = keras.Input((4,), name="x"), layers.Dense(4, name="d")
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="c")], name="nest")
+    model = keras.Model(x, inner(inner(dense(dense(x)))))
+    before = sg.open(sg.save(model, tmp_path / "before.keras"))
+    for weight in model.weights:
+        weight.assign(weight + 1)
+    text = sg.plot(sg.diff(before, model), tmp_path / "changed.mmd").read_text()
+    assert re.findall(r"^ *n\d+\[.*:::(\w+)$", text, re.MULTILINE) == ["kept", *["changed"] * 4]
+
+
+def test_the_part_that_differs_is_shown():
+    x = keras.Input((4, 9), name="x")
+    ours, theirs = (keras.Model(x, x[:, :, at : at + 2], name="n") for at in (0, 1))
+    (line,) = [line for line in str(sg.diff(ours, theirs)).splitlines() if "arguments" in line]
+    before, after = line.partition("arguments ")[2].split(" -> ")
+    assert before != after and len(line) < 120

@@ -30,7 +30,7 @@ def recipe(
     return {"generator": generator, "discriminator": sg.graft(trunk, head)}
 
 
-def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
+def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
     images_bhwc, _ = sg.digits(size=size)
@@ -43,6 +43,5 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
 
     gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.non_saturating))
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(images_bhwc, batch_size=64, verbose=0)
+    gan.fit(images_bhwc, batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)

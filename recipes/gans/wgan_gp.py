@@ -32,7 +32,7 @@ def recipe(
     return {"generator": generator, "critic": sg.graft(trunk, head)}
 
 
-def fit(models: dict, epochs: int = 25, steps: int = 3, samples: int = 500, seed: int = 0):
+def fit(models: dict, epochs: int = 14, steps: int = 3, samples: int = 500, seed: int = 0):
     """Trains both networks in turns.
 
     Args:
@@ -53,8 +53,8 @@ def fit(models: dict, epochs: int = 25, steps: int = 3, samples: int = 500, seed
 
     players = sg.wiring.adversaries(
         sg.objectives.wasserstein,
-        slow=5e-4,
-        fast=5e-4,
+        slow=1e-3,
+        fast=1e-3,
         penalty=lambda tensors: tensors["penalty"],
         steps=steps,
         momentum=0.0,
@@ -62,6 +62,5 @@ def fit(models: dict, epochs: int = 25, steps: int = 3, samples: int = 500, seed
     )
     gan = sg.Players(models, forward, players)
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(images_bhwc, batch_size=64, verbose=0)
+    gan.fit(images_bhwc, batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)

@@ -38,7 +38,8 @@ class Change:
         what = {"config": self.key, "wiring": "takes", "shape": "output", "sharing": "applies"}.get(
             self.kind, self.kind
         )
-        return f"{what} {_shown(self.before)} -> {_shown(self.after)}"
+        before, after = _shown(self.before, self.after)
+        return f"{what} {before} -> {after}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,8 +176,21 @@ def _named(address: str, call: Call) -> str:
     return f"{printable(address)}: {printable(call.class_name)} {', '.join(map(str, call.specs))}{weights}"
 
 
-def _shown(value: Any) -> str:
+def _shown(before: Any, after: Any) -> tuple[str, str]:
+    """Returns two values in words; of long ones the part in which they first differ."""
+    texts = [_in_words(value) for value in (before, after)]
+    apart = next((at for at, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), min(map(len, texts)))
+    start = max(0, apart - _SHOWN // 4) if apart > _SHOWN // 2 and max(map(len, texts)) > _SHOWN else 0
+    one, other = (_cut(text, start) for text in texts)
+    return one, other
+
+
+def _cut(text: str, start: int) -> str:
+    shown = f"…{text[start + 1 :]}" if start else text
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+
+
+def _in_words(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         return listing(map(printable, value), 4)
-    text = printable(value if value is not None else "nothing")
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return printable(value if value is not None else "nothing")

@@ -96,6 +96,8 @@ class _Walk:
                 self.models.add((mine.op, theirs.op))
                 one, other = _marked(mine.inner, mine), _marked(theirs.inner, theirs)
                 self.compare(one, other, (f"{addresses[0]}/", f"{addresses[1]}/"))
+        elif mine.op != theirs.op and any(_has_adapted_vocabulary(call) for call in (mine, theirs)):
+            self.without.append(addresses[0])
         elif mine.weights or theirs.weights:
             self.layers.setdefault((mine.op, theirs.op), (addresses[0], mine, addresses[1], theirs))
 
@@ -157,6 +159,11 @@ class _Walk:
 def _marked(inner: Graph, call: Call) -> Graph:
     """Returns the graph inside a call, with the marks that the call carries for it."""
     return dataclasses.replace(inner, calls=tuple(call.below))
+
+
+def _has_adapted_vocabulary(call: Call) -> bool:
+    """Whether a layer looks words up that it learned by `adapt`: they are in no configuration, and no tensor."""
+    return "max_tokens" in call.config and call.config.get("vocabulary", "") is None
 
 
 def _last(name: str) -> str:

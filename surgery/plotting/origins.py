@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from surgery.comparing import Change, Difference, WeightChange
 from surgery.graph import Call, Graph
 from surgery.plotting.scene import Node, Scene, scene_of
 from surgery.verifying import is_kept
+from surgery.walking import tree
 
 _OF_EDITS = {
     "kept": "kept from the donor",
@@ -22,6 +24,9 @@ _OF_DIFFERENCES = {"kept": "equal", "changed": "changed", "new": "added", "dropp
 def scene_of_difference(found: Difference, values: bool = False) -> Scene:
     """Returns the scene of a comparison: the second network, with what the first has and the second has not."""
     notes = _notes([*found.changed, *found.weights])
+    for address, first in _first_calls(found.b):
+        if first in notes:
+            notes.setdefault(address, notes[first])  # the same layer, applied again
     origins = dict.fromkeys(notes, "changed") | dict.fromkeys(found.added, "new")
     scene = _with_dropped(scene_of(found.b, values), found.a, found.removed, found.pairs)
     nodes = [
@@ -56,6 +61,14 @@ def _judged(node: Node, kept: set[str]) -> str:
     if top not in kept:
         return "new"
     return "frozen" if node.texts["trainable"] == "no" else "kept"
+
+
+def _first_calls(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yields (address, address of the first call of the same layer) of calls that are not the first, at every depth."""
+    first: dict[Any, str] = {}
+    for address, call in tree(graph):
+        if call.op is not None and first.setdefault((call.op, call.layer), address) != address:
+            yield address, first[call.op, call.layer]
 
 
 def _notes(changes: Sequence[Change | WeightChange]) -> dict[str, str]:

@@ -192,7 +192,7 @@ def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
 
 
 def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
-    calls = [{name: row[name] for name in names if name != "offset"} for row in rows]
+    calls = [{"field" if name == "offset" else name: row[name] for name in names} for row in rows]  # it is in there
     whole = {"schema": SCHEMA, "name": sheet.graph.name, "batch": sheet.batch, "total": totals(sheet)}
     return json.dumps({**whole, "stages": stages(sheet), "calls": calls}, indent=1)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError
 from surgery.files import Tensor
+from surgery.files.placing import natural
 from surgery.graph import Call
 from surgery.kinds import kind_of
 
@@ -44,6 +45,10 @@ def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
     live = [_live(call) is not None for call in (a, b)]
     if live[0] != live[1]:
         return _of_live_and_stored(a, b) if live[0] else _swapped(_of_live_and_stored(b, a))
+    if len(ours) != len(theirs):  # what goes away moves the places of what follows
+        names = [_by_name(call) for call in (a, b)]
+        if names[0] and names[1] and names[0].keys() & names[1].keys():
+            return [(names[0].get(name), names[1].get(name)) for name in dict.fromkeys([*names[0], *names[1]])]
     trees = [_by_place(call) for call in (a, b)]
     if not any(live) and all(trees):
         places = list(dict.fromkeys([*trees[0], *trees[1]]))
@@ -85,6 +90,20 @@ def _by_place(call: Call) -> dict[str, Tensor]:
     tree = {} if source is None else source.tree
     places = sorted((place for place in tree if "seed_generator" not in place), key=_rank)
     return {place: tree[place] for place in places}
+
+
+def _by_name(call: Call) -> dict[str, Tensor]:
+    """Returns the tensors by their names below the layer, `query/kernel`; none where two have one name."""
+    layer, source, tensors = _live(call), getattr(call.op, "source", None), tensors_of(call) or []
+    if layer is not None:
+        names = [tensor.name.removeprefix(f"{layer.path}/") for tensor in tensors]
+    elif source is not None and source.tree:
+        told = dict(zip(sorted(source.tree, key=natural), (weight.name for weight in call.weights), strict=False))
+        names = [told.get(place, place).partition("/")[2] for place in _by_place(call)]
+    else:
+        names = [tensor.name.split(":")[0].rpartition(f"/{call.name}/")[2] for tensor in tensors]
+    names = [re.sub(r"_\d+(?=/)", "", name) for name in names]  # numbers that Keras gave
+    return dict(zip(names, tensors, strict=True)) if len(set(names)) == len(names) else {}
 
 
 def _is_plain(call: Call) -> bool:
