@@ -144,7 +144,10 @@ def _whole(graph):
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("block5_pol", r"no call matches 'block5_pol' in 'tinyvgg'. Did you mean 'block5_pool'.*lists all"),
+        (
+            "block5_pol",
+            r"no call matches 'block5_pol' in 'tinyvgg'. Did you mean 'block5_pool'.*inspect --nested` lists all",
+        ),
         ("fc1, fc9", "no call matches 'fc9'"),
         (":Conv3D", "Did you mean 'Conv2D'"),
         ("[stride=3]", "no call matches"),

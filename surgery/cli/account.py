@@ -16,6 +16,7 @@ from surgery.graph import Graph
 from surgery.showing.totals import trainable_params_of
 from surgery.specs import megabytes
 from surgery.verification import Verification
+from surgery.walking import tree
 
 SCHEMA = 1
 LARGEST = 1000  # values of an array; those of a larger one are told in words
@@ -74,7 +75,7 @@ class Json(Words):
             "name": graph.name,
             "calls": len(graph),
             "params": graph.params,
-            "trainable": trainable_params_of(graph),
+            "trainable": trainable_params_of(tree(graph)),
             "donors": [one.as_dict() for one in donors],
             "file": None,
         }

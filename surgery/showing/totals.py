@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from surgery import analysis
-from surgery.graph import Call, Graph
+from surgery.graph import Call
 from surgery.showing.sheet import Row, Sheet
 from surgery.walking import calls_at_every_depth, tree
 
@@ -32,9 +32,9 @@ def _with_what_is_inside(call: Call) -> Iterable[tuple[str, Call]]:
         yield from ((f"{call.name}/{address}", below) for address, below in _with_what_is_inside(one))
 
 
-def trainable_params_of(graph: Graph) -> int:
-    """Returns the number of parameters that train, at every depth; those of a shared layer count once."""
-    layers = each_layer(tree(graph)).values()
+def trainable_params_of(calls: Iterable[tuple[str, Call]]) -> int:
+    """Returns the number of parameters of calls that train; those of a shared layer count once."""
+    layers = each_layer(calls).values()
     return sum(one.size for call in layers if call.trainable for one in call.weights if one.trainable)
 
 
@@ -44,7 +44,7 @@ def totals(sheet: Sheet) -> dict[str, Any]:
     return {
         "calls": len(graph),
         "params": graph.params,
-        "trainable": trainable_params_of(graph),
+        "trainable": trainable_params_of(calls),
         "bytes": sum(weight.bytes for weight in graph.weights),
         "macs": analysis.total(sheet.macs[call.name] for call in graph),
         "memory": analysis.total(sheet.memory[address] for address, call in calls if call.inner is None),
