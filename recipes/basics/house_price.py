@@ -68,13 +68,14 @@ def fit(model: keras.Model, epochs: int = 20, houses: int = 1000, seed: int = 0)
         metrics={"class": "accuracy"},
     )
     wanted = {"price": prices, "class": classes}
-    for _ in sg.progress(range(epochs), "epochs"):
-        model.fit(
-            {name: array[train] for name, array in inputs.items()},
-            {name: array[train] for name, array in wanted.items()},
-            batch_size=32,
-            verbose=0,
-        )
+    model.fit(
+        {name: array[train] for name, array in inputs.items()},
+        {name: array[train] for name, array in wanted.items()},
+        batch_size=32,
+        epochs=epochs,
+        callbacks=[sg.tasks.EpochBar()],
+        verbose=0,
+    )
     found = model.predict({name: array[test] for name, array in inputs.items()}, verbose=0)
     flat = np.concatenate([inputs["figures"], np.ones((houses, 1))], axis=1)
     line = np.linalg.lstsq(flat[train], prices[train], rcond=None)[0]

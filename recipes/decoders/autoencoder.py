@@ -46,8 +46,9 @@ def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0)
     noisy_bhwc = clean_bhwc + grain_bhwc
     train, test = slice(0, 1200), slice(1200, None)
     model.compile(keras.optimizers.Adam(2e-3), "mse")
-    for _ in sg.progress(range(epochs), "epochs"):
-        model.fit(noisy_bhwc[train], clean_bhwc[train], batch_size=32, verbose=0)
+    model.fit(
+        noisy_bhwc[train], clean_bhwc[train], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     found_bhwc = model.predict(noisy_bhwc[test], batch_size=128, verbose=0)
     best = max(
         np.arange(1, 6) * 0.75, key=lambda sigma: sg.tasks.psnr(blurred(noisy_bhwc[train], sigma), clean_bhwc[train])

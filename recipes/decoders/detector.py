@@ -15,8 +15,8 @@ def recipe(
     classes: int = 10,
     weights: str | None = "pretrained",
     strides: tuple = (4, 8),
-    filters: int = 48,
-    size: int | None = 64,
+    filters: int = 32,
+    size: int | None = 48,
     freeze: bool = False,
 ):
     """Wires a pyramid to one head at every place.
@@ -32,7 +32,7 @@ def recipe(
     return sg.graft(graph, sg.wiring.anchor_free_head(classes, strides, filters), at=[str(graph.inputs), *taps])
 
 
-def fit(model: keras.Model, epochs: int = 25, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
+def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
     """Returns the average precision at an overlap of one half, on pictures that were held out."""
     size, classes = model.input_shape[1], model.output_shape[-1] - 4
     images_bhwc, boxes, labels = sg.samples.framed_digits(size, seed, pictures + 100)
@@ -42,12 +42,12 @@ def fit(model: keras.Model, epochs: int = 25, pictures: int = 400, strides: tupl
     networks = {"average precision": model, "from scratch": sg.tasks.fresh(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):
         keras.utils.set_random_seed(seed)
-        falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 16))
+        falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 8))
         one.compile(keras.optimizers.Adam(falling, clipnorm=5.0), sg.wiring.detection_loss(classes))
         one.fit(
             images_bhwc[:pictures],
             targets[:pictures],
-            batch_size=16,
+            batch_size=8,
             epochs=epochs,
             callbacks=[sg.tasks.EpochBar()],
             verbose=0,

@@ -40,7 +40,7 @@ def recipe(
     return {"generator": generator, "discriminator": discriminator}
 
 
-def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
+def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     latent = models["generator"].get_layer("noise").output.shape[1]
     size = models["generator"].output_shape[1]
@@ -58,8 +58,9 @@ def fit(models: dict, epochs: int = 60, samples: int = 500, seed: int = 0):
 
     gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.hinge))
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(images_bhwc, labels.astype("int32"), batch_size=64, verbose=0)
+    gan.fit(
+        images_bhwc, labels.astype("int32"), batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     asked = np.arange(samples, dtype="int32") % 10
     noise = np.random.default_rng(seed).normal(size=(samples, latent)).astype("float32")
     drawn_bhwc = models["generator"].predict({"noise": noise, "label": asked}, verbose=0)

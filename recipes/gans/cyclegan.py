@@ -77,8 +77,9 @@ def fit(models: dict, epochs: int = 8, cycle: float = 10.0, seed: int = 0):
     }
     gan = sg.Players(models, forward, players)
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(light_bhwc[ones], board_bhwc[others], batch_size=8, verbose=0)
+    gan.fit(
+        light_bhwc[ones], board_bhwc[others], batch_size=8, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
+    )
     written_bhwc = models["to_board"].predict(light_bhwc[unseen], verbose=0)
     lit_bhwc = models["to_light"].predict(board_bhwc[unseen], verbose=0)
     judge = sg.tasks.judge(light_bhwc.shape[1])

@@ -54,8 +54,7 @@ def fit(models: dict, epochs: int = 25, pictures: int = 400, likeness: float = 1
     players = sg.wiring.adversaries(sg.objectives.least_squares, wish=lambda tensors: likeness * tensors["distance"])
     gan = sg.Players(models, forward, players)
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(grey_bhwc, colour_bhwc, batch_size=16, verbose=0)
+    gan.fit(grey_bhwc, colour_bhwc, batch_size=16, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     made_bhwc = models["generator"].predict(given_bhwc, verbose=0)
     level, wanted_level = ((one[..., 0] * 31.99).astype(int).clip(0, 31) for one in (grey_bhwc, given_bhwc))
     mean = np.stack(

@@ -76,8 +76,7 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
     )
     gan = sg.Players(models, forward, players)
     gan.compile()
-    for _ in sg.progress(range(epochs), "epochs"):
-        gan.fit(small_bhwc, large_bhwc, batch_size=16, verbose=0)
+    gan.fit(small_bhwc, large_bhwc, batch_size=16, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     made_bhwc = models["generator"].predict(given_bhwc, verbose=0)
     cubic_bhwc = np.asarray(keras.ops.image.resize(given_bhwc, (size, size), interpolation="bicubic")).clip(0, 1)
     wanted = models["eye"].predict(unseen_bhwc, verbose=0)

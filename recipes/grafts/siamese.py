@@ -46,8 +46,7 @@ def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 
     left, right, same = paired(names, pairs, seed)
     model.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     seen = {"left": known_bhwc[left], "right": known_bhwc[right]}
-    for _ in sg.progress(range(epochs), "epochs"):
-        model.fit(seen, same[:, None], batch_size=32, verbose=0)
+    model.fit(seen, same[:, None], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
 
     images_bhwc, labels = sg.digits(range(5, 10), size=size)
     trunk = sg.build(sg.cut(sg.open(model), inputs="left", outputs="direction@0"))
