@@ -20,6 +20,13 @@ def alike(one: Any, other: Any) -> bool:
     return _without_marks(plain(one)) == _without_marks(plain(other))
 
 
+def told_still(config: Any) -> bool:
+    """Whether a configuration, or that of a layer inside it, says that its layer does not train."""
+    if isinstance(config, dict):
+        return config.get("trainable") is False or any(map(told_still, config.values()))
+    return isinstance(config, list) and any(map(told_still, config))
+
+
 def _without_marks(value: Any) -> Any:
     if isinstance(value, dict):
         if str(value.get("class_name")).endswith("Policy"):

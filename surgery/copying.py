@@ -20,7 +20,7 @@ import numpy as np
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.filling import Filling, settle
 from surgery.graph import Call, Graph, Op, flags_below
-from surgery.normalization import flag_of, set_flag
+from surgery.normalization import obeys, set_flag
 from surgery.ops import Standin, StoredOp
 from surgery.pairing import reads_by_itself
 from surgery.unsaved import lost_in
@@ -123,6 +123,7 @@ class Copies:
         for op, standin, source in self._pending:
             if op.inner is None or self._nested is None or standin.name != op.name:
                 _give_weights(standin.layer, source)  # the others have layers that were copied one by one
+                _apply(standin.layer, standin.flags)  # a mark goes before the flags of the source's variables
             if not self._fresh:
                 op.standins.append(standin)
 
@@ -161,7 +162,7 @@ def _agrees(standin: Standin, flags: Mapping[str, bool | str], first: bool) -> b
     """Whether a layer that is there can stand for a call with marks: one made for the same, or the first as it is."""
     if set(standin.flags) != set(flags) and not (first and not standin.flags):
         return False
-    return all(flag_of(leaf_at(standin.layer, path)) == flag for path, flag in flags.items())
+    return all(obeys(leaf_at(standin.layer, path), flag) for path, flag in flags.items())
 
 
 def _apply(layer: Any, flags: Mapping[str, bool | str]) -> dict[str, bool | str]:

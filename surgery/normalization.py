@@ -32,7 +32,7 @@ def set_flag(layer: Any, flag: Flag) -> None:
     kinds = (keras.layers.BatchNormalization, FixedBatchNormalization)
     if type(layer) in kinds:
         object.__setattr__(layer, "__class__", kinds[flag == AFFINE])  # one has no state that the other lacks
-    layer.trainable = False  # Keras does nothing where the flag is as it was, whatever those of the variables are
+    layer.trainable = not flag  # Keras does nothing where the flag is as it was, whatever those of the variables are
     layer.trainable = bool(flag)
     if getattr(layer, "lora_enabled", False):  # the kernel below the two small ones never trains (arXiv:2106.09685)
         for name in ("_kernel", "_embeddings"):
@@ -41,5 +41,14 @@ def set_flag(layer: Any, flag: Flag) -> None:
 
 
 def flag_of(layer: Any) -> Flag:
-    """Returns the state of a layer, as `set_flag` takes it."""
+    """Returns the state of a layer, as `set_flag` takes it: the flag of the layer."""
     return AFFINE if isinstance(layer, FixedBatchNormalization) and layer.trainable else layer.trainable
+
+
+def obeys(layer: Any, flag: Flag) -> bool:
+    """Whether a layer is in a state, and what is in it too: the projections of attention train whatever the flag of
+    the layer was when it was made, and what a wrapper wraps has a flag of its own.
+    """
+    if flag:
+        return flag_of(layer) == flag and all(part.trainable for part in layer._flatten_layers())
+    return not flag_of(layer) and not any(one.trainable for one in layer.variables)

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from surgery.configurations import told_still
 from surgery.graph import Graph
 from surgery.specs import Weight
 
@@ -68,11 +69,12 @@ class LiveOp:
 
     @property
     def trainable(self) -> bool:
-        return bool(getattr(self.layer, "trainable", True)) and any(weight.trainable for weight in self.weights)
+        return any(weight.trainable for weight in self.weights)  # `fit` goes by these, whatever the layer's flag
 
     @property
     def frozen(self) -> bool:
-        return bool(self.weights) and not self.layer.trainable
+        parts = getattr(self.layer, "_flatten_layers", lambda: [self.layer])()
+        return bool(self.weights) and not self.trainable and not all(part.trainable for part in parts)
 
     @property
     def inner(self) -> Graph | None:
@@ -126,4 +128,4 @@ class StoredOp:
 
     @property
     def frozen(self) -> bool:
-        return bool(self.weights) and not self.config.get("trainable", True)
+        return bool(self.weights) and not self.trainable and told_still(self.config)

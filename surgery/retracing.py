@@ -39,7 +39,8 @@ def scope_of(model: Any) -> contextlib.AbstractContextManager[Any]:
 def _state(model: Any) -> tuple[Any, ...]:
     from surgery.normalization import flag_of
 
-    return tuple((id(layer), flag_of(layer)) for layer in model._flatten_layers())
+    flags = ((id(layer), flag_of(layer)) for layer in model._flatten_layers())
+    return tuple(flags), tuple(id(one) for one in model.variables if one.trainable)  # the two need not agree
 
 
 def _memory(model: Any) -> tuple[dict[Any, Any], Any]:

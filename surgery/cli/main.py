@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -28,13 +29,19 @@ class Quiet(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show
+                return super().invoke(ctx)
         except SurgeryError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `surgery inspect vgg16 | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+
+
+def _show(message: Warning | str, *_: Any) -> None:
+    click.echo(f"warning: {message}", err=True)
 
 
 @click.group(cls=Quiet, context_settings={"help_option_names": ["-h", "--help"]})

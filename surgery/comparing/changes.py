@@ -40,8 +40,12 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
     yield from _of_wiring(a, b, names, change)
     if not all(_agree(a, *pair) for pair in zip(a.specs, b.specs, strict=False)):
         yield change("shape", list(map(str, a.specs)), list(map(str, b.specs)))
-    if _flag(a) != _flag(b) and a.weights and b.weights and not any(nested):
-        yield change("trainable", _flag(a), _flag(b))
+    if a.weights and b.weights and not any(nested):
+        flags = [_flag(a), _flag(b)]
+        if flags == ["yes", "yes"] and isinstance(a.op, type(b.op)):
+            flags = [_share(a), _share(b)]
+        if flags[0] != flags[1]:
+            yield change("trainable", *flags)
 
 
 def _agree(call: Call, one: Spec, other: Spec) -> bool:
@@ -54,6 +58,10 @@ def _flag(call: Call) -> str:
     if "affine" in call.flags.values():
         return "with fixed statistics"
     return "yes" if call.trainable else "frozen" if call.frozen else "no"
+
+
+def _share(call: Call) -> str:
+    return f"{sum(weight.trainable for weight in call.weights)} of {len(call.weights)} variables"
 
 
 def _of_config(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -240,10 +240,9 @@ def _input(entry: Entry) -> Call:
 
 
 def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
-    trainable = layer.config.get("trainable", True) is not False
     names = variable_names(layer, source)
     described = [
-        Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains and trainable)
+        Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains)
         for tensor, (name, trains) in zip(source.tensors, names, strict=True)
     ]
     if layer.class_name == "SpectralNormalization" and source.tree:  # the kernel of what it wraps is written twice

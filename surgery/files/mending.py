@@ -61,12 +61,13 @@ def _inside(config: dict[str, Any]) -> list[tuple[str, Any]]:
     found = []
     for key in ("layer", "backward_layer", "cell", "cells"):
         inner = config.get(key)
-        if _is_layer(inner) or (isinstance(inner, list) and inner and all(map(_is_layer, inner))):
+        if is_layer(inner) or (isinstance(inner, list) and inner and all(map(is_layer, inner))):
             found.append((key, inner))
     return found
 
 
-def _is_layer(value: Any) -> bool:
+def is_layer(value: Any) -> bool:
+    """Whether a value of a configuration describes a layer."""
     return (
         isinstance(value, dict) and isinstance(value.get("config"), dict) and isinstance(value.get("class_name"), str)
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, first_line, printable
+from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.files import safetensors
 from surgery.files.variables import layers_of, named_weights
 from surgery.files.whole import written_whole
@@ -98,3 +99,22 @@ def _compare_model(model: Any, draft: Path, path: Path) -> None:
     for mine, theirs in zip(model.weights, reopened.weights, strict=True):
         if not np.array_equal(_numpy(mine), _numpy(theirs), equal_nan=mine.dtype not in ("string",)):
             raise SurgeryError(f"{printable(path)!r} was not written: {mine.path} differs after reopening.")
+    _warn_of_flags(model, reopened, path)
+
+
+def _warn_of_flags(model: Any, reopened: Any, path: Path) -> None:
+    """Warns of layers whose flag is in the file and does not hold there: what attention makes in itself trains when
+    Keras opens it."""
+    still = {id(one) for one in model.weights if not one.trainable}
+    moves = {id(mine) for mine, one in zip(model.weights, reopened.weights, strict=True) if one.trainable}
+    lost = [
+        f"{address} ({type(layer).__name__})"
+        for address, _, layer in layers_of(model)
+        if any(id(one) in still & moves for one in layer.weights)
+    ]
+    if lost:
+        warnings.warn(
+            f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras does not write the flags of what "
+            "such a layer makes in itself. Freeze again after opening it.",
+            stacklevel=4,
+        )

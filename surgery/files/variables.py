@@ -8,6 +8,8 @@ from typing import Any
 
 from surgery.files.mending import Stored
 from surgery.files.placing import Source, natural, snake_case
+from surgery.files.tensors import Tensor
+from surgery.files.wrapped import part_at, part_on
 
 _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"SeparableConv[12]D", ("depthwise_kernel", "pointwise_kernel", "bias")),
@@ -18,30 +20,37 @@ _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"PReLU", ("alpha",)),
     (r"Normalization", ("mean", "variance", "count")),
 )
-_STATISTICS = ("moving_mean", "moving_variance")
+_STILL = re.compile(r".*(moving_|running_|seed_generator).*|vector_u")
 
 
 def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     """Returns (name, whether training moves it) of each tensor of a source, in its order."""
     if source.row:
-        still = layer.class_name == "Normalization"
-        return [
-            (own_name(tensor.name), not still and not re.search(r"moving_|running_", tensor.name))
-            for tensor in source.row
-        ]
-    own = sum(place.startswith("vars/") for place in source.tree)
-    names = _own_names(layer, own)
+        return [(own_name(one.name), _trains(part_on(layer, one.name), own_name(one.name), one)) for one in source.row]
     found = []
     for place in sorted(source.tree, key=natural):
-        head, _, number = place.rpartition("/")
-        if head == "vars" and number.isdigit() and int(number) < len(names):
-            found.append(names[int(number)])
-        else:
-            path = head.removesuffix("vars").strip("/")
-            inner = _inner_names(layer, path)
-            name = inner[int(number)] if number.isdigit() and int(number) < len(inner) else number
-            found.append((f"{path}/{name}".strip("/"), "seed_generator" not in path))
+        part, rest = part_at(layer, place)
+        above = place[: len(place) - len(rest)]
+        path, _, number = rest.rpartition("/")
+        made = path.removesuffix("vars").strip("/")  # the way to what the part makes in itself
+        count = sum(one.startswith(f"{above}vars/") for one in source.tree)
+        names = _made_names(made) if made else _own_names(part, count)
+        name = names[int(number)] if number.isdigit() and int(number) < len(names) else number
+        name = f"{made}/{name}" if made else name
+        found.append((above + name, _trains(None if made else part, name, source.tree[place])))
     return found
+
+
+def _trains(maker: Stored | None, name: str, tensor: Tensor) -> bool:
+    """Whether training moves a variable: of a layer with a flag, or (`None`) of a part that the layer makes."""
+    if _STILL.fullmatch(name) or "int" in tensor.dtype:
+        return False
+    if maker is None:
+        return True
+    kernel = name in ("kernel", "embeddings") and maker.config.get("lora_rank")
+    scale = re.fullmatch(r".*_(scale|zero)|g_idx", name) and _is_quantized(maker)
+    still = maker.class_name == "Normalization" or kernel or scale
+    return not still and maker.config.get("trainable", True) is not False
 
 
 def own_name(name: str) -> str:
@@ -49,22 +58,35 @@ def own_name(name: str) -> str:
     return name.split(":")[0].rpartition("/")[2]
 
 
-def _own_names(layer: Stored, count: int) -> list[tuple[str, bool]]:
+def _own_names(layer: Stored, count: int) -> tuple[str, ...]:
     kind, config = layer.class_name, layer.config
-    if kind in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
+    if re.fullmatch(r"((Fixed)?Batch|Layer|Group)Normalization", kind):
         affine = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
-        moving = _STATISTICS if kind == "BatchNormalization" else ()
-        return [(name, True) for name in affine] + [(name, False) for name in moving]
-    names = next((names for pattern, names in _ORDER if re.fullmatch(pattern, kind)), ())
-    return [(name, kind != "Normalization") for name in names[:count]]
+        return (*affine, *(("moving_mean", "moving_variance") if "Batch" in kind else ()))
+    if kind == "SpectralNormalization":
+        return ("kernel", "vector_u")
+    if _is_quantized(layer):
+        stem = "embeddings" if kind == "Embedding" else "kernel"
+        bias = ("bias",) if kind != "Embedding" and (config.get("use_bias") or config.get("bias_axes")) else ()
+        return (stem, *bias, f"{stem}_scale", f"{stem}_zero", "g_idx")
+    return next((names for pattern, names in _ORDER if re.fullmatch(pattern, kind)), ())[:count]
 
 
-def _inner_names(layer: Stored, path: str) -> tuple[str, ...]:
+def _is_quantized(layer: Stored) -> bool:
+    """Whether a layer keeps its kernel as integers, and scales beside it."""
+    policy = layer.config.get("dtype")
+    inner = policy.get("config") if isinstance(policy, dict) else None
+    mode = inner.get("mode") if isinstance(inner, dict) else policy
+    return layer.class_name in ("Dense", "EinsumDense", "Embedding") and bool(
+        re.match(r"int[48](/|_from_|$)", str(mode)) and (isinstance(inner, dict) or "_from_" in str(mode))
+    )
+
+
+def _made_names(path: str) -> tuple[str, ...]:
+    """Returns the names of the variables of a part that a layer makes: a cell, a projection of attention."""
     if path.split("/")[-1] == "cell" or re.search(r"(lstm|gru)_cell|simple_rnn_cell", path):
         return ("kernel", "recurrent_kernel", "bias")
-    if path.endswith("_dense") or path == "layer":
-        return ("kernel", "bias")
-    return ()
+    return ("kernel", "bias") if path.endswith("_dense") or path == "layer" else ()
 
 
 def names_of_variables(layer: Any) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""Flags of layers in layers: what surgery says of a file is what Keras does with it, and a mark holds to the bottom."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+import surgery as sg
+
+layers = keras.layers
+WRAPPED = {
+    "TimeDistributed": lambda flag: layers.TimeDistributed(layers.Dense(3, trainable=flag)),
+    "of statistics": lambda flag: layers.TimeDistributed(layers.BatchNormalization(trainable=flag)),
+    "of a model": lambda flag: layers.TimeDistributed(
+        keras.Sequential([keras.Input((5,)), layers.Dense(3, trainable=flag), layers.Dense(2)])
+    ),
+    "Bidirectional": lambda flag: layers.Bidirectional(layers.LSTM(3, trainable=flag)),
+    "RNN": lambda flag: layers.RNN(layers.GRUCell(3, trainable=flag)),
+    "stacked cells": lambda flag: layers.RNN([layers.LSTMCell(3, trainable=flag), layers.GRUCell(2)]),
+    "SpectralNormalization": lambda flag: layers.SpectralNormalization(layers.Dense(3, trainable=flag)),
+    "LSTM": lambda flag: layers.LSTM(3, trainable=flag),
+    "attention": lambda flag: layers.MultiHeadAttention(2, 3, trainable=flag),
+}
+QUANTIZED = ("int8", "int4")
+
+
+def network(layer):
+    """A layer on a sequence, named."""
+    x = keras.Input((4, 5))
+    y = layer(x, x) if isinstance(layer, layers.MultiHeadAttention) else layer(x)
+    return keras.Model(x, y)
+
+
+def quantized(mode):
+    layer = layers.Dense(3)
+    layer.build((None, 4, 5))
+    layer.quantize(mode)
+    return layer
+
+
+def with_lora():
+    layer = layers.Dense(3)
+    layer.build((None, 4, 5))
+    layer.enable_lora(2)
+    return layer
+
+
+def described(weights):
+    return sorted((tuple(one.shape), bool(one.trainable)) for one in weights)
+
+
+CASES = {
+    **{
+        f"{name}, {flag}": lambda make=make, flag=flag: make(flag)
+        for name, make in WRAPPED.items()
+        for flag in (True, False)
+    },
+    **{mode: lambda mode=mode: quantized(mode) for mode in QUANTIZED},
+}
+
+
+@pytest.mark.parametrize(("case", "outer"), list(itertools.product(CASES, (True, False))))
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_file_says_of_each_variable_what_keras_makes_of_it(case, outer, ending, tmp_path):
+    layer = CASES[case]()
+    layer._trainable = layer._trainable and outer  # as if the constructor had been given it
+    network(layer).save(tmp_path / f"net{ending}")
+    reopened = keras.models.load_model(tmp_path / f"net{ending}", compile=False)
+    live, stored = (sg.open(one).calls[-1] for one in (reopened, tmp_path / f"net{ending}"))
+    assert described(stored.weights) == described(reopened.layers[-1].weights)
+    assert (stored.trainable, stored.frozen) == (live.trainable, live.frozen)
+    assert stored.trainable == bool(reopened.trainable_variables)
+    assert sg.diff(reopened, sg.open(tmp_path / f"net{ending}")).equal
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_the_kernel_below_lora_does_not_train(tmp_path):
+    network(with_lora()).save(tmp_path / "net.h5")
+    stored = sg.open(tmp_path / "net.h5").calls[-1]
+    assert sum(one.size for one in stored.weights if one.trainable) == 3 + 5 * 2 + 2 * 3
+
+
+@pytest.mark.parametrize("name", [name for name in WRAPPED if name != "SpectralNormalization"])
+@pytest.mark.parametrize("kept_in", ["memory", "a file"])
+def test_a_mark_reaches_the_bottom_and_the_donor_stays(name, kept_in, tmp_path):
+    model = network(WRAPPED[name](False))
+    layer = model.layers[-1]
+    model.save(tmp_path / "net.keras")
+    before = described(layer.weights)
+    donor = model if kept_in == "memory" else tmp_path / "net.keras"
+    for verb, flag in ((sg.freeze, False), (sg.thaw, True)):
+        built = sg.build(verb(sg.open(donor), layer.name))
+        trains = [one.trainable for one in built.layers[-1].weights if "moving" not in one.path]
+        assert all(trains) if flag else not any(trains)
+        inputs = np.ones((2, 4, 5), "float32")
+        np.testing.assert_array_equal(np.asarray(built(inputs)), np.asarray(model(inputs)))
+    assert described(layer.weights) == before
+
+
+def test_freezing_in_place_holds_for_attention_that_says_it_is_frozen_and_in_fit_that_goes_on():
+    model = network(layers.MultiHeadAttention(2, 3, trainable=False))
+    model = keras.Model(model.input, layers.Dense(1)(model.output))
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 4, 5), "float32"), np.zeros((4, 4, 1), "float32")
+    attention = model.layers[1]
+    model.fit(x, y, verbose=0)
+    sg.freeze(model, attention.name)
+    still = [np.array(one) for one in attention.weights]
+    model.fit(x, y, verbose=0)
+    for one, before in zip(attention.weights, still, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), before)
+
+
+def test_saving_says_which_layers_keras_will_not_keep_frozen(tmp_path):
+    model = network(layers.MultiHeadAttention(2, 3, name="attention"))
+    sg.save(model, tmp_path / "net.keras")  # nothing is frozen, nothing is said
+    with pytest.warns(UserWarning, match=r"attention \(MultiHeadAttention\).*Freeze again"):
+        sg.save(sg.freeze(model), tmp_path / "net.keras")
+    assert len(keras.models.load_model(tmp_path / "net.keras").trainable_variables) == 8
+    frozen = sg.build(sg.freeze(sg.open(tmp_path / "net.keras")))
+    assert not frozen.trainable_variables
+
+
+def test_diff_tells_parts_that_are_frozen():
+    def half(flag):
+        layer = layers.Bidirectional(layers.LSTM(3), name="both")
+        model = network(layer)
+        layer.backward_layer.trainable = flag
+        return model
+
+    one = half(True)
+    other = half(False)
+    other.set_weights(one.get_weights())
+    assert [str(change.after) for change in sg.diff(one, other).changed] == ["3 of 6 variables"]
+    assert sg.diff(other, other).equal
