@@ -436,3 +436,52 @@ def test_the_part_that_differs_is_shown():
     (line,) = [line for line in str(sg.diff(ours, theirs)).splitlines() if "arguments" in line]
     before, after = line.partition("arguments ")[2].split(" -> ")
     assert before != after and len(line) < 120
+
+
+def like_layers(kernels, numbers):
+    """A chain of like Dense layers without names of their own, with given kernels."""
+    inputs = x = keras.Input((8,))
+    for number in numbers:
+        layer = keras.layers.Dense(8, use_bias=False)
+        x = layer(x)
+        layer.set_weights([kernels[number]])
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("kept_in", ["memory", "a file", "both"])
+def test_values_say_which_of_many_like_layers_is_new(place, kept_in, tmp_path):
+    kernels = np.random.default_rng(place).normal(size=(6, 8, 8))
+    few, many = [number for number in range(6) if number != place], list(range(6))
+    models = [like_layers(kernels, numbers) for numbers in (few, many)]
+    graphs = []
+    for side, model in enumerate(models):
+        model.save(tmp_path / f"{side}.keras")
+        stored = kept_in == "a file" or (kept_in == "both" and side)
+        graphs.append(sg.open(tmp_path / f"{side}.keras" if stored else model))
+    inserted, removed = sg.diff(*graphs), sg.diff(*reversed(graphs))
+    name = models[1].layers[1 + place].name
+    assert list(inserted.added) == list(removed.removed) == [name]
+    assert not (inserted.removed or removed.added or inserted.weights or removed.weights)
+    assert {change.kind for change in inserted.changed} <= {"wiring"} and len(inserted.changed) <= 1
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_tensors_are_called_by_one_name_everywhere(suffix, tmp_path):
+    def network():
+        x = keras.Input((4, 6))
+        y = keras.layers.MultiHeadAttention(2, 3, name="attention")(x, x)
+        y = keras.layers.Bidirectional(keras.layers.LSTM(3), name="both")(y)
+        return keras.Model(x, keras.layers.Dense(2, name="dense")(y))
+
+    one, other = network(), network()
+    for number, model in enumerate((one, other)):
+        model.save(tmp_path / f"{number}{suffix}")
+    for graphs in ((one, other), (tmp_path / f"0{suffix}", tmp_path / f"1{suffix}")):
+        found = sg.diff(*map(sg.open, graphs))
+        told = [f"{change.b} {change.tensor}" for change in found.weights]
+        assert len(set(told)) == len(told) and "dense kernel" in told
+        assert not [one for one in told if re.search(r"\d$", one)]
+    listed = run("weights", tmp_path / f"1{suffix}").output
+    assert all(name.split()[1] in listed for name in told)

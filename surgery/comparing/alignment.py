@@ -2,7 +2,8 @@
 
 Names that Keras numbered (`conv2d_7`) shift when a layer comes or goes, so they only decide between calls that are
 alike. Structure is what a call applies, and to what; or what becomes of it: calls before an insertion agree on the one,
-calls after it on the other. Cost: linear, but for the few calls on which neither agrees.
+calls after it on the other. Where one more of many like layers is there, the values of their weights say which it is.
+Cost: linear, but for the few calls on which neither agrees; values are read of like layers of different numbers alone.
 """
 
 from __future__ import annotations
@@ -43,15 +44,26 @@ def numbered(call: Call) -> bool:
     return bool(re.fullmatch(rf"({snake_case(call.class_name)}|input)(_\d+)?", call.layer))
 
 
-def aligned(a: Graph, b: Graph) -> Aligned:
-    """Returns which calls of two graphs are the same call."""
+def aligned(a: Graph, b: Graph, content: Callable[[Call], Hashable] | None = None) -> Aligned:
+    """Returns which calls of two graphs are the same call.
+
+    Args:
+        a: the one.
+        b: the other.
+        content: returns what the weights of a call hold, `None` for nothing that could be compared; without it, values
+            decide nothing.
+    """
     pairing = _Pairing(a, b)
     pairing.by_ends()
     pairing.by_given_name()
+    if content is not None:
+        pairing.by_values(content, lambda side, call: pairing.signatures[side][call.name], where_numbers_differ=True)
     pairing.by_structure()
     pairing.by_sequence()
     pairing.by_same_name()
     pairing.by_neighbours()
+    if content is not None:
+        pairing.by_values(content, lambda _, call: kind_of(call))
     return Aligned(
         dict(sorted(pairing.pairs.items(), key=lambda pair: pairing.place[pair[0]])),
         [call.name for call in a if call.name not in pairing.pairs],
@@ -94,6 +106,30 @@ class _Pairing:
             other = given.get(call.name)
             if other is not None and kind_of(other) == kind_of(call):
                 self._pair(call.name, other.name)
+
+    def by_values(
+        self,
+        content: Callable[[Call], Hashable],
+        like: Callable[[int, Call], Hashable],
+        where_numbers_differ: bool = False,
+    ) -> None:
+        """Calls of like layers with equal weights; values that several layers have, as fresh ones do, say nothing.
+
+        Args:
+            content: see `aligned`.
+            like: returns what calls have in common that may be the same.
+            where_numbers_differ: whether only such are looked at of which one side has more.
+        """
+        groups: dict[Hashable, tuple[list[Call], list[Call]]] = {}
+        for side, calls in enumerate(self._left()):
+            for call in calls:
+                if call.weights and call.inner is None:
+                    groups.setdefault(like(side, call), ([], []))[side].append(call)
+        for sides in groups.values():
+            if all(sides) and not (where_numbers_differ and len(sides[0]) == len(sides[1])):
+                ours, theirs = (_told_apart(calls, content) for calls in sides)
+                for key in ours.keys() & theirs.keys():
+                    self._pair(ours[key], theirs[key])
 
     def by_structure(self) -> None:
         """Groups of calls that agree on what is before and after them, then on one of both; equal names first."""
@@ -192,6 +228,14 @@ class _Pairing:
     def _used_by(graph: Graph, call: Call, names: dict[str, str]) -> Hashable:
         users = graph.consumers.get(Ref(call.name), [])
         return call.class_name, tuple(names.get(user, f"?{id(graph)}") for user in users) or f"?{id(graph)}"
+
+
+def _told_apart(calls: list[Call], content: Callable[[Call], Hashable]) -> dict[Hashable, str]:
+    """Returns content -> the call that alone has it."""
+    found: dict[Hashable, list[str]] = {}
+    for call in calls:
+        found.setdefault(content(call), []).append(call.name)
+    return {key: names[0] for key, names in found.items() if key is not None and len(names) == 1}
 
 
 def _signature(call: Call) -> str:

@@ -8,6 +8,8 @@ import math
 from typing import Any
 
 from surgery.files import Tensor
+from surgery.graph import Call
+from surgery.values import tensors_of
 
 CHUNK = 8 * 2**20  # bytes of a tensor that are held at a time
 
@@ -61,6 +63,12 @@ def _apart(mine: Any, theirs: Any) -> Any:
         bits = f"uint{8 * mine.dtype.itemsize}"
         return mine.view(bits) != theirs.view(bits)
     return mine.astype("float64") != theirs.astype("float64")
+
+
+def content(call: Call) -> tuple[str, ...] | None:
+    """Returns the digests of the weights of a call, in no order that a file or Keras has; `None` for fresh ones."""
+    tensors = tensors_of(call)
+    return None if tensors is None else tuple(sorted(map(fingerprint, tensors)))
 
 
 def fingerprint(tensor: Tensor) -> str:

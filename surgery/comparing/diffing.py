@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from surgery.comparing.alignment import aligned
 from surgery.comparing.changes import changes, ends, sharing
-from surgery.comparing.contents import distance, fingerprint
+from surgery.comparing.contents import content, distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.doors import as_graph
 from surgery.files import Tensor
 from surgery.graph import Call, Graph
-from surgery.values import paired_tensors, tensors_of
+from surgery.values import labels_by_name, paired_tensors, tensors_of
 from surgery.waiting import progress
 
 
@@ -41,7 +42,7 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
      ~ predictions: takes fc2 (removed) -> fc1
     """
     ours, theirs = as_graph(a), as_graph(b)
-    walk = _Walk()
+    walk = _Walk(content if weights else None)
     walk.compare(ours, theirs, ("", ""))
     if weights:
         walk.weigh()
@@ -63,6 +64,7 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
 class _Walk:
     """What was found so far, at every depth."""
 
+    content: Callable[[Call], Hashable] | None
     removed: dict[str, Call] = dataclasses.field(default_factory=dict)
     added: dict[str, Call] = dataclasses.field(default_factory=dict)
     changed: list[Change] = dataclasses.field(default_factory=list)
@@ -76,7 +78,7 @@ class _Walk:
 
     def compare(self, a: Graph, b: Graph, prefixes: tuple[str, str]) -> None:
         """Compares the structure of two graphs, and lists the layers that both have."""
-        found = aligned(a, b)
+        found = aligned(a, b, self.content)
         self.removed.update((prefixes[0] + name, a[name]) for name in found.removed)
         self.added.update((prefixes[1] + name, b[name]) for name in found.added)
         self.pairs.update((prefixes[0] + one, prefixes[1] + other) for one, other in found.pairs.items())
@@ -112,20 +114,26 @@ class _Walk:
             if pairs is None:
                 self.without.append(a)
             else:
-                self._weigh_layer(a, b, pairs, apart)
+                names = {**labels_by_name(mine), **labels_by_name(theirs)}
+                self._weigh_layer((a, b), pairs, names, apart)
         self._find_moved(apart)
 
     def _weigh_layer(
-        self, a: str, b: str, pairs: list[tuple[Tensor | None, Tensor | None]], apart: list[tuple[int, Tensor, Tensor]]
+        self,
+        addresses: tuple[str, str],
+        pairs: list[tuple[Tensor | None, Tensor | None]],
+        names: dict[str, str],
+        apart: list[tuple[int, Tensor, Tensor]],
     ) -> None:
+        a, b = addresses
         for mine, theirs in pairs:
             self.compared += 1
             if mine is None or theirs is None:
                 one, text = (mine, "gone") if theirs is None else (theirs, "new")
                 if one is not None:
-                    self.weights.append(WeightChange(a, b, _last(one.name), "count", source=f"{text}, {one.shape}"))
+                    self.weights.append(WeightChange(a, b, names[one.name], "count", source=f"{text}, {one.shape}"))
                 continue
-            name = _last(theirs.name)
+            name = names[theirs.name]
             if mine.shape != theirs.shape:
                 self.weights.append(WeightChange(a, b, name, "shape", source=f"{mine.shape} -> {theirs.shape}"))
                 continue
@@ -140,14 +148,16 @@ class _Walk:
 
     def _find_moved(self, apart: list[tuple[int, Tensor, Tensor]]) -> None:
         """Marks the tensors that are equal to another one that changed, or whose layer is gone."""
-        gone = [(address, tensor) for address, call in self.removed.items() for tensor in tensors_of(call) or ()]
-        sources = [(self.weights[place].a, mine) for place, mine, _ in apart] + gone
+        sources = [(f"{self.weights[place].a}/{self.weights[place].tensor}", mine) for place, mine, _ in apart]
+        for address, call in self.removed.items():
+            names = labels_by_name(call)
+            sources += [(f"{address}/{names[tensor.name]}", tensor) for tensor in tensors_of(call) or ()]
         kinds = collections.Counter((tensor.shape, tensor.dtype) for _, tensor in sources)
         shapes = {kind for kind, count in kinds.items() if count > 1}  # one alone can have come from nowhere else
         by_content: dict[str, str] = {}
         for address, tensor in sources:
             if (tensor.shape, tensor.dtype) in shapes:
-                by_content.setdefault(fingerprint(tensor), f"{address}/{_last(tensor.name)}")
+                by_content.setdefault(fingerprint(tensor), address)
         for place, _, theirs in apart:
             if (theirs.shape, theirs.dtype) not in shapes:
                 continue
@@ -164,9 +174,3 @@ def _marked(inner: Graph, call: Call) -> Graph:
 def _has_adapted_vocabulary(call: Call) -> bool:
     """Whether a layer looks words up that it learned by `adapt`: they are in no configuration, and no tensor."""
     return "max_tokens" in call.config and call.config.get("vocabulary", "") is None
-
-
-def _last(name: str) -> str:
-    """Returns how a tensor is called below its layer: `kernel`, `vars/0`."""
-    parts = name.split(":")[0].split("/")
-    return "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])

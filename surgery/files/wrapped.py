@@ -74,6 +74,6 @@ def _inside(layer: Stored) -> list[Stored]:
     return found
 
 
-def _stored(described: dict[str, Any]) -> Stored:
+def _stored(described: Any) -> Stored:
     name = described["config"].get("name")
     return Stored(str(name or ""), described["class_name"].rpartition(">")[2], described["config"])

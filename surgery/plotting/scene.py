@@ -9,14 +9,13 @@ from typing import Any
 
 from surgery import analysis
 from surgery.configurations import bare
-from surgery.files import own_name
 from surgery.graph import Call, Graph
 from surgery.plotting.stages import stages
 from surgery.showing.columns import COLUMNS
 from surgery.showing.sheet import Sheet
 from surgery.specs import Ref
 from surgery.structure import leaves
-from surgery.values import statistics, tensors_of
+from surgery.values import labels, statistics, tensors_of
 from surgery.waiting import progress
 from surgery.walking import tree
 
@@ -175,13 +174,12 @@ def _node(sheet: Sheet, address: str, call: Call, stage: int, values: bool) -> N
 
 
 def _tensors(call: Call, values: bool) -> list[dict[str, Any]]:
-    read = tensors_of(call) if values else None
-    described = call.weights
-    if read is None:
-        return [_described(weight.name, weight) for weight in described]
-    names = [weight.name for weight in described] if len(described) == len(read) else [one.name for one in read]
+    read = tensors_of(call)
+    if read is None or not values:
+        weights = call.weights if read is None else read
+        return [_described(name, weight) for name, weight in zip(labels(call), weights, strict=True)]
     found = []
-    for name, tensor in zip(names, read, strict=True):
+    for name, tensor in zip(labels(call), read, strict=True):
         known = statistics(tensor)
         finite = known.histogram != ()
         numbers = {
@@ -197,7 +195,7 @@ def _tensors(call: Call, values: bool) -> list[dict[str, Any]]:
 
 def _described(name: str, weight: Any) -> dict[str, Any]:
     return {
-        "name": own_name(name),
+        "name": name,
         "shape": list(weight.shape),
         "dtype": weight.dtype,
         "bytes": weight.bytes,

@@ -15,7 +15,7 @@ from surgery.graph import Graph
 from surgery.showing.table import plain
 from surgery.showing.totals import each_layer
 from surgery.specs import Weight, megabytes
-from surgery.values import Statistics, statistics, tensors_of
+from surgery.values import Statistics, labels, statistics, tensors_of
 from surgery.waiting import progress
 from surgery.walking import calls_at_every_depth
 from surgery.where import selected
@@ -49,11 +49,9 @@ def lines_of_graph(graph: Graph, where: Any = None) -> list[Line]:
     calls = dict(calls_at_every_depth(graph)) if where is None else selected(graph, where)
     found = []
     for address, call in each_layer(calls.items()).items():
-        described, read = call.weights, tensors_of(call)
-        same = read is not None and len(read) == len(described)
-        for place, weight in enumerate(read if read is not None else described):
-            name = described[place].name if same else weight.name
-            found.append(Line(address, own_name(name), weight))
+        read = tensors_of(call)
+        for weight, name in zip(call.weights if read is None else read, labels(call), strict=True):
+            found.append(Line(address, name, weight))
     return found
 
 

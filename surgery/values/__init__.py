@@ -1,6 +1,7 @@
 """The values of weights, wherever they are: in a file, or in memory; and what can be said of them in a line."""
 
+from surgery.values.labels import labels, labels_by_name
 from surgery.values.summaries import Statistics, statistics
 from surgery.values.tensors import paired_tensors, tensors_of
 
-__all__ = ["Statistics", "paired_tensors", "statistics", "tensors_of"]
+__all__ = ["Statistics", "labels", "labels_by_name", "paired_tensors", "statistics", "tensors_of"]

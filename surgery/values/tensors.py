@@ -25,7 +25,7 @@ Pair = tuple[Tensor | None, Tensor | None]
 
 def tensors_of(call: Call) -> list[Tensor] | None:
     """Returns the tensors of a layer that is called; `None` for fresh ones."""
-    layer, source = _live(call), getattr(call.op, "source", None)
+    layer, source = live_layer(call), getattr(call.op, "source", None)
     if layer is not None:
         return [_of_variable(variable) for variable in getattr(layer, "weights", ())]
     if source is None or not source.tensors:
@@ -42,7 +42,7 @@ def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
     ours, theirs = tensors_of(a), tensors_of(b)
     if ours is None or theirs is None:
         return None
-    live = [_live(call) is not None for call in (a, b)]
+    live = [live_layer(call) is not None for call in (a, b)]
     if live[0] != live[1]:
         return _of_live_and_stored(a, b) if live[0] else _swapped(_of_live_and_stored(b, a))
     if len(ours) != len(theirs):  # what goes away moves the places of what follows
@@ -60,7 +60,8 @@ def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
     return list(zip(*padded, strict=True))
 
 
-def _live(call: Call) -> Any:
+def live_layer(call: Call) -> Any:
+    """Returns the layer in memory that a call applies, or that was made of a stored one; else `None`."""
     standins = getattr(call.op, "standins", ())
     return getattr(call.op, "layer", None) or (standins[0].layer if standins else None)
 
@@ -70,7 +71,7 @@ def _of_live_and_stored(live: Call, stored: Call) -> list[Pair] | None:
     from surgery.pairing import paired
 
     op: Any = stored.op
-    layer, source = _live(live), op.source
+    layer, source = live_layer(live), op.source
     try:
         pairs = paired(layer, source, live.name)
     except SurgeryError:
@@ -94,7 +95,7 @@ def _by_place(call: Call) -> dict[str, Tensor]:
 
 def _by_name(call: Call) -> dict[str, Tensor]:
     """Returns the tensors by their names below the layer, `query/kernel`; none where two have one name."""
-    layer, source, tensors = _live(call), getattr(call.op, "source", None), tensors_of(call) or []
+    layer, source, tensors = live_layer(call), getattr(call.op, "source", None), tensors_of(call) or []
     if layer is not None:
         names = [tensor.name.removeprefix(f"{layer.path}/") for tensor in tensors]
     elif source is not None and source.tree:

@@ -1,0 +1,49 @@
+"""What to call each tensor of a layer: `kernel`; `query/kernel` where the layer has several kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surgery.files import names_of_variables, own_name
+from surgery.files.mending import Stored
+from surgery.files.placing import natural
+from surgery.files.variables import variable_names
+from surgery.graph import Call
+from surgery.values.tensors import live_layer, tensors_of
+
+
+def labels(call: Call) -> list[str]:
+    """Returns what to call the tensors of a layer, in the order of `tensors_of`; of `call.weights` for fresh ones."""
+    below = _names_below(call)
+    short = [name.rpartition("/")[2] for name in below]
+    return short if len(set(short)) == len(short) else below
+
+
+def labels_by_name(call: Call) -> dict[str, str]:
+    """Returns the name of a tensor, where it lies -> what to call it."""
+    return {tensor.name: label for tensor, label in zip(tensors_of(call) or [], labels(call), strict=False)}
+
+
+def _names_below(call: Call) -> list[str]:
+    """Returns the names of the tensors with what is between the layer and them."""
+    layer, tensors = live_layer(call), tensors_of(call)
+    if layer is not None:
+        return [name.replace(".", "/") for name in names_of_variables(layer)]
+    if tensors is None:
+        return [_below(weight.name, call) for weight in call.weights]
+    op: Any = call.op
+    source = op.source
+    if source.tree:
+        names = [name for name, _ in variable_names(Stored(op.name, op.class_name, op.config), source)]
+        places = sorted(source.tree, key=natural)
+        told = {source.tree[place].name: name for place, name in zip(places, names, strict=True)}
+        return [told[tensor.name] for tensor in tensors]
+    return [*source.named] if source.named else [_below(tensor.name, call) for tensor in tensors]
+
+
+def _below(name: str, call: Call) -> str:
+    """Returns a path below the layer, `query/kernel` of `attention/query/kernel:0`."""
+    steps = name.split(":")[0].split("/")
+    if call.layer not in steps[:-1]:
+        return own_name(name)
+    return "/".join(steps[len(steps) - steps[::-1].index(call.layer) :])
