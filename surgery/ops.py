@@ -8,6 +8,7 @@ No Keras import: a `LiveOp` only asks the object that it was given.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,10 +32,17 @@ class LiveOp:
     Args:
         layer: `keras.Operation`, usually a layer.
         open_inner: returns the graph inside when the layer is itself a model.
+        open_wrapped: returns the graph of the model that the layer applies to each step of time.
     """
 
-    def __init__(self, layer: Any, open_inner: Callable[[], Graph] | None = None):
+    def __init__(
+        self,
+        layer: Any,
+        open_inner: Callable[[], Graph] | None = None,
+        open_wrapped: Callable[[], Graph] | None = None,
+    ):
         self.layer = layer
+        self._open_wrapped = open_wrapped
         self.standins = [Standin(layer, layer.name, {})]
         self._open_inner = open_inner
         self._inner: Graph | None = None
@@ -86,6 +94,11 @@ class LiveOp:
     def inner(self, graph: Graph | None) -> None:
         self._inner = graph
 
+    @functools.cached_property
+    def wrapped(self) -> Graph | None:
+        """The graph of the model that the layer applies to each step of time, a `TimeDistributed`."""
+        return None if self._open_wrapped is None else self._open_wrapped()
+
 
 class StoredOp:
     """The description of an operation from a card or a file. Two of them are equal only when they are one object.
@@ -95,6 +108,7 @@ class StoredOp:
         weights: its variables, without values.
         inner: the graph inside when the operation is itself a model.
         source: where the values of its variables are, for an operation from a file; `None` draws fresh ones.
+        wrapped: the graph of the model that the operation applies to each step of time, a `TimeDistributed`.
     """
 
     def __init__(
@@ -103,8 +117,10 @@ class StoredOp:
         weights: tuple[Weight, ...] = (),
         inner: Graph | None = None,
         source: Any = None,
+        wrapped: Graph | None = None,
     ):
         self.stored = stored
+        self.wrapped = wrapped
         self.weights = weights
         self.inner = inner
         self.source = source

@@ -212,6 +212,18 @@ def _dot(name: str, config: Config, shapes: list[Shape]) -> Shape:
     return (*left, *right) if len(left) + len(right) > 1 else (*left, 1)
 
 
+def _einsum(name: str, config: Config, shapes: list[Shape]) -> Shape | None:
+    """Sizes of the letters that are given, then those that the layer was told, from the last axis on."""
+    terms, result = config["equation"].replace(" ", "").split("->")
+    term, told = terms.split(",")[0], config["output_shape"]
+    if "." in term + result or len(term) != len(shapes[0]):
+        return None
+    told = (told,) if isinstance(told, int) else tuple(told)
+    sizes = dict(zip(reversed(result), reversed(told), strict=False))
+    sizes |= dict(zip(term, shapes[0], strict=True))
+    return tuple(sizes[letter] for letter in result)
+
+
 def _recurrent(name: str, config: Config, shapes: list[Shape]) -> Any:
     units = config["units"]
     batch, steps = shapes[0][:2]
@@ -278,6 +290,7 @@ _RULES: tuple[tuple[str, Callable[[str, Config, list[Shape]], Any]], ...] = (
     (r"Resizing|CenterCrop|RandomCrop", _resizing),
     (r"Concatenate", _concatenate),
     (r"Dot", _dot),
+    (r"EinsumDense", _einsum),
     (r"LSTM|GRU|SimpleRNN", _recurrent),
     (r"Bidirectional", _bidirectional),
     (r"TimeDistributed", _time_distributed),

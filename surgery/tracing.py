@@ -181,4 +181,9 @@ def _graph(
 
 
 def _live(op: Any) -> LiveOp:
-    return LiveOp(op, functools.partial(trace, op) if is_graph(op) else None)
+    wrapped = op.layer if type(op) is keras.layers.TimeDistributed and is_graph(op.layer) else None
+    return LiveOp(
+        op,
+        functools.partial(trace, op) if is_graph(op) else None,
+        None if wrapped is None else functools.partial(trace, wrapped),
+    )

@@ -216,3 +216,80 @@ def test_what_nobody_takes_is_alive_while_it_is_made():
     x = keras.Input((1000,))
     a, _ = ops.split(x, 2, axis=1)
     assert analysis.most_alive(sg.open(keras.Model(x, layers.Dense(1)(a)))) == 8_000
+
+
+RAW = [
+    (lambda x: ops.conv(x, A((3, 2, 3, 8), "float32"), 2, "same"), layers.Conv2D(8, (3, 2), 2, "same")),
+    (lambda x: ops.depthwise_conv(x, A((3, 3, 3, 2), "float32")), layers.DepthwiseConv2D(3, depth_multiplier=2)),
+    (
+        lambda x: ops.separable_conv(x, A((3, 3, 3, 2), "float32"), A((1, 1, 6, 5), "float32")),
+        layers.SeparableConv2D(5, 3, depth_multiplier=2),
+    ),
+    (lambda x: ops.conv_transpose(x, A((3, 3, 4, 3), "float32"), 2), layers.Conv2DTranspose(4, 3, 2)),
+]
+
+
+@pytest.mark.parametrize(("raw", "layer"), RAW)
+def test_a_raw_convolution_counts_as_its_layer(raw, layer):
+    counts = [last(sg.open(network((9, 8, 3), made)), analysis.macs) for made in (raw, layer)]
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("sequential", [True, False])
+@pytest.mark.parametrize("kept_in", ["memory", "a file"])
+def test_a_model_at_each_step_of_time_is_counted_once_a_step(sequential, kept_in, tmp_path):
+    inner = network((16, 16, 3), lambda x: layers.Dense(5)(layers.Flatten()(layers.Conv2D(4, 3)(x))))
+    if sequential:
+        inner = keras.Sequential([keras.Input((16, 16, 3)), *inner.layers[1:]])
+    model = network((7, 16, 16, 3), layers.TimeDistributed(inner))
+    model.save(tmp_path / "net.keras")
+    graph = sg.open(model if kept_in == "memory" else tmp_path / "net.keras")
+    assert last(graph, analysis.macs) == 7 * sum(analysis.macs(sg.open(inner)).values())
+    assert graph.calls[-1].specs[0].shape == (None, 7, 5)
+
+
+def test_an_einsum_dense_is_counted_by_the_letters_that_are_known(tmp_path):
+    model = network((10, 8), layers.EinsumDense("abc,cd->abd", output_shape=(None, 64)))
+    model.save(tmp_path / "net.keras")
+    for source in (model, tmp_path / "net.keras"):
+        assert last(sg.open(source), analysis.macs) == 10 * 8 * 64
+    open_ended = network((None, 8), layers.EinsumDense("abc,cd->abd", output_shape=(None, 64)))
+    assert last(sg.open(open_ended), analysis.macs) is None
+
+
+def test_channels_are_joined_first_where_all_layers_keep_them_first():
+    def conv(size, **more):
+        return layers.Conv2D(4, size, padding="same", data_format="channels_first", **more)
+
+    def made(x):
+        return conv(1, strides=2)(layers.Concatenate(axis=1)([conv(3)(x), conv(5)(x)]))
+
+    graph = sg.open(network((3, 16, 16), made))
+    assert analysis.stride_text(last(graph, analysis.strides)) == "2"
+    assert analysis.field_text(last(graph, analysis.receptive_fields)) == "5"
+    beside = sg.open(network((3, 16, 16), lambda x: made(layers.Conv2D(3, 1, data_format="channels_last")(x))))
+    assert analysis.field_text(last(beside, analysis.receptive_fields)) == "?"
+
+
+def test_one_pixel_for_a_whole_axis_is_seen_from_all_of_it():
+    """Against the gradient: a pixel depends on its whole row, by way of a map that is one pixel wide."""
+    model = network((6, 6, 2), lambda x: x + layers.Conv2D(2, (1, 6))(x))
+    field = last(sg.open(model), analysis.receptive_fields)
+    x = np.random.default_rng(0).normal(size=(1, 6, 6, 2)).astype("float32")
+    moved = np.array(x)
+    moved[0, 2, 5] += 1
+    changed = np.abs(np.asarray(model(moved)) - np.asarray(model(x))).sum(-1)[0] > 1e-6
+    assert changed[2].all() and not changed[[0, 1, 3, 4, 5]].any()
+    assert field.everything and field.size == (1, 1)
+    only = network((6, 6, 2), lambda x: layers.Conv2D(2, (6, 1))(x) + layers.Conv2D(2, (1, 6))(x))
+    assert analysis.field_text(last(sg.open(only), analysis.receptive_fields)) == "all"
+
+
+@pytest.mark.parametrize("kept_in", ["memory", "a file"])
+def test_what_is_alive_inside_a_nested_model_is_alive(kept_in, tmp_path):
+    inner = network((32, 32, 3), lambda x: layers.Conv2D(4, 3, 8, "same")(layers.Conv2D(64, 3, padding="same")(x)))
+    model = network((32, 32, 3), inner)
+    model.save(tmp_path / "net.keras")
+    graph = sg.open(model if kept_in == "memory" else tmp_path / "net.keras")
+    assert analysis.most_alive(graph) == 4 * (32 * 32 * (3 + 64) + 4 * 4 * 4)
+    assert analysis.most_alive(graph, batch=3) == 3 * analysis.most_alive(graph)

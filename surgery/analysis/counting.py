@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from surgery.analysis.costless import COSTLESS
 from surgery.analysis.totals import total
 from surgery.shapes import inferred
 from surgery.specs import Spec
-from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Config = Mapping[str, Any]
 Rule = Callable[[str, Config, list[Spec], list[Spec]], int | None]
@@ -20,7 +20,8 @@ class Open(Exception):
     """A size that a count depends on is not known."""
 
 
-PRODUCTS = ("Matmul", "Dot", "Inner", "Einsum", "Tensordot")  # raw operations whose factors may be constants
+# raw operations whose factors may be constants
+PRODUCTS = ("Matmul", "Dot", "Inner", "Einsum", "Tensordot", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose")
 
 
 def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int | None:
@@ -37,7 +38,7 @@ def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int
     """
     rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, kind)), None)
     if rule is None:
-        return 0 if re.fullmatch(FREE, kind) else None
+        return 0 if re.fullmatch(COSTLESS, kind) else None
     return rule(kind, config, given, made)
 
 
@@ -91,6 +92,20 @@ def _transposed(kind: str, config: Config, given: list[Spec], made: list[Spec]) 
     return _size(given[0]) * _window(config, given[0]) * config["filters"]
 
 
+def _with_kernels(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    """A raw convolution: its kernels are among what it is given, with the channels last that they make."""
+    picture, *kernels = given
+    sides = _sides(kernels[0])
+    if kind == "Conv":
+        return _size(made[0]) * math.prod(sides[:-1])
+    if kind == "DepthwiseConv":
+        return _size(made[0]) * math.prod(sides[:-2])
+    if kind == "ConvTranspose":
+        return _size(picture) * math.prod(sides[:-1])  # its channels are those made, then those given
+    points = _size(made[0]) // _sides(kernels[1])[-1]
+    return points * sum(math.prod(_sides(kernel)) for kernel in kernels)
+
+
 def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
     """Counts every combination of the letters of an equation once: that is what a sum of products goes through."""
     equation = config.get("equation") or config["subscripts"]
@@ -100,14 +115,17 @@ def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> i
         raise Open
     letters: dict[str, int] = {}
     for term, spec in [(operands[0], given[0]), (result, made[0]), *zip(operands[1:], given[1:], strict=False)]:
-        for letter, side in _letters(term, _sides(spec)).items():
-            letters[letter] = max(side, letters.get(letter, 1))  # a side of 1 is broadcast
+        for letter, side in _letters(term, (1, *spec.sides[1:]) if spec.sides[:1] == (None,) else spec.sides).items():
+            if side is not None:  # another term may say it
+                letters[letter] = max(side, letters.get(letter, 1))  # a side of 1 is broadcast
     dots = {letter for letter in letters if letter.startswith(".")}
     wanted = set(terms) - set(",.") | dots
+    if not wanted <= letters.keys():
+        raise Open
     return math.prod(letters[letter] for letter in wanted)
 
 
-def _letters(term: str, sides: Sequence[int]) -> dict[str, int]:
+def _letters(term: str, sides: Sequence[int | None]) -> dict[str, int | None]:
     head, dots, tail = term.partition("...")
     if not dots:
         if len(term) != len(sides):
@@ -246,6 +264,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"DepthwiseConv[12]D", _depthwise),
     (r"SeparableConv[12]D", _separable),
     (r"Conv[123]DTranspose", _transposed),
+    (r"Conv|DepthwiseConv|SeparableConv|ConvTranspose", _with_kernels),
     (r"Matmul|Dot|Inner", _product),
     (r"Tensordot", _tensor_product),
     (r"Attention|AdditiveAttention", _attention),
@@ -258,29 +277,4 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"TimeDistributed", _time_distributed),
     (r"SpectralNormalization", _wrapped),
     (r"ReversibleEmbedding", _reversible),
-)
-
-_ON_EACH = (
-    r"Any|All|Arg(max|min|sort)|Bitwise\w+|Celu|Cosh|DivideNoNan|Erf|Expm1|FloorDivide|Glu|HardShrink|HardTanh|"
-    r"Is(finite|inf|nan)|LayerScale|LeakyRelu|Log(1p|2|10|addexp)|LogSigmoid|LogSoftmax|ReLU6|Sinh|SoftShrink|Softmax|"
-    r"Sparse(Plus|Sigmoid|max)|Squareplus|Tan|TanhShrink|Threshold"
-)
-_MOVING = (
-    r"BroadcastTo|Concatenate|Cropping[123]D|CenterCrop|Copy|DepthToSpace|ExpandDims|Flatten|Flip|Full(Like)?|GetItem|"
-    r"Moveaxis|OnesLike|Pad|Permute|Ravel|Rearrange|Repeat|RepeatVector|Reshape|Roll|Slice|SpaceToDepth|Split|Squeeze|"
-    r"Stack|Swapaxes|Take(AlongAxis)?|Tile|Transpose|Unstack|ZeroPadding[123]D|ZerosLike|Hstack|Vstack|Dstack|OneHot|"
-    r"Tril|Triu|Embedding"
-)
-_STATISTICS = (
-    r"GroupNormalization|LayerNormalization|RMSNormalization|UnitNormalization|(Batch|Layer|RMS)Norm|Normalize|Moments|"
-    r"Amax|Amin|Cumprod|Cumsum|Logsumexp|Max|Mean|Median|Min|Prod|Std|Sum|Var|(Adaptive)?(Max|Average)Pool(ing[123]D)?|"
-    r"Adaptive(Max|Average)Pooling[123]D|Global(Max|Average)Pooling[123]D"
-)
-_PREPARING = (
-    r"UpSampling[123]D|Resizing|Resize|InputLayer|Random(Brightness|Contrast|Crop|Flip|Rotation|Translation|Zoom|"
-    r"Erasing|Invert|Grayscale|Posterization|Shear)|CategoryEncoding|Discretization|Hashing|HashedCrossing|"
-    r"IntegerLookup|StringLookup|TextVectorization"
-)
-FREE = "|".join(  # no products that are summed, by the convention above
-    (ACTIVATIONS, PASSING, ARITHMETIC, MERGING, COMPARING, _ON_EACH, _MOVING, _STATISTICS, _PREPARING)
 )

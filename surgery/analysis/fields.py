@@ -12,8 +12,17 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from surgery.analysis.grids import channels_first, is_elementwise, mixes, spatial_sides
-from surgery.analysis.reach import Reach, reach
+from surgery.analysis.grids import (
+    Sides,
+    channels_first,
+    channels_first_alone,
+    is_elementwise,
+    is_pointwise,
+    joins_channels_first,
+    mixes,
+    spatial_sides,
+)
+from surgery.analysis.reach import HERE, Reach, reach
 from surgery.analysis.rulers import Ruler, steps, together
 from surgery.analysis.sizes import inside, specs_of
 from surgery.analysis.strides import each_axis
@@ -71,7 +80,7 @@ def _walk(
     """Fills `by_address`; returns the fields of the outputs. An input without entry is seen pixel by pixel."""
     found: dict[Ref, Field | None] = {}
     specs = specs_of(graph)
-    first = channels_first(graph)
+    first, alone = channels_first(graph), channels_first_alone(graph)
     given = dict(zip(leaves(graph.inputs), entry, strict=False))
     for call in graph:
         inner = inside(call, specs)
@@ -80,7 +89,8 @@ def _walk(
         elif inner is not None:
             outputs = _walk(inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
         else:
-            outputs = [_field(call, specs, found, first)] * len(call.specs)
+            joining = joins_channels_first(call, alone)
+            outputs = [_field(call, specs, found, first, joining)] * len(call.specs)
         found.update(zip(call.refs, outputs, strict=False))
         by_address[prefix + call.name] = outputs[0] if outputs else None
     return [found[ref] for ref in leaves(graph.outputs)]
@@ -90,53 +100,63 @@ def _pixel(spec: Spec) -> Field:
     return Field(((steps(1, 0), steps(1, 0)),) * max(len(spec.sides) - 2, 0))
 
 
-def _field(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Field | None], first: bool) -> Field | None:
+def _field(
+    call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Field | None], first: bool, joining: bool
+) -> Field | None:
+    """Returns the field of what a call makes.
+
+    Args:
+        call: the call.
+        specs: of all tensors.
+        found: the fields of what is made already.
+        first: whether channels come first somewhere, so that the axes of a call that does not say it are not known.
+        joining: whether the call joins maps that keep channels first.
+    """
+    config = {**applied(call)[1], **({"data_format": "channels_first"} if joining else {})}
     fields = {ref: found[ref] for ref in call.operands}
     maps = {ref: field for ref, field in fields.items() if field is not None and field.spans}
     mixed = any(field is not None and field.everything for field in fields.values())
-    after = spatial_sides(call.specs[0], applied(call)[1])
+    sides = {ref: spatial_sides(specs[ref], config) for ref in maps}
+    after = spatial_sides(call.specs[0], config)
     mixing = mixes(call)
     if mixing and (maps or mixed or None in fields.values()):
-        spans = next((field.spans for ref, field in maps.items() if _sides(ref, specs, call) == after), ())
+        spans = next((field.spans for ref, field in maps.items() if sides[ref] == after), ())
         return Field(spans if after else (), everything=True)
     if None in fields.values() or (maps and (mixing is None or after is None)):
         return None
     if not maps:
         return Field((), mixed)
-    if first and "data_format" not in applied(call)[1] and not is_elementwise(call):
+    if first and "data_format" not in config and not is_elementwise(call):
         return None  # which axes it works on is not said
     try:
-        return _joined(call, maps, specs, after or (), mixed)
+        given = [(field, sides[ref] or ()) for ref, field in maps.items()]
+        return _joined(call, given, after or (), mixed, joining)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # an open size, or a configuration that is not what Keras writes
 
 
-def _joined(
-    call: Call, maps: Mapping[Ref, Field], specs: Mapping[Ref, Spec], after: tuple[int | None, ...], mixed: bool
-) -> Field | None:
+def _joined(call: Call, maps: list[tuple[Field, Sides]], after: Sides, mixed: bool, joining: bool) -> Field | None:
     """Returns the smallest field that holds those of all maps that a local call is given."""
     moved = []
-    for ref, field in maps.items():
-        before = _sides(ref, specs, call) or ()
+    pointwise = joining or is_pointwise(call)
+    for field, before in maps:
         if set(before) == {1} and set(after) != {1}:  # one pixel for all: squeeze and excite
             mixed = True
             continue
-        here = reach(call, before, after)
+        here = (HERE,) * len(before) if joining else reach(call, before, after)
         if here is None or len(here) != len(field.spans):
             return None
-        pairs = zip(field.spans, here, strict=True)
-        moved.append([(span[0].after(first), span[1].after(last)) for span, (first, last) in pairs])
-    if not moved:
+        spread = [pointwise and one == 1 != other for one, other in zip(before, after, strict=True)]
+        mixed = mixed or any(spread)  # one pixel for all on an axis
+        pairs = zip(field.spans, here, spread, strict=True)
+        moved.append([() if wide else ((a.after(first), b.after(last)),) for (a, b), (first, last), wide in pairs])
+    axes = [[span for spans in axis for span in spans] for axis in zip(*moved, strict=True)]
+    if not axes or not all(axes):
         return Field((), mixed)
-    axes = list(zip(*moved, strict=True))
     if any(len({ruler.slope for span in axis for ruler in span}) > 1 for axis in axes):
         return None  # maps of other strides, laid over one another
     spans = tuple((together([a for a, _ in axis], min), together([b for _, b in axis], max)) for axis in axes)
     return Field(spans, mixed)
-
-
-def _sides(ref: Ref, specs: Mapping[Ref, Spec], call: Call) -> tuple[int | None, ...] | None:
-    return spatial_sides(specs[ref], applied(call)[1])
 
 
 def field_text(field: Field | None) -> str:

@@ -36,7 +36,23 @@ def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:
 
 def channels_first(graph: Graph) -> bool:
     """Whether a layer of the top level says that channels come first."""
-    return any(applied(call)[1].get("data_format") == "channels_first" for call in graph if call.op is not None)
+    return "channels_first" in _formats(graph)
+
+
+def channels_first_alone(graph: Graph) -> bool:
+    """Whether all layers of the top level that say where channels are say that they come first."""
+    return _formats(graph) == {"channels_first"}
+
+
+def _formats(graph: Graph) -> set[Any]:
+    said = (applied(call)[1].get("data_format") for call in graph if call.op is not None)
+    return {one for one in said if one is not None}
+
+
+def joins_channels_first(call: Call, first: bool) -> bool:
+    """Whether a call concatenates the channels of maps in a network that keeps them first."""
+    rank = len(call.specs[0].sides)
+    return first and kind_of(call) == "Concatenate" and rank > 3 and call.config.get("axis", -1) % rank == 1
 
 
 def is_elementwise(call: Call) -> bool:

@@ -8,11 +8,12 @@ element-wise arithmetic, lookups. FLOPs are about twice the MACs. An operation t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
 from surgery.analysis.counting import PRODUCTS, Open, count
-from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.sizes import at_each_step, inside, specs_of
 from surgery.analysis.totals import total
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
@@ -52,6 +53,12 @@ def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
     config = {**call.config, "reverse": call.kwargs.get("reverse")}  # of a ReversibleEmbedding
     raw = kind in PRODUCTS and "dtype" not in config
     given = _factors(call, specs) if raw else [specs[ref] for ref in call.operands]
+    wrapped = at_each_step(call, given[0]) if given else None
+    if wrapped is not None and given:
+        below = _walk(wrapped)
+        steps = [1 if side is None else side for side in (given[0].sides[0], *given[0].sides[1:2])]
+        each = total(below[one.name] for one in wrapped)
+        return None if each is None or given[0].sides[1] is None else each * math.prod(steps)
     try:
         return None if given is None else count(kind, config, given, call.specs)
     except (Open, TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
@@ -66,4 +73,4 @@ def _factors(call: Call, specs: Mapping[Ref, Spec]) -> list[Spec] | None:
             found.append(specs[value])
         elif hasattr(value, "shape"):
             found.append(Spec(tuple(value.shape)))
-    return found if len(found) == 2 else None
+    return found if len(found) == (3 if kind_of(call) == "SeparableConv" else 2) else None

@@ -10,6 +10,7 @@ from surgery.analysis.sizes import inside, specs_of
 from surgery.analysis.totals import total
 from surgery.graph import Graph
 from surgery.specs import Spec, Weight
+from surgery.structure import leaves
 
 
 def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:
@@ -39,19 +40,28 @@ def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict
 
 
 def most_alive(graph: Graph, batch: int = 1) -> int | None:
-    """Returns the most bytes of tensors that are alive at one time when the calls of the top level run in their order.
+    """Returns the most bytes of tensors that are alive at one time when the calls run in their order, at every depth.
 
     A tensor lives from the call that makes it to the last that takes it; what a framework shares or fuses is not known.
     """
+    return _most(graph, batch)
+
+
+def _most(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> int | None:
     last_use = last_uses(graph)
     ending = expiring(last_use)
     specs = specs_of(graph)
-    folded = rows(graph, specs)
+    folded = rows(graph, specs, entry)
     sizes = {ref: _bytes(spec, batch, folded[ref]) for ref, spec in specs.items()}
-    if None in sizes.values():
-        return None
+    if entry is not None:
+        sizes |= dict.fromkeys(leaves(graph.inputs), 0)  # given, and counted where they were made
     alive = most = 0
     for position, call in enumerate(graph):
+        below = inside(call, specs)
+        peak = None if below is None else _most(below, batch, [folded[ref] for ref in call.parents])
+        if (below is not None and peak is None) or any(sizes[ref] is None for ref in call.refs):
+            return None
+        most = max(most, alive + (peak or 0))
         alive += sum(sizes[ref] or 0 for ref in call.refs)
         most = max(most, alive)
         alive -= sum(sizes[ref] or 0 for ref in call.refs if ref not in last_use)  # made, and taken by nobody

@@ -56,6 +56,12 @@ def inside(call: Call, specs: Mapping[Ref, Spec]) -> Graph | None:
     return None if call.inner is None else sized(call.inner, [specs[ref] for ref in call.parents])
 
 
+def at_each_step(call: Call, given: Spec) -> Graph | None:
+    """Returns the graph that a `TimeDistributed` applies to each step of what it is given; `None` for other calls."""
+    wrapped = getattr(call.op, "wrapped", None)
+    return None if wrapped is None else sized(wrapped, [Spec((None, *given.sides[2:]), given.dtype)])
+
+
 def specs_of(graph: Graph) -> dict[Ref, Spec]:
     """Returns the spec of every tensor of the top level."""
     return {ref: spec for call in graph for ref, spec in zip(call.refs, call.specs, strict=True)}

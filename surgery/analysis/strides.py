@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from surgery.analysis.grids import Sides, keeps_grid, spatial_sides
+from surgery.analysis.grids import Sides, channels_first_alone, joins_channels_first, keeps_grid, spatial_sides
 from surgery.graph import Call, Graph
 from surgery.kinds import applied
 from surgery.specs import Ref, Spec
@@ -37,13 +37,14 @@ def _walk(graph: Graph, entry: list[Stride], prefix: str, by_address: dict[str, 
     """Fills `by_address`; returns the strides of the outputs. An input without entry has stride 1."""
     found: dict[Ref, Stride] = {}
     given = dict(zip(leaves(graph.inputs), entry, strict=False))
+    first = channels_first_alone(graph)
     for call in graph:
         if call.op is None:
             outputs = [given.get(Ref(call.name), _whole(call.specs[0]))]
         elif call.inner is not None:
             outputs = _walk(call.inner, [found[ref] for ref in call.parents], f"{prefix}{call.name}/", by_address)
         else:
-            outputs = [_stride(call, graph, found)] * len(call.specs)
+            outputs = [_stride(call, graph, found, first)] * len(call.specs)
         found.update(zip(call.refs, outputs, strict=False))
         by_address[prefix + call.name] = outputs[0] if outputs else ()
     return [found[ref] for ref in leaves(graph.outputs)]
@@ -53,8 +54,10 @@ def _whole(spec: Spec) -> Stride:
     return (Fraction(1),) * max(len(spec.sides) - 2, 0)
 
 
-def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
+def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride], first: bool) -> Stride:
     kind, config = applied(call)
+    if joins_channels_first(call, first):
+        config = {**config, "data_format": "channels_first"}
     sides = spatial_sides(call.specs[0], config)
     given = [ref for ref in call.operands if found.get(ref) != ()]
     if call.specs[0].shape is None:
@@ -67,20 +70,17 @@ def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride]) -> Stride:
     factor = _factor(kind, config, len(sides))
     if factor is not None:
         return tuple(a * b for a, b in zip(before, factor, strict=True)) if len(before) == len(factor) else None
-    if "Padding" in kind or "Cropping" in kind:
+    if "Padding" in kind or "Cropping" in kind or kind == "Pad":
         return before
     if kind == "Resizing":
         odd = config.get("crop_to_aspect_ratio") or config.get("pad_to_aspect_ratio")
         return None if odd else _resized(before, spatial_sides(graph.spec(given[0]), config), sides)
-    return _unchanged(call, graph, found, given, sides)
+    return _unchanged(call, {ref: spatial_sides(graph.spec(ref), config) for ref in given}, found, sides)
 
 
-def _unchanged(call: Call, graph: Graph, found: Mapping[Ref, Stride], given: list[Ref], sides: Sides) -> Stride:
+def _unchanged(call: Call, given: Mapping[Ref, Sides | None], found: Mapping[Ref, Stride], sides: Sides) -> Stride:
     """Returns the stride of the first map of the size of what is made, for layers that leave the grid as it is."""
-    config = call.config
-    same = [
-        ref for ref in given if spatial_sides(graph.spec(ref), config) == sides and len(found[ref] or ()) == len(sides)
-    ]
+    same = [ref for ref, before in given.items() if before == sides and len(found[ref] or ()) == len(sides)]
     if not same:
         return None if given else ()
     known = None not in sides and not re.search("Permute|Transpose|Swapaxes|Moveaxis|Flip|Roll|Rot90", call.class_name)

@@ -11,8 +11,8 @@ from surgery.files import keras1, keras2
 from surgery.files.arrays import converted
 from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary
 from surgery.files.described import first_spec, input_spec, with_specs
-from surgery.files.mending import RECURRENT, Origin, Stored, mended
-from surgery.files.placing import Places, Source, natural
+from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
+from surgery.files.placing import NoPlaces, Places, Source, natural
 from surgery.files.variables import variable_names
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES
@@ -207,7 +207,17 @@ class Reader:
         build = entry.whole.get("build_config")
         if isinstance(build, dict) and not self._old:
             stored["build_config"] = build
-        return StoredOp(stored, _weights(new, source), None, source)
+        return StoredOp(stored, _weights(new, source), None, source, self._wrapped(new))
+
+    def _wrapped(self, layer: Stored) -> Graph | None:
+        """Returns the graph of a model that is applied to each step of time; without its weights, it is looked at."""
+        inner: Any = layer.config.get("layer")
+        if self._old or layer.class_name != "TimeDistributed" or not is_layer(inner):
+            return None
+        try:
+            return self.model(inner, NoPlaces()) if inner["class_name"] in MODELS else None
+        except SurgeryError:
+            return None
 
 
 # ---- small readers ----
