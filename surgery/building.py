@@ -13,6 +13,8 @@ from surgery.copying import Copies
 from surgery.depth import room_for
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Call, Graph
+from surgery.kinds import kind_of_stored
+from surgery.lookups import LOOKUPS, WORDS
 from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
 from surgery.specs import Ref
@@ -143,6 +145,8 @@ def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
 
 def _assets(op: StoredOp) -> list[str]:
     kept = getattr(op.source, "assets", ())
+    if LOOKUPS.fullmatch(kind_of_stored(op.stored)) and {name.rpartition("/")[2] for name in kept} <= {WORDS}:
+        return []  # lines of text; a TextVectorization writes those of its lookup a second time
     return [f"what it keeps in a file of its own ({listing(map(printable, kept), 3)}), which is not read"] * bool(kept)
 
 

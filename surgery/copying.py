@@ -20,6 +20,7 @@ import numpy as np
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.filling import Filling, settle
 from surgery.graph import Call, Graph, Op, flags_below
+from surgery.lookups import copy_words, is_lookup
 from surgery.normalization import obeys, set_flag
 from surgery.ops import Standin, StoredOp
 from surgery.pairing import reads_by_itself
@@ -115,7 +116,9 @@ class Copies:
     def _fill(self) -> None:
         """Gives the layers that were made from a file, and are built by now, the tensors of the file."""
         for op, standin in self._new:
-            if op.source is not None and has_variables(standin.layer):
+            if op.source is not None and op.source.assets and is_lookup(standin.layer):
+                self._filling.tell(standin.layer, op.source)
+            elif op.source is not None and has_variables(standin.layer):
                 self._filling.fill(standin.layer, op.source, standin.name)
 
     def _finish(self) -> None:
@@ -211,6 +214,7 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
             f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
             "A layer that is copied needs get_config() and from_config()."
         ) from error
+    copy_words(new, layer)
     if isinstance(layer, keras.layers.Layer) and (lost := lost_in(new, layer)):
         raise SurgeryError(
             f"{layer.name!r} keeps {listing(lost)} beside its weights and its configuration, and a copy would lose it. "

@@ -2,11 +2,13 @@
 
 import json
 import re
+import zipfile
 
 import click.testing
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
@@ -405,18 +407,65 @@ def test_a_sequential_is_equal_to_its_own_file(suffix, tmp_path):
     assert str(sg.diff(model, _through(model, suffix, tmp_path))).startswith("s -> s\n\nequal")
 
 
-def test_words_that_were_learned_are_not_taken_for_equal(tmp_path):
-    def words(found):
-        layer = layers.StringLookup(name="v")
-        layer.adapt(found)
-        x = keras.Input((1,), dtype="string", name="i")
-        return keras.Model(x, layer(x), name="words")
+LOOKUPS = {
+    "words": lambda: layers.StringLookup(name="v"),
+    "numbers": lambda: layers.IntegerLookup(name="v"),
+    "text": lambda: layers.TextVectorization(output_sequence_length=3, name="v"),
+    "counted": lambda: layers.StringLookup(output_mode="multi_hot", name="v"),
+}
 
-    ours, theirs = words(["a", "b"]), words(["a", "c"])
+
+def that_learned(make, found):
+    """A network of a lookup layer that was adapted."""
+    layer = make()
+    whole = isinstance(layer, layers.IntegerLookup)
+    layer.adapt(np.array([ord(one) for one in found] if whole else found))
+    x = keras.Input((1,), dtype="int64" if whole else "string", name="i")
+    return keras.Model(x, layer(x), name="words")
+
+
+@pytest.mark.parametrize("make", LOOKUPS.values(), ids=LOOKUPS)
+def test_words_that_were_learned_are_compared(make, tmp_path):
+    ours, theirs = that_learned(make, ["a", "b"]), that_learned(make, ["a", "c"])
     for name, model in (("a", ours), ("b", theirs)):
         model.save(tmp_path / f"{name}.keras")
-    assert sg.diff(*(sg.open(tmp_path / f"{name}.keras") for name in "ab")).without == ["v"]
-    assert sg.diff(ours, theirs).without == ["v"] and not sg.diff(ours, ours).without
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+    stored = [sg.open(tmp_path / f"{name}.keras") for name in "ab"]
+    for one, other in ((ours, theirs), stored, (ours, stored[1])):
+        (change,) = sg.diff(one, other).changed
+        assert (change.a, change.kind) == ("v", "vocabulary") and change.before != change.after
+    for same in ((ours, ours), (ours, stored[0]), (stored[0], sg.open(tmp_path / "a.keras"))):
+        found = sg.diff(*same)
+        assert found.equal and not found.without
+
+
+@pytest.mark.parametrize("make", LOOKUPS.values(), ids=LOOKUPS)
+@pytest.mark.parametrize("how", ["of a file", "a copy", "a layer of its own"])
+def test_words_that_were_learned_are_not_lost(make, how, tmp_path):
+    model = that_learned(make, ["a", "b", "b"])
+    model.save(tmp_path / "net.keras")
+    if how == "of a file":
+        built = sg.build(sg.open(tmp_path / "net.keras"))
+    elif how == "a copy":
+        built = sg.build(sg.open(model), copy=True)
+    else:
+        lookup, x = model.layers[-1], keras.Input((1,), dtype=model.input.dtype)
+        twice = sg.unshare(sg.open(keras.Model(x, [lookup(x), lookup(x)])), "v@1")
+        built = sg.build(sg.cut(twice, outputs="v_1"))
+    words = ["b", "a", "z"]
+    whole = model.input.dtype == "int64"
+    given = keras.ops.array([[ord(one)] for one in words], "int64") if whole else tf.constant([[one] for one in words])
+    np.testing.assert_array_equal(np.asarray(built(given)), np.asarray(model(given)))
+    assert built.output_shape == model.output_shape
+
+
+def test_words_of_strangers_that_are_none(tmp_path):
+    that_learned(LOOKUPS["numbers"], ["a"]).save(tmp_path / "net.keras")
+    with zipfile.ZipFile(tmp_path / "net.keras") as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"\xff no number" if name.endswith("vocabulary.txt") else old.read(name))
+    with pytest.raises(sg.SurgeryError, match="the words of 'v' are broken"):
+        sg.build(sg.open(tmp_path / "odd.keras"))
 
 
 def test_both_calls_of_a_changed_layer_are_drawn_as_changed(tmp_path):

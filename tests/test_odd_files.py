@@ -1,6 +1,7 @@
 """What odd layers make of files and weights. The oracle is stock Keras: what it loads from the same file."""
 
 import json
+import pathlib
 import zipfile
 
 import keras
@@ -251,12 +252,23 @@ def test_classes_tell_layers_of_the_same_shapes_apart():
     assert_same(outputs_of(b, X), outputs_of(a, X))
 
 
-def test_a_vocabulary_in_a_file_of_its_own_is_refused_by_name(tmp_path):
-    (tmp_path / "words.txt").write_text("a\nb\n")
-    x = keras.Input((3,), dtype="string")
-    lookup = L.StringLookup(name="words")
-    lookup.adapt(np.array(["a", "b"]))
-    keras.Model(x, lookup(x)).save(tmp_path / "v.keras")
+@keras.saving.register_keras_serializable(package="odd")
+class KeepsAFile(L.Layer):
+    """A layer that keeps a file of its own beside its weights."""
+
+    def call(self, inputs):
+        return inputs
+
+    def save_assets(self, folder):
+        pathlib.Path(folder, "vocabulary.txt").write_text("a")
+
+    def load_assets(self, folder):
+        raise AssertionError("code of a stranger's was run")
+
+
+def test_a_file_that_a_layer_of_somebody_elses_keeps_is_refused_by_name(tmp_path):
+    x = keras.Input((3,))
+    keras.Model(x, KeepsAFile(name="words")(x)).save(tmp_path / "v.keras")
     graph = sg.open(tmp_path / "v.keras")
     with pytest.raises(sg.SurgeryError, match=r"words: what it keeps in a file of its own .*vocabulary.txt"):
         sg.build(graph)

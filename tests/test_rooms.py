@@ -14,7 +14,7 @@ FLOORS = [
     ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
     ["analysis"],
     ["selectors", "encoding", "tracing", "files"],
-    ["grammar", "pairing", "matching", "refitting"],
+    ["grammar", "lookups", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
     ["where", "copying", "verification", "zoo", "values", "figures"],
     ["building"],

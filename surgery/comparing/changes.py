@@ -51,7 +51,7 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
 def _agree(call: Call, one: Spec, other: Spec) -> bool:
     """Whether two specs are those of one tensor; what a file does not say agrees, but an input says its shape."""
     same = one == other if call.op is None else shapes_agree(one, other)
-    return same and one.dtype == other.dtype
+    return same and (one.dtype == other.dtype or None in (one.shape, other.shape))
 
 
 def _flag(call: Call) -> str:

@@ -21,7 +21,8 @@ class Change:
     Args:
         a: its address in the first network.
         b: its address in the second.
-        kind: `name`, `class`, `config`, `wiring`, `arguments`, `shape`, `trainable`, or `sharing` (of a layer).
+        kind: `name`, `class`, `config`, `wiring`, `arguments`, `shape`, `trainable`, `vocabulary` (learned by `adapt`),
+            or `sharing` (of a layer).
         key: for `config` which key, `kernel_size`; else `""`.
         before: the value in the first network, as plain values.
         after: the value in the second.

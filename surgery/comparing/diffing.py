@@ -11,6 +11,7 @@ from surgery.comparing.alignment import aligned
 from surgery.comparing.changes import changes, ends, sharing
 from surgery.comparing.contents import content, distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
+from surgery.comparing.vocabularies import compared_words, learns_words
 from surgery.doors import as_graph
 from surgery.files import Tensor
 from surgery.graph import Call, Graph
@@ -98,9 +99,7 @@ class _Walk:
                 self.models.add((mine.op, theirs.op))
                 one, other = _marked(mine.inner, mine), _marked(theirs.inner, theirs)
                 self.compare(one, other, (f"{addresses[0]}/", f"{addresses[1]}/"))
-        elif mine.op != theirs.op and any(_has_adapted_vocabulary(call) for call in (mine, theirs)):
-            self.without.append(addresses[0])
-        elif mine.weights or theirs.weights:
+        elif mine.weights or theirs.weights or learns_words(mine) or learns_words(theirs):
             self.layers.setdefault((mine.op, theirs.op), (addresses[0], mine, addresses[1], theirs))
 
     def weigh(self) -> None:
@@ -110,6 +109,9 @@ class _Walk:
             if mine.op == theirs.op:
                 self.compared += len(mine.weights)
                 continue
+            if learns_words(mine) and learns_words(theirs):
+                self._compare_words((a, b), mine, theirs)
+                continue
             pairs = paired_tensors(mine, theirs)
             if pairs is None:
                 self.without.append(a)
@@ -117,6 +119,13 @@ class _Walk:
                 names = {**labels_by_name(mine), **labels_by_name(theirs)}
                 self._weigh_layer((a, b), pairs, names, apart)
         self._find_moved(apart)
+
+    def _compare_words(self, addresses: tuple[str, str], mine: Call, theirs: Call) -> None:
+        found = compared_words(mine, theirs)
+        if found is None or theirs.config.get("output_mode") == "tf_idf":  # how rare words are is in no tensor of ours
+            self.without.append(addresses[0])
+        if found is not None and found[0] != found[1]:
+            self.changed.append(Change(*addresses, "vocabulary", "", *found))
 
     def _weigh_layer(
         self,
@@ -169,8 +178,3 @@ class _Walk:
 def _marked(inner: Graph, call: Call) -> Graph:
     """Returns the graph inside a call, with the marks that the call carries for it."""
     return dataclasses.replace(inner, calls=tuple(call.below))
-
-
-def _has_adapted_vocabulary(call: Call) -> bool:
-    """Whether a layer looks words up that it learned by `adapt`: they are in no configuration, and no tensor."""
-    return "max_tokens" in call.config and call.config.get("vocabulary", "") is None

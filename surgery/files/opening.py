@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -124,7 +125,8 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
         raise SurgeryError(f"{what} has no weights in it: {', '.join(map(printable, archive.names()[:8]))}.")
     if name.endswith(".json"):
         raise SurgeryError(f"{what} keeps its weights in shards inside the archive, which no Keras opens.")
-    assets = tuple(member for member in archive.names() if member.startswith("assets/"))
+    names = [name for name in archive.names() if name.startswith("assets/") and not name.endswith("/")]
+    assets = {name: functools.partial(archive.read, name, TEXT) for name in names}
     return stored, origin, Tree(weights_of(archive, name, what), assets=assets)
 
 

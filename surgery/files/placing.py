@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, listing, printable
@@ -25,14 +26,14 @@ class Source:
         row: in the order of `layer.weights`, trainable ones first, for files that keep a list.
         named: by the name of the variable below the layer, `kernel`, `lstm_cell.kernel`, for files that keep names.
         as_made: whether `row` is in the order of `layer.weights` itself, whatever trains.
-        assets: what the layer keeps in the file beside tensors: vocabularies.
+        assets: what the layer keeps in the file beside tensors, by its name there, `vocabulary.txt`: what reads it.
     """
 
     tree: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     row: tuple[Tensor, ...] = ()
     named: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     as_made: bool = False
-    assets: tuple[str, ...] = ()
+    assets: dict[str, Callable[[], bytes]] = dataclasses.field(default_factory=dict)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -79,13 +80,14 @@ class Tree:
     Args:
         file: the content of the weights file.
         root: the group of the model; `""` for the model that was saved.
+        assets: what layers keep in the file beside tensors, by its name there: what reads it.
     """
 
     CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
-    def __init__(self, file: Hdf5, root: str = "", assets: tuple[str, ...] = ()):
+    def __init__(self, file: Hdf5, root: str = "", assets: dict[str, Callable[[], bytes]] | None = None):
         self._file = _with_slashes(file)
-        self._assets = assets
+        self._assets = assets or {}
         self._root = root
         self._groups = self._children(root)
         self._by_name = {
@@ -117,7 +119,7 @@ class Tree:
         group = self._group(name, class_name, number)
         place = snake_case(class_name) + (f"_{number}" if number else "")
         kept = f"assets/{self._root + '/' if self._root else ''}layers/{place}/"
-        assets = tuple(asset for asset in self._assets if asset.startswith(kept) and not asset.endswith("/"))
+        assets = {name[len(kept) :]: read for name, read in self._assets.items() if name.startswith(kept)}
         below = f"{group}/"
         inside = {path[len(below) :]: one for path, one in self._file.tensors.items() if path.startswith(below)}
         return Source(inside if group is not None else {}, assets=assets)

@@ -2,6 +2,6 @@
 
 from surgery.values.labels import labels, labels_by_name
 from surgery.values.summaries import Statistics, statistics
-from surgery.values.tensors import paired_tensors, tensors_of
+from surgery.values.tensors import live_layer, paired_tensors, tensors_of
 
-__all__ = ["Statistics", "labels", "labels_by_name", "paired_tensors", "statistics", "tensors_of"]
+__all__ = ["Statistics", "labels", "labels_by_name", "live_layer", "paired_tensors", "statistics", "tensors_of"]
