@@ -6,6 +6,8 @@ Usage: python scripts/bench_training.py [--quick]
 2. Features of VGG16 at 224 px: extract against model.predict on decoded pictures, a new model each time, medians of
    three rounds; three taps against one; bfloat16.
 3. What a contract costs, as a part of an epoch.
+4. A short fit of a deep network (linknet on tinyvgg, 4 steps) with EpochBar and without; one fit of many epochs against
+   many fits of one.
 """
 
 import pathlib
@@ -18,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import surgery as sg
+from surgery import cookbook
 
 
 def seconds(work, times: int = 1) -> float:
@@ -78,6 +81,36 @@ def contract(model, images_bhwc, labels, options) -> None:
     print(f"a contract on 14.7 million parameters: {cost:.3f} s, {cost / epoch:.1%} of an epoch of {epoch:.1f} s")
 
 
+def short_fits(rounds: int) -> None:
+    """A fit of four steps spends its time on tracing: twice, where the slots of the optimizer are made in a step."""
+    random = np.random.default_rng(0)
+    images_bhwc = random.random((64, 32, 32, 3), "float32")
+    recipe = cookbook.load("linknet").wire({})
+    wanted = random.random((64, *sg.build(recipe).output_shape[1:]), "float32")
+
+    def fitted(callbacks):
+        keras.utils.set_random_seed(0)
+        model = sg.thaw(sg.build(recipe, copy=True))
+        model.compile(keras.optimizers.Adam(1e-3), "mse")
+        start = time.perf_counter()
+        model.fit(images_bhwc, wanted, batch_size=16, shuffle=False, callbacks=callbacks, verbose=0)
+        return time.perf_counter() - start, model.get_weights()
+
+    runs = [(fitted([]), fitted([sg.tasks.EpochBar()])) for _ in range(rounds)]
+    stock, ours = (min(run[side][0] for run in runs) for side in (0, 1))
+    apart = max(float(np.abs(a - b).max()) for a, b in zip(runs[0][0][1], runs[0][1][1], strict=True))
+    print(f"4 steps of linknet: fit {stock:.1f} s, with EpochBar {ours:.1f} s, {stock / ours:.2f} x")
+    print(f"  weights {apart} apart after them")
+
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = random.random((200, 8), "float32")
+    model.fit(x, x[:, :1], verbose=0)
+    one = seconds(lambda: model.fit(x, x[:, :1], epochs=20, verbose=0))
+    many = seconds(lambda: [model.fit(x, x[:, :1], verbose=0) for _ in range(20)])
+    print(f"20 epochs of a Dense layer: one fit {one:.1f} s, 20 fits {many:.1f} s, {many / one:.1f} x")
+
+
 def features(count: int) -> None:
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG16(weights=None)
@@ -135,6 +168,7 @@ def has_bfloat16() -> bool:
 
 def main() -> None:
     quick = "--quick" in sys.argv
+    short_fits(1 if quick else 3)
     cached(100 if quick else 400, 10)
     features(32 if quick else 128)
 
