@@ -145,7 +145,8 @@ def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
 
 def _assets(op: StoredOp) -> list[str]:
     kept = getattr(op.source, "assets", ())
-    if LOOKUPS.fullmatch(kind_of_stored(op.stored)) and {name.rpartition("/")[2] for name in kept} <= {WORDS}:
+    known = {name.rpartition("/")[2] for name in kept} == {WORDS} and WORDS in kept
+    if known and LOOKUPS.fullmatch(kind_of_stored(op.stored)):
         return []  # lines of text; a TextVectorization writes those of its lookup a second time
     return [f"what it keeps in a file of its own ({listing(map(printable, kept), 3)}), which is not read"] * bool(kept)
 

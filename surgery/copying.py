@@ -18,9 +18,10 @@ import keras
 import numpy as np
 
 from surgery.errors import SurgeryError, first_line, listing
+from surgery.files import Source
 from surgery.filling import Filling, settle
 from surgery.graph import Call, Graph, Op, flags_below
-from surgery.lookups import copy_words, is_lookup
+from surgery.lookups import RARITY, WORDS, Learned, copy_words, give, is_lookup
 from surgery.normalization import obeys, set_flag
 from surgery.ops import Standin, StoredOp
 from surgery.pairing import reads_by_itself
@@ -111,14 +112,15 @@ class Copies:
     def _from_stored(self, op: StoredOp, name: str) -> Any:
         if op.inner is not None and self._nested is not None and _has_source(op):
             return self._nested(op.inner, name, self)
-        return _deserialized(op, name, self._custom_objects)
+        layer = _deserialized(op, name, self._custom_objects)
+        if is_lookup(layer) and op.source is not None and op.source.assets:
+            _teach(layer, op.source)
+        return layer
 
     def _fill(self) -> None:
         """Gives the layers that were made from a file, and are built by now, the tensors of the file."""
         for op, standin in self._new:
-            if op.source is not None and op.source.assets and is_lookup(standin.layer):
-                self._filling.tell(standin.layer, op.source)
-            elif op.source is not None and has_variables(standin.layer):
+            if op.source is not None and has_variables(standin.layer) and not is_lookup(standin.layer):
                 self._filling.fill(standin.layer, op.source, standin.name)
 
     def _finish(self) -> None:
@@ -150,8 +152,9 @@ def keeps_states(op: Any) -> bool:
 
 
 def has_variables(layer: Any) -> bool:
-    """Whether an operation holds state: weights, or the seed of a dropout."""
-    return bool(getattr(layer, "variables", ()))
+    """Whether an operation holds state: weights, the seed of a dropout, or words that it learned."""
+    parts = getattr(layer, "_flatten_layers", list)()
+    return bool(getattr(layer, "variables", ())) or any(map(is_lookup, parts))
 
 
 def leaf_at(layer: Any, path: str) -> Any:
@@ -179,6 +182,19 @@ def _stored_flags(op: StoredOp) -> dict[str, bool | str]:
         return {"": bool(op.config.get("trainable", True))}
     below = ((call.layer, _stored_flags(call.op)) for call in op.inner if isinstance(call.op, StoredOp))
     return {f"{name}/{path}".rstrip("/"): flag for name, flags in below for path, flag in flags.items()}
+
+
+def _teach(layer: Any, source: Source) -> None:
+    """Gives a lookup layer the words of a file, before it is called: they decide how wide its output is.
+
+    Raises:
+        SurgeryError: they are none for such a layer.
+    """
+    rare = [tensor for place, tensor in source.tree.items() if place.endswith(RARITY)]
+    try:
+        give(layer, Learned.of_text(source.assets[WORDS](), rare[0].load() if rare else ()))
+    except Exception as error:  # TensorFlow's and Keras' own, of any kind
+        raise SurgeryError(f"the words of {layer.name!r} are broken: {first_line(error)}") from error
 
 
 def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:
@@ -209,12 +225,12 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
             stored["build_config"] = {"input_shape": [*(None for _ in sides), channels]}
         with keras.saving.custom_object_scope(_own_code(layer)):
             new = keras.saving.deserialize_keras_object(stored, safe_mode=False)
+        copy_words(new, layer)
     except Exception as error:
         raise SurgeryError(
             f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
             "A layer that is copied needs get_config() and from_config()."
         ) from error
-    copy_words(new, layer)
     if isinstance(layer, keras.layers.Layer) and (lost := lost_in(new, layer)):
         raise SurgeryError(
             f"{layer.name!r} keeps {listing(lost)} beside its weights and its configuration, and a copy would lose it. "

@@ -14,7 +14,6 @@ import keras
 
 from surgery.errors import SurgeryError, first_line
 from surgery.files import Source, Tensor
-from surgery.lookups import WORDS, give_words
 from surgery.pairing import Late, Pairs, paired
 
 
@@ -32,7 +31,6 @@ class Filling:
         self._eager = eager
         self._layers: list[Any] = []
         self._late: list[Late] = []
-        self._lookups: list[tuple[Any, Source]] = []
         self._failures: list[Exception] = []
 
     @contextlib.contextmanager
@@ -52,18 +50,8 @@ class Filling:
             raise error if isinstance(error, SurgeryError) else SurgeryError(first_line(error)) from error
         for late in self._late:
             late.load()
-        for layer, source in self._lookups:
-            weights = {place.rpartition("/")[2]: tensor.load() for place, tensor in source.tree.items()}
-            try:
-                give_words(layer, source.assets[WORDS](), weights)
-            except ValueError as error:
-                raise SurgeryError(f"the words of {layer.name!r} are broken: {first_line(error)}") from error
         for layer in self._layers:
             settle(layer)
-
-    def tell(self, layer: Any, source: Source) -> None:
-        """Sets the words aside that a lookup layer had learned."""
-        self._lookups.append((layer, source))
 
     def follow(self, layer: Any) -> None:
         """Remembers a layer that is made inside the scope."""

@@ -1,53 +1,83 @@
-"""What a lookup layer learned by `adapt`: words, and how rare they are. They are in no configuration and no variable,
-so a copy made of these would know none; a `.keras` file keeps the words as text, one a line.
+"""What a lookup layer learned by `adapt`: words, and how rare they are. They are in no configuration and in no variable
+of Keras', so a copy made of these would know none; a `.keras` file keeps the words as text, one a line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 LOOKUPS = re.compile(r"StringLookup|IntegerLookup|TextVectorization")
 WORDS = "vocabulary.txt"
+RARITY = "idf_weights"
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """What `adapt` found.
+
+    Args:
+        words: in order, those that stand for no word included.
+        rarity: of each word, for tf-idf; else none.
+    """
+
+    words: tuple[str, ...]
+    rarity: tuple[float, ...] = ()
+
+    @classmethod
+    def of_text(cls, text: bytes, rarity: Any = ()) -> Learned:
+        """Reads what Keras wrote: trailing empty lines are no words."""
+        lines = text.decode("utf-8").splitlines()
+        while lines and not lines[-1]:
+            lines.pop()
+        return cls(tuple(lines), tuple(map(float, rarity))[: len(lines)])
 
 
 def is_lookup(layer: Any) -> bool:
-    """Whether a layer is one of those that Keras has."""
+    """Whether a layer is one of Keras' own lookups."""
     return bool(LOOKUPS.fullmatch(type(layer).__name__)) and type(layer).__module__.partition(".")[0] == "keras"
 
 
-def words_of(layer: Any) -> bytes | None:
-    """Returns the words that a lookup layer learned, as Keras writes them; `None` if none, or if it was told them."""
-    if not is_lookup(layer) or not layer.get_vocabulary(include_special_tokens=False):
+def learned(layer: Any) -> Learned | None:
+    """Returns what a lookup layer learned; `None` for nothing, or if its words are in its configuration."""
+    if not is_lookup(layer) or layer.get_config().get("vocabulary") is not None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        layer.save_assets(folder)
-        file = Path(folder, WORDS)
-        return file.read_bytes() if file.exists() else None
+    if not layer.get_vocabulary(include_special_tokens=False):
+        return None
+    kept: dict[str, Any] = {}
+    layer.save_own_variables(kept)
+    words = tuple(map(str, layer.get_vocabulary()))
+    return Learned(words, tuple(map(float, kept.get(RARITY, ())))[: len(words)])
 
 
-def give_words(layer: Any, words: bytes, weights: Mapping[str, Any]) -> None:
-    """Gives a lookup layer words, and what else it keeps of them.
+def give(layer: Any, what: Learned) -> None:
+    """Gives a lookup layer what another one learned.
 
-    Args:
-        layer: the layer.
-        words: as `words_of` returns them.
-        weights: the weights of words in tf-idf, by the name under which Keras keeps them.
+    Raises:
+        Exception: of whatever kind Keras raises where the words are none for such a layer.
     """
-    if weights:
-        layer.load_own_variables(dict(weights))
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, WORDS).write_bytes(words)
-        layer.load_assets(folder)
+    whole = "int" in str(layer.get_config().get("vocabulary_dtype", ""))
+    words = [int(word) for word in what.words] if whole else list(what.words)
+    if what.rarity:
+        layer.load_own_variables({RARITY: what.rarity})
+        layer.set_vocabulary(words, idf_weights=list(what.rarity))
+    else:
+        layer.set_vocabulary(words)
 
 
 def copy_words(new: Any, layer: Any) -> None:
-    """Gives a copy of a layer the words that the layer learned."""
-    words = words_of(layer)
-    if words is not None:
-        weights: dict[str, Any] = {}
-        layer.save_own_variables(weights)
-        give_words(new, words, weights)
+    """Gives a copy of a layer, or of a model, what the lookups in it learned."""
+    for mine, theirs in zip(_lookups_in(new), _lookups_in(layer), strict=True):
+        found = learned(theirs)
+        if found is not None and learned(mine) != found:
+            give(mine, found)
+
+
+def _lookups_in(layer: Any) -> Iterator[Any]:
+    if is_lookup(layer):
+        yield layer  # the lookup inside a TextVectorization is given its words by it
+    else:
+        for below in getattr(layer, "_layers", ()):
+            yield from _lookups_in(below)

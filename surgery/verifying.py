@@ -9,6 +9,7 @@ from surgery.configurations import alike
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph, one_call_per_op
+from surgery.lookups import learned
 from surgery.primitives import prune
 from surgery.specs import Ref, shapes_agree
 from surgery.structure import leaves, rebuilt
@@ -73,15 +74,19 @@ def _layers(ours: Graph, theirs: Graph, name: str) -> tuple[Any, Any]:
 
 
 def _equal_weights(layer: Any, other: Any) -> bool:
-    """Compares the weights of two layers to the bit; nothing is read where they are one."""
+    """Compares the weights of two layers to the bit, and the words they learned; nothing is read where they are one."""
     import numpy as np
 
     if layer is other or not hasattr(layer, "get_weights"):
         return True
     mine, others = (list(map(np.asarray, one.get_weights())) for one in (layer, other))
-    return len(mine) == len(others) and all(
-        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-        for a, b in zip(mine, others, strict=True)
+    return (
+        len(mine) == len(others)
+        and learned(layer) == learned(other)
+        and all(
+            a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+            for a, b in zip(mine, others, strict=True)
+        )
     )
 
 

@@ -412,6 +412,8 @@ LOOKUPS = {
     "numbers": lambda: layers.IntegerLookup(name="v"),
     "text": lambda: layers.TextVectorization(output_sequence_length=3, name="v"),
     "counted": lambda: layers.StringLookup(output_mode="multi_hot", name="v"),
+    "weighed": lambda: layers.TextVectorization(output_mode="tf_idf", name="v"),
+    "padded": lambda: layers.StringLookup(max_tokens=9, output_mode="tf_idf", pad_to_max_tokens=True, name="v"),
 }
 
 
@@ -429,7 +431,6 @@ def test_words_that_were_learned_are_compared(make, tmp_path):
     ours, theirs = that_learned(make, ["a", "b"]), that_learned(make, ["a", "c"])
     for name, model in (("a", ours), ("b", theirs)):
         model.save(tmp_path / f"{name}.keras")
-        model.save_weights(tmp_path / f"{name}.weights.h5")
     stored = [sg.open(tmp_path / f"{name}.keras") for name in "ab"]
     for one, other in ((ours, theirs), stored, (ours, stored[1])):
         (change,) = sg.diff(one, other).changed
@@ -440,18 +441,21 @@ def test_words_that_were_learned_are_compared(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", LOOKUPS.values(), ids=LOOKUPS)
-@pytest.mark.parametrize("how", ["of a file", "a copy", "a layer of its own"])
-def test_words_that_were_learned_are_not_lost(make, how, tmp_path):
+@pytest.mark.parametrize("how", ["a copy", "a layer of its own", "inside a model of its own"])
+@pytest.mark.parametrize("kept_in", ["memory", "a file"])
+def test_words_that_were_learned_are_not_lost(make, how, kept_in, tmp_path):
     model = that_learned(make, ["a", "b", "b"])
-    model.save(tmp_path / "net.keras")
-    if how == "of a file":
-        built = sg.build(sg.open(tmp_path / "net.keras"))
-    elif how == "a copy":
-        built = sg.build(sg.open(model), copy=True)
+    lookup = model.layers[-1]
+    x = keras.Input((1,), dtype=model.input.dtype)
+    called = model if "inside" in how else lookup
+    twice = keras.Model(x, [called(x), called(x)])
+    twice.save(tmp_path / "net.keras")
+    graph = sg.open(twice if kept_in == "memory" else tmp_path / "net.keras")
+    if how == "a copy":
+        built = sg.build(sg.cut(graph, outputs="v@0"), copy=True)
     else:
-        lookup, x = model.layers[-1], keras.Input((1,), dtype=model.input.dtype)
-        twice = sg.unshare(sg.open(keras.Model(x, [lookup(x), lookup(x)])), "v@1")
-        built = sg.build(sg.cut(twice, outputs="v_1"))
+        built = sg.build(sg.cut(sg.unshare(graph, f"{called.name}@1"), outputs=f"{called.name}_1"))
+    assert built.layers[-1] is not called and lookup not in built._flatten_layers()
     words = ["b", "a", "z"]
     whole = model.input.dtype == "int64"
     given = keras.ops.array([[ord(one)] for one in words], "int64") if whole else tf.constant([[one] for one in words])
@@ -459,13 +463,34 @@ def test_words_that_were_learned_are_not_lost(make, how, tmp_path):
     assert built.output_shape == model.output_shape
 
 
-def test_words_of_strangers_that_are_none(tmp_path):
-    that_learned(LOOKUPS["numbers"], ["a"]).save(tmp_path / "net.keras")
+@pytest.mark.parametrize("make", LOOKUPS.values(), ids=LOOKUPS)
+@pytest.mark.parametrize(
+    "words", [b"\xff no number", b"a\na\na", b"x" * 10**6, b"\r\n\r\n", b"[UNK]\na\nb\nc\nd\ne\nf"]
+)
+def test_words_of_strangers_are_read_or_refused(make, words, tmp_path):
+    that_learned(make, ["a"]).save(tmp_path / "net.keras")
     with zipfile.ZipFile(tmp_path / "net.keras") as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
         for name in old.namelist():
-            new.writestr(name, b"\xff no number" if name.endswith("vocabulary.txt") else old.read(name))
-    with pytest.raises(sg.SurgeryError, match="the words of 'v' are broken"):
-        sg.build(sg.open(tmp_path / "odd.keras"))
+            new.writestr(name, words if name.endswith("vocabulary.txt") else old.read(name))
+    graph = sg.open(tmp_path / "odd.keras")
+    sg.diff(graph, sg.open(tmp_path / "net.keras"))
+    try:
+        sg.build(graph)
+    except sg.SurgeryError as error:
+        assert "the words of 'v' are broken" in str(error)
+
+
+def test_a_lookup_of_somebody_elses_is_told_as_not_compared():
+    class Own(layers.StringLookup):
+        pass
+
+    one, other = (that_learned(lambda: Own(name="v"), words) for words in (["a"], ["b"]))
+    assert sg.diff(one, other).without == ["v"]
+
+
+def test_verify_compares_words(tmp_path):
+    one, other = (that_learned(LOOKUPS["words"], words) for words in (["a"], ["b"]))
+    assert not sg.verify(one, other).exact and sg.verify(one, one).exact
 
 
 def test_both_calls_of_a_changed_layer_are_drawn_as_changed(tmp_path):

@@ -123,7 +123,7 @@ def test_saving_says_which_layers_keras_will_not_keep_frozen(tmp_path):
     assert not frozen.trainable_variables
 
 
-def test_diff_tells_parts_that_are_frozen():
+def test_diff_tells_parts_that_are_frozen(tmp_path):
     def half(flag):
         layer = layers.Bidirectional(layers.LSTM(3), name="both")
         model = network(layer)
@@ -133,5 +133,14 @@ def test_diff_tells_parts_that_are_frozen():
     one = half(True)
     other = half(False)
     other.set_weights(one.get_weights())
-    assert [str(change.after) for change in sg.diff(one, other).changed] == ["3 of 6 variables"]
+    (change,) = sg.diff(one, other).changed
+    assert change.kind == "trainable" and change.after.startswith("3 of 6 variables (forward")
     assert sg.diff(other, other).equal
+    mirrored = half(True)
+    mirrored.get_layer("both").forward_layer.trainable = False
+    assert [change.kind for change in sg.diff(mirrored, other).changed] == ["trainable"]
+    for name, model in (("one", mirrored), ("other", other)):
+        model.save(tmp_path / f"{name}.keras")
+    files = [sg.open(tmp_path / f"{name}.keras") for name in ("one", "other")]
+    assert [change.kind for change in sg.diff(*files).changed] == ["trainable"]
+    assert sg.diff(mirrored, files[0]).equal or not sg.diff(mirrored, files[0]).changed

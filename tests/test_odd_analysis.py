@@ -1,5 +1,8 @@
 """Odd networks in the analysis: figures that were once silently wrong, each against what is true."""
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -293,3 +296,61 @@ def test_what_is_alive_inside_a_nested_model_is_alive(kept_in, tmp_path):
     graph = sg.open(model if kept_in == "memory" else tmp_path / "net.keras")
     assert analysis.most_alive(graph) == 4 * (32 * 32 * (3 + 64) + 4 * 4 * 4)
     assert analysis.most_alive(graph, batch=3) == 3 * analysis.most_alive(graph)
+
+
+def test_an_open_side_beside_a_side_of_one_is_not_one():
+    x, y = keras.Input((None, 4, 5)), keras.Input((1, 5, 6))
+    graph = sg.open(keras.Model([x, y], ops.einsum("...ij,...jk->...ik", x, y)))
+    assert last(graph, analysis.macs) is None
+
+
+@keras.saving.register_keras_serializable(package="odd_analysis")
+class Unknown(layers.Layer):
+    """A layer whose shapes no file says."""
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_steps_of_an_unknown_shape_are_not_counted(tmp_path):
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(5)])
+    keras.Sequential([keras.Input((7, 6)), Unknown(), layers.TimeDistributed(inner)]).save(tmp_path / "net.keras")
+    assert last(sg.open(tmp_path / "net.keras"), analysis.macs) is None
+
+
+@pytest.mark.parametrize(("kind", "key", "value"), [("Conv2D", "data_format", ["x"]), ("Concatenate", "axis", "x")])
+def test_odd_values_in_the_configurations_of_strangers_leave_figures_unknown(kind, key, value, tmp_path):
+    def made(x):
+        y = layers.Conv2D(3, 1, data_format="channels_first")(x)
+        return layers.Concatenate(axis=1)([y, layers.Conv2D(3, 1, data_format="channels_first")(x)])
+
+    network((3, 8, 8), made).save(tmp_path / "net.keras")
+    with zipfile.ZipFile(tmp_path / "net.keras") as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name == "config.json":
+                config = json.loads(text)
+                for layer in config["config"]["layers"]:
+                    if layer["class_name"] == kind:
+                        layer["config"][key] = value
+                text = json.dumps(config).encode()
+            new.writestr(name, text)
+    graph = sg.open(tmp_path / "odd.keras")
+    for measure in (analysis.strides, analysis.receptive_fields, analysis.macs):
+        assert len(measure(graph)) == len(graph)
+
+
+def test_ten_thousand_tensors_of_one_layer_are_named_in_one_go():
+    from surgery.files import Tensor
+    from surgery.files.mending import Stored
+    from surgery.files.placing import Source
+    from surgery.files.variables import variable_names
+
+    inside = [{"class_name": "Dense", "config": {"name": f"d{number}"}} for number in range(10_000)]
+    layer = Stored("w", "TimeDistributed", {"layer": {"class_name": "Sequential", "config": {"layers": inside}}})
+    tree = {
+        f"layer/layers/dense{f'_{number}' * (number > 0)}/vars/0": Tensor("t", (1,), "float32", lambda: None)
+        for number in range(10_000)
+    }
+    names = variable_names(layer, Source(tree=tree))
+    assert len(names) == 10_000 and names[0] == ("layer/layers/dense/kernel", True)

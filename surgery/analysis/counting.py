@@ -114,13 +114,16 @@ def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> i
     if len(operands) != 2:
         raise Open
     letters: dict[str, int] = {}
+    unsaid: set[str] = set()
     for term, spec in [(operands[0], given[0]), (result, made[0]), *zip(operands[1:], given[1:], strict=False)]:
         for letter, side in _letters(term, (1, *spec.sides[1:]) if spec.sides[:1] == (None,) else spec.sides).items():
-            if side is not None:  # another term may say it
+            if side is None:  # another term may say it
+                unsaid.add(letter)
+            else:
                 letters[letter] = max(side, letters.get(letter, 1))  # a side of 1 is broadcast
     dots = {letter for letter in letters if letter.startswith(".")}
     wanted = set(terms) - set(",.") | dots
-    if not wanted <= letters.keys():
+    if any(letters.get(letter, 1) == 1 for letter in wanted & unsaid) or not wanted <= letters.keys():
         raise Open
     return math.prod(letters[letter] for letter in wanted)
 

@@ -46,13 +46,13 @@ def channels_first_alone(graph: Graph) -> bool:
 
 def _formats(graph: Graph) -> set[Any]:
     said = (applied(call)[1].get("data_format") for call in graph if call.op is not None)
-    return {one for one in said if one is not None}
+    return {one if isinstance(one, str) else "?" for one in said if one is not None}
 
 
 def joins_channels_first(call: Call, first: bool) -> bool:
     """Whether a call concatenates the channels of maps in a network that keeps them first."""
-    rank = len(call.specs[0].sides)
-    return first and kind_of(call) == "Concatenate" and rank > 3 and call.config.get("axis", -1) % rank == 1
+    rank, axis = len(call.specs[0].sides), call.config.get("axis", -1)
+    return first and kind_of(call) == "Concatenate" and rank > 3 and isinstance(axis, int) and axis % rank == 1
 
 
 def is_elementwise(call: Call) -> bool:

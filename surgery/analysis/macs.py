@@ -8,7 +8,6 @@ element-wise arithmetic, lookups. FLOPs are about twice the MACs. An operation t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
@@ -53,16 +52,22 @@ def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
     config = {**call.config, "reverse": call.kwargs.get("reverse")}  # of a ReversibleEmbedding
     raw = kind in PRODUCTS and "dtype" not in config
     given = _factors(call, specs) if raw else [specs[ref] for ref in call.operands]
-    wrapped = at_each_step(call, given[0]) if given else None
-    if wrapped is not None and given:
-        below = _walk(wrapped)
-        steps = [1 if side is None else side for side in (given[0].sides[0], *given[0].sides[1:2])]
-        each = total(below[one.name] for one in wrapped)
-        return None if each is None or given[0].sides[1] is None else each * math.prod(steps)
+    if getattr(call.op, "wrapped", None) is not None:
+        return _over_time(call, given or [])
     try:
         return None if given is None else count(kind, config, given, call.specs)
     except (Open, TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # an open size, or a configuration that is not what Keras writes
+
+
+def _over_time(call: Call, given: list[Spec]) -> int | None:
+    """Counts a model that a `TimeDistributed` applies to each step: once a step, of each sample of a known batch."""
+    below = at_each_step(call, given)
+    if below is None or given[0].sides[1] is None:
+        return None
+    found = _walk(below)
+    each = total(found[one.name] for one in below)
+    return None if each is None else each * given[0].sides[1] * (given[0].sides[0] or 1)
 
 
 def _factors(call: Call, specs: Mapping[Ref, Spec]) -> list[Spec] | None:

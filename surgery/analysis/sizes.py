@@ -56,10 +56,25 @@ def inside(call: Call, specs: Mapping[Ref, Spec]) -> Graph | None:
     return None if call.inner is None else sized(call.inner, [specs[ref] for ref in call.parents])
 
 
-def at_each_step(call: Call, given: Spec) -> Graph | None:
-    """Returns the graph that a `TimeDistributed` applies to each step of what it is given; `None` for other calls."""
+def at_each_step(call: Call, given: Sequence[Spec]) -> Graph | None:
+    """Returns the graph that a `TimeDistributed` applies to each step of what it is given, with the sizes that it has
+    there; `None` for other calls, or where there are no steps.
+    """
     wrapped = getattr(call.op, "wrapped", None)
-    return None if wrapped is None else sized(wrapped, [Spec((None, *given.sides[2:]), given.dtype)])
+    if wrapped is None or not given or len(given[0].sides) < 3:
+        return None
+    return sized(wrapped, [Spec((None, *given[0].sides[2:]), given[0].dtype)])
+
+
+def made_of(call: Call, given: Sequence[Spec]) -> list[Spec] | None:
+    """Returns what a layer makes of what it is given, `None` where that is not known."""
+    below = at_each_step(call, given)
+    if below is None:
+        return inferred(kind_of(call), call.config, given)
+    made = [below.spec(ref) for ref in leaves(below.outputs)]
+    if any(one.shape is None for one in made):
+        return None
+    return [Spec((*given[0].sides[:2], *one.sides[1:]), one.dtype) for one in made]
 
 
 def specs_of(graph: Graph) -> dict[Ref, Spec]:
@@ -73,7 +88,7 @@ def _closed(call: Call, found: Mapping[Ref, Spec]) -> list[Spec]:
     if below is not None:
         made = [below.spec(ref) for ref in leaves(below.outputs)]
     else:
-        made = inferred(kind_of(call), call.config, [found[ref] for ref in call.operands])
+        made = made_of(call, [found[ref] for ref in call.operands])
     if made is None or len(made) != len(call.specs):
         return call.specs
     return [_joined(old, new) for old, new in zip(call.specs, made, strict=True)]

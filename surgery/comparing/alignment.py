@@ -3,7 +3,8 @@
 Names that Keras numbered (`conv2d_7`) shift when a layer comes or goes, so they only decide between calls that are
 alike. Structure is what a call applies, and to what; or what becomes of it: calls before an insertion agree on the one,
 calls after it on the other. Where one more of many like layers is there, the values of their weights say which it is.
-Cost: linear, but for the few calls on which neither agrees; values are read of like layers of different numbers alone.
+Cost: linear, but for the few calls on which neither agrees. Values are read of like layers where one network has more
+of them, and of what is left over at the end.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 from surgery.comparing.alignment import numbered
 from surgery.comparing.difference import Change
 from surgery.configurations import bare
+from surgery.errors import listing, printable
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec, shapes_agree
@@ -42,7 +43,7 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
         yield change("shape", list(map(str, a.specs)), list(map(str, b.specs)))
     if a.weights and b.weights and not any(nested):
         flags = [_flag(a), _flag(b)]
-        if flags == ["yes", "yes"] and isinstance(a.op, type(b.op)):
+        if flags == ["yes", "yes"] and _moving(a, b) != _moving(b, a):
             flags = [_share(a), _share(b)]
         if flags[0] != flags[1]:
             yield change("trainable", *flags)
@@ -60,8 +61,19 @@ def _flag(call: Call) -> str:
     return "yes" if call.trainable else "frozen" if call.frozen else "no"
 
 
+def _moving(call: Call, other: Call) -> list[bool]:
+    """Returns which variables of a layer train, in order; in none where a file and Keras have orders of their own, and
+    none where a file has others.
+    """
+    flags = [weight.trainable for weight in call.weights]
+    if isinstance(call.op, type(other.op)):
+        return flags
+    return sorted(flags) if len(flags) == len(other.weights) else []
+
+
 def _share(call: Call) -> str:
-    return f"{sum(weight.trainable for weight in call.weights)} of {len(call.weights)} variables"
+    names = [weight.name.partition("/")[2] or weight.name for weight in call.weights if weight.trainable]
+    return f"{len(names)} of {len(call.weights)} variables ({listing(map(printable, names), 6)})"
 
 
 def _of_config(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -13,7 +13,7 @@ from surgery.comparing.contents import content, distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.comparing.vocabularies import compared_words, learns_words
 from surgery.doors import as_graph
-from surgery.files import Tensor
+from surgery.files import Tensor, own_name
 from surgery.graph import Call, Graph
 from surgery.values import labels_by_name, paired_tensors, tensors_of
 from surgery.waiting import progress
@@ -116,33 +116,34 @@ class _Walk:
             if pairs is None:
                 self.without.append(a)
             else:
-                names = {**labels_by_name(mine), **labels_by_name(theirs)}
+                names = (labels_by_name(mine), labels_by_name(theirs))
                 self._weigh_layer((a, b), pairs, names, apart)
         self._find_moved(apart)
 
     def _compare_words(self, addresses: tuple[str, str], mine: Call, theirs: Call) -> None:
         found = compared_words(mine, theirs)
-        if found is None or theirs.config.get("output_mode") == "tf_idf":  # how rare words are is in no tensor of ours
+        if found is None:
             self.without.append(addresses[0])
-        if found is not None and found[0] != found[1]:
+        elif found[0] != found[1]:
             self.changed.append(Change(*addresses, "vocabulary", "", *found))
 
     def _weigh_layer(
         self,
         addresses: tuple[str, str],
         pairs: list[tuple[Tensor | None, Tensor | None]],
-        names: dict[str, str],
+        names: tuple[dict[str, str], dict[str, str]],
         apart: list[tuple[int, Tensor, Tensor]],
     ) -> None:
         a, b = addresses
         for mine, theirs in pairs:
             self.compared += 1
             if mine is None or theirs is None:
-                one, text = (mine, "gone") if theirs is None else (theirs, "new")
-                if one is not None:
-                    self.weights.append(WeightChange(a, b, names[one.name], "count", source=f"{text}, {one.shape}"))
+                for one, text, side in ((mine, "gone", 0), (theirs, "new", 1)):
+                    if one is not None:
+                        name = names[side].get(one.name, own_name(one.name))
+                        self.weights.append(WeightChange(a, b, name, "count", source=f"{text}, {one.shape}"))
                 continue
-            name = names[theirs.name]
+            name = names[1].get(theirs.name, own_name(theirs.name))
             if mine.shape != theirs.shape:
                 self.weights.append(WeightChange(a, b, name, "shape", source=f"{mine.shape} -> {theirs.shape}"))
                 continue

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from surgery.graph import Call
 from surgery.kinds import kind_of
-from surgery.lookups import LOOKUPS, WORDS, words_of
+from surgery.lookups import LOOKUPS, RARITY, WORDS, Learned, learned
 from surgery.values import live_layer
 
 
 def learns_words(call: Call) -> bool:
-    """Whether a layer looks words up that it learned by `adapt`: they are in no configuration, and no tensor."""
-    return bool(LOOKUPS.fullmatch(kind_of(call))) and call.config.get("vocabulary", "") is None
+    """Whether a layer, Keras' or one made like it, looks words up that it learned by `adapt`: they are in no
+    configuration, and no tensor.
+    """
+    return "max_tokens" in call.config and call.config.get("vocabulary", "") is None
 
 
 def compared_words(a: Call, b: Call) -> tuple[str, str] | None:
@@ -21,27 +25,29 @@ def compared_words(a: Call, b: Call) -> tuple[str, str] | None:
     Returns:
         What each has, in words, different where they differ; `None` where one is not there to be compared.
     """
-    ours, theirs = _words(a), _words(b)
+    ours, theirs = _learned(a), _learned(b)
     if ours is None or theirs is None:
         return None
-    if ours == theirs:
-        return ("", "")
-    longer = max(len(ours), len(theirs))
-    padded = [[*words, *[None] * (longer - len(words))] for words in (ours, theirs)]
-    place = next(place for place, (one, other) in enumerate(zip(*padded, strict=True)) if one != other)
-    found = [
-        f"{len(words):,} words, {'none' if more[place] is None else repr(more[place])} at {place:,}"
-        for words, more in zip((ours, theirs), padded, strict=True)
-    ]
-    return found[0], found[1]
+    if ours.words == theirs.words:
+        return ("", "") if ours.rarity == theirs.rarity else ("words as rare", "words of other rarity")
+    place = next(place for place, (one, other) in enumerate(zip_longest(ours.words, theirs.words)) if one != other)
+    return _told(ours.words, place), _told(theirs.words, place)
 
 
-def _words(call: Call) -> list[str] | None:
+def _told(words: Sequence[str], place: int) -> str:
+    return f"{len(words):,} words, {repr(words[place]) if place < len(words) else 'none'} at {place:,}"
+
+
+def _learned(call: Call) -> Learned | None:
     layer = live_layer(call)
-    op: Any = call.op
     if layer is not None:
-        text = words_of(layer)
-    else:
-        read = getattr(op.source, "assets", {}).get(WORDS)
-        text = None if read is None else read()
-    return None if text is None else text.decode("utf-8", "replace").splitlines()
+        return learned(layer)
+    op: Any = call.op
+    read = getattr(op.source, "assets", {}).get(WORDS)
+    if read is None or not LOOKUPS.fullmatch(kind_of(call)):
+        return None
+    rare = [tensor for place, tensor in op.source.tree.items() if place.endswith(RARITY)]
+    try:
+        return Learned.of_text(read(), rare[0].load() if rare else ())
+    except UnicodeDecodeError:
+        return None

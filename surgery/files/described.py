@@ -6,11 +6,9 @@ import dataclasses
 import re
 from typing import Any
 
-from surgery.analysis.sizes import at_each_step
+from surgery.analysis.sizes import made_of
 from surgery.errors import SurgeryError, listing, printable
 from surgery.graph import Call, Graph
-from surgery.kinds import kind_of
-from surgery.shapes import inferred
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, packed
 
@@ -43,7 +41,7 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
         made = [op.inner.spec(ref) for ref in leaves(structure)]
     else:
         given = [specs[ref] for ref in call.operands]
-        made = _over_time(call, given) or inferred(kind_of(call), call.config, given) or []
+        made = made_of(call, given) or []
         if any(isinstance(leaf, float) for leaf in leaves((call.args, dict(call.kwargs)))):  # `x / 255.0`
             made = [Spec(one.shape, "float32") if "int" in one.dtype else one for one in made]
         structure = made[0] if len(made) == 1 else made
@@ -55,13 +53,6 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
         structure = made = [Spec(None) for _ in range(count)]
         structure = made[0] if count == 1 else made
     return packed(structure, [known.get(Ref(call.name, index), spec) for index, spec in enumerate(made)])
-
-
-def _over_time(call: Call, given: list[Spec]) -> list[Spec]:
-    """Returns what a `TimeDistributed` makes with the model in it."""
-    below = at_each_step(call, given[0]) if given and len(given[0].sides) > 2 else None
-    made = [] if below is None else [below.spec(ref) for ref in leaves(below.outputs)]
-    return [Spec((*given[0].sides[:2], *one.shape[1:]), one.dtype) for one in made if one.shape is not None]
 
 
 def shape_of(value: Any) -> tuple[int | None, ...]:

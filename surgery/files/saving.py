@@ -29,10 +29,18 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
     if path.suffix not in writers:
         raise SurgeryError(f"{printable(path)!r} should end in .keras (or .safetensors, for the weights alone).")
     write, compare = writers[path.suffix]
+    lost: list[str] = []
     with written_whole(path) as draft:
         write(model, draft)
         if prove:
-            compare(model, draft, path)
+            lost = compare(model, draft, path)
+    if lost:
+        warnings.warn(
+            f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras writes one flag for each layer, "
+            "which does not hold for what a layer makes in itself, nor for single variables. Freeze again after "
+            "opening it.",
+            stacklevel=3,
+        )
     return path
 
 
@@ -61,7 +69,7 @@ def _all_weights(model: Any) -> dict[str, Any]:
     return found
 
 
-def _compare_weights(model: Any, draft: Path, path: Path) -> None:
+def _compare_weights(model: Any, draft: Path, path: Path) -> list[str]:
     import numpy as np
 
     from surgery.files.pieces import pieces_of_file
@@ -71,6 +79,7 @@ def _compare_weights(model: Any, draft: Path, path: Path) -> None:
     for name, variable in expected.items():
         if name not in found or found[name].load().tobytes() != np.ascontiguousarray(_numpy(variable)).tobytes():
             raise SurgeryError(f"{printable(path)!r} was not written: {name} differs after reopening.")
+    return []
 
 
 def _numpy(variable: Any) -> Any:
@@ -79,7 +88,8 @@ def _numpy(variable: Any) -> Any:
     return keras.ops.convert_to_numpy(variable)
 
 
-def _compare_model(model: Any, draft: Path, path: Path) -> None:
+def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
+    """Opens a file as Keras does, and compares its weights; returns the layers that it does not keep frozen."""
     import keras
     import numpy as np
 
@@ -99,22 +109,15 @@ def _compare_model(model: Any, draft: Path, path: Path) -> None:
     for mine, theirs in zip(model.weights, reopened.weights, strict=True):
         if not np.array_equal(_numpy(mine), _numpy(theirs), equal_nan=mine.dtype not in ("string",)):
             raise SurgeryError(f"{printable(path)!r} was not written: {mine.path} differs after reopening.")
-    _warn_of_flags(model, reopened, path)
+    return _thawed(model, reopened)
 
 
-def _warn_of_flags(model: Any, reopened: Any, path: Path) -> None:
-    """Warns of layers whose flag is in the file and does not hold there: what attention makes in itself trains when
-    Keras opens it."""
+def _thawed(model: Any, reopened: Any) -> list[str]:
+    """Returns the layers that are frozen and train when Keras opens the file: what attention makes in itself, say."""
     still = {id(one) for one in model.weights if not one.trainable}
     moves = {id(mine) for mine, one in zip(model.weights, reopened.weights, strict=True) if one.trainable}
-    lost = [
+    return [
         f"{address} ({type(layer).__name__})"
         for address, _, layer in layers_of(model)
         if any(id(one) in still & moves for one in layer.weights)
     ]
-    if lost:
-        warnings.warn(
-            f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras does not write the flags of what "
-            "such a layer makes in itself. Freeze again after opening it.",
-            stacklevel=4,
-        )

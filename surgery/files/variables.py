@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from surgery.files.mending import Stored
 from surgery.files.placing import Source, natural, snake_case
 from surgery.files.tensors import Tensor
-from surgery.files.wrapped import part_at, part_on
+from surgery.files.wrapped import Parts
 
 _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"SeparableConv[12]D", ("depthwise_kernel", "pointwise_kernel", "bias")),
@@ -20,25 +21,37 @@ _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"PReLU", ("alpha",)),
     (r"Normalization", ("mean", "variance", "count")),
 )
-_STILL = re.compile(r".*(moving_|running_|seed_generator).*|vector_u")
+_STILL = re.compile(r".*(moving_|running_|seed_generator).*|(.*/)?(vector_u|idf_weights)")
 
 
 def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     """Returns (name, whether training moves it) of each tensor of a source, in its order."""
+    parts = Parts(layer)
     if source.row:
-        return [(own_name(one.name), _trains(part_on(layer, one.name), own_name(one.name), one)) for one in source.row]
+        paths = {one.name: one.name.split(":")[0].rpartition("/") for one in source.row}
+        makers = {path: parts.on(path) for path, _, _ in paths.values()}
+        return [
+            (paths[one.name][2], _trains(makers[paths[one.name][0]], paths[one.name][2], one)) for one in source.row
+        ]
+    counts = collections.Counter(place.rpartition("/")[0] for place in source.tree)
+    groups = {group: _group(parts, group, count) for group, count in counts.items()}
     found = []
     for place in sorted(source.tree, key=natural):
-        part, rest = part_at(layer, place)
-        above = place[: len(place) - len(rest)]
-        path, _, number = rest.rpartition("/")
-        made = path.removesuffix("vars").strip("/")  # the way to what the part makes in itself
-        count = sum(one.startswith(f"{above}vars/") for one in source.tree)
-        names = _made_names(made) if made else _own_names(part, count)
+        group, _, number = place.rpartition("/")
+        above, names, maker = groups[group]
         name = names[int(number)] if number.isdigit() and int(number) < len(names) else number
-        name = f"{made}/{name}" if made else name
-        found.append((above + name, _trains(None if made else part, name, source.tree[place])))
+        found.append((above + name, _trains(maker, above + name, source.tree[place])))
     return found
+
+
+def _group(parts: Parts, group: str, count: int) -> tuple[str, tuple[str, ...], Stored | None]:
+    """Returns what to say of the tensors of a group: what goes before their names, the names, and whose they are, if
+    not of what a layer makes in itself.
+    """
+    part, rest = parts.at(group)
+    made = rest.removesuffix("vars").strip("/")
+    above = group[: len(group) - len(rest)] + (f"{made}/" if made else "")
+    return (above, _made_names(made), None) if made else (above, _own_names(part, count), part)
 
 
 def _trains(maker: Stored | None, name: str, tensor: Tensor) -> bool:
@@ -47,6 +60,7 @@ def _trains(maker: Stored | None, name: str, tensor: Tensor) -> bool:
         return False
     if maker is None:
         return True
+    name = name.rpartition("/")[2]
     kernel = name in ("kernel", "embeddings") and maker.config.get("lora_rank")
     scale = re.fullmatch(r".*_(scale|zero)|g_idx", name) and _is_quantized(maker)
     still = maker.class_name == "Normalization" or kernel or scale

@@ -12,66 +12,81 @@ from typing import Any
 from surgery.files.mending import RECURRENT, Stored, is_layer
 from surgery.files.placing import snake_case
 
+_KEYS = ("layer", "forward_layer", "backward_layer", "cell", "cells", "layers")
 
-def part_at(layer: Stored, place: str) -> tuple[Stored, str]:
-    """Returns the innermost layer that a configuration describes on the way to a place below a layer.
+
+class Parts:
+    """The layers that a configuration describes inside a layer; each list of them is indexed once.
 
     Args:
         layer: the layer.
-        place: in the tree of a file, `forward_layer/cell/vars/0`.
-
-    Returns:
-        `(part, rest)`: what is left of the place below the part, `vars/0`.
     """
-    steps = place.split("/")
-    while steps[0] != "vars":
-        found, taken = _step(layer, steps)
-        if found is None:
-            break
-        layer, steps = found, steps[taken:]
-    return layer, "/".join(steps)
 
+    def __init__(self, layer: Stored):
+        self._layer = layer
+        self._by_number: dict[int, dict[str, Stored]] = {}
+        self._by_name: dict[int, dict[str, Stored]] = {}
 
-def _step(layer: Stored, steps: list[str]) -> tuple[Stored | None, int]:
-    config, key = layer.config, steps[0]
-    if key in ("forward_layer", "backward_layer") and not is_layer(config.get(key)):
-        key = "layer"
-    if is_layer(config.get(key)):
-        return _stored(config[key]), 1
-    if key == "cell" and RECURRENT.match(layer.class_name):
-        return Stored("cell", f"{layer.class_name}Cell", config), 1
-    if isinstance(config.get(key), list) and len(steps) > 2:  # numbered by class
-        counts: dict[str, int] = {}
-        for one in filter(is_layer, config[key]):
-            stem = snake_case(one["class_name"])
-            count = counts[stem] = counts.get(stem, -1) + 1
-            if steps[1] == (f"{stem}_{count}" if count else stem):
-                return _stored(one), 2
-    return None, 0
+    def at(self, place: str) -> tuple[Stored, str]:
+        """Returns the innermost layer on the way to a place.
 
+        Args:
+            place: a group in the tree of a file, below the layer: `forward_layer/cell/vars`.
 
-def part_on(layer: Stored, path: str) -> Stored | None:
-    """Returns the innermost layer on the path of a variable, `rnn/lstm_cell/kernel`; a wrapper's only one if no name
-    says it; `None` for what a layer makes by itself.
-    """
-    steps = path.split(":")[0].split("/")[:-1]
-    inside = _inside(layer)
-    if not inside:
+        Returns:
+            `(part, rest)`: what is left of the place below the part, `vars`.
+        """
+        layer, steps = self._layer, place.split("/")
+        while steps and steps[0] != "vars":
+            found, taken = self._step(layer, steps)
+            if found is None:
+                break
+            layer, steps = found, steps[taken:]
+        return layer, "/".join(steps)
+
+    def _step(self, layer: Stored, steps: list[str]) -> tuple[Stored | None, int]:
+        config, key = layer.config, steps[0]
+        if key in ("forward_layer", "backward_layer") and not is_layer(config.get(key)):
+            key = "layer"
+        if is_layer(config.get(key)):
+            return _stored(config[key]), 1
+        if key == "cell" and RECURRENT.match(layer.class_name):
+            return Stored("cell", f"{layer.class_name}Cell", config), 1
+        if isinstance(config.get(key), list) and len(steps) > 1:
+            return self._numbered(config[key]).get(steps[1]), 2
+        return None, 0
+
+    def _numbered(self, described: list[Any]) -> dict[str, Stored]:
+        """Returns the layers of a list as Keras numbers them: `dense`, `dense_1`."""
+        if id(described) not in self._by_number:
+            found: dict[str, Stored] = {}
+            counts: dict[str, int] = {}
+            for one in filter(is_layer, described):
+                stem = snake_case(one["class_name"])
+                count = counts[stem] = counts.get(stem, -1) + 1
+                found[f"{stem}_{count}" if count else stem] = _stored(one)
+            self._by_number[id(described)] = found
+        return self._by_number[id(described)]
+
+    def on(self, path: str) -> Stored | None:
+        """Returns the innermost layer on the path of a variable, `rnn/lstm_cell`; a wrapper's only one if no name says
+        it; `None` for what a layer makes by itself.
+        """
+        layer, steps = self._layer, path.split("/")
+        while inside := self._named(layer):
+            found = next((inside[step] for step in steps if step in inside), None)
+            if found is None and len(inside) > 1:
+                return layer
+            layer = found or next(iter(inside.values()))
         made = layer.name in steps and steps[-1] != layer.name and not RECURRENT.match(layer.class_name)
         return None if made else layer
-    own = path.split(":")[0].rpartition("/")[2] == "vector_u"  # of SpectralNormalization
-    named = [one for one in inside if one.name in steps]
-    if own or not (named or len(inside) == 1):
-        return layer
-    return part_on(named[0] if named else inside[0], path)
 
-
-def _inside(layer: Stored) -> list[Stored]:
-    found: list[Stored] = []
-    for key in ("layer", "forward_layer", "backward_layer", "cell", "cells", "layers"):
-        value = layer.config.get(key)
-        found += [_stored(one) for one in (value if isinstance(value, list) else [value]) if is_layer(one)]
-    return found
+    def _named(self, layer: Stored) -> dict[str, Stored]:
+        if id(layer.config) not in self._by_name:
+            values = [layer.config.get(key) for key in _KEYS]
+            listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
+            self._by_name[id(layer.config)] = {one.name: one for one in map(_stored, filter(is_layer, listed))}
+        return self._by_name[id(layer.config)]
 
 
 def _stored(described: Any) -> Stored:
