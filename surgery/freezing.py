@@ -136,9 +136,10 @@ def _refuse_what_does_not_hold(address: str, call: Call, flag: bool, bn: Flag | 
         SurgeryError: the layer moves its weights whatever its flag, or keeps statistics where they cannot be reached.
     """
     kind = call.class_name
-    if not flag and kind == "SpectralNormalization":
+    if not flag and (kind == "SpectralNormalization" or "'SpectralNormalization'" in repr(call.config.get("layer"))):
         raise SurgeryError(
-            f"{address!r} (SpectralNormalization) changes its kernel in training, whatever its flag: leave it out, "
+            f"{address!r} ({'' if 'Spectral' in kind else f'{kind} of a '}SpectralNormalization) changes its kernel in "
+            "training, whatever its flag: leave it out, "
             "or replace it by the layer in it."
         )
     if not flag and bn is not False:

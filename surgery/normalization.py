@@ -32,8 +32,9 @@ def set_flag(layer: Any, flag: Flag) -> None:
     kinds = (keras.layers.BatchNormalization, FixedBatchNormalization)
     if type(layer) in kinds:
         object.__setattr__(layer, "__class__", kinds[flag == AFFINE])  # one has no state that the other lacks
-    layer.trainable = not flag  # Keras does nothing where the flag is as it was, whatever those of the variables are
-    layer.trainable = bool(flag)
+    for part in layer._flatten_layers():  # Keras does nothing where a flag is as it was, whatever those below it are
+        part.trainable = not flag
+        part.trainable = bool(flag)
     if getattr(layer, "lora_enabled", False):  # the kernel below the two small ones never trains (arXiv:2106.09685)
         for name in ("_kernel", "_embeddings"):
             if getattr(layer, name, None) is not None:

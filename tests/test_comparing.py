@@ -559,3 +559,12 @@ def test_tensors_are_called_by_one_name_everywhere(suffix, tmp_path):
         assert not [one for one in told if re.search(r"\d$", one)]
     listed = run("weights", tmp_path / f"1{suffix}").output
     assert all(name.split()[1] in listed for name in told)
+
+
+def test_attention_of_two_names_is_one_in_files(tmp_path):
+    for name in "ab":
+        x = keras.Input((3, 4))
+        model = keras.Model(x, layers.GroupQueryAttention(2, 2, 2)(x, x))
+        model.set_weights([np.ones(one.shape) for one in model.get_weights()])
+        model.save(tmp_path / f"{name}.keras")
+    assert sg.diff(sg.open(tmp_path / "a.keras"), sg.open(tmp_path / "b.keras")).equal

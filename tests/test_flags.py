@@ -20,6 +20,9 @@ WRAPPED = {
     "stacked cells": lambda flag: layers.RNN([layers.LSTMCell(3, trainable=flag), layers.GRUCell(2)]),
     "SpectralNormalization": lambda flag: layers.SpectralNormalization(layers.Dense(3, trainable=flag)),
     "LSTM": lambda flag: layers.LSTM(3, trainable=flag),
+    "a normalized layer at each step": lambda flag: layers.TimeDistributed(
+        layers.SpectralNormalization(layers.Dense(3, trainable=flag))
+    ),
     "attention": lambda flag: layers.MultiHeadAttention(2, 3, trainable=flag),
 }
 QUANTIZED = ("int8", "int4")
@@ -82,7 +85,7 @@ def test_the_kernel_below_lora_does_not_train(tmp_path):
     assert sum(one.size for one in stored.weights if one.trainable) == 3 + 5 * 2 + 2 * 3
 
 
-@pytest.mark.parametrize("name", [name for name in WRAPPED if name != "SpectralNormalization"])
+@pytest.mark.parametrize("name", [name for name in WRAPPED if "ormaliz" not in name])
 @pytest.mark.parametrize("kept_in", ["memory", "a file"])
 def test_a_mark_reaches_the_bottom_and_the_donor_stays(name, kept_in, tmp_path):
     model = network(WRAPPED[name](False))
@@ -144,3 +147,54 @@ def test_diff_tells_parts_that_are_frozen(tmp_path):
     files = [sg.open(tmp_path / f"{name}.keras") for name in ("one", "other")]
     assert [change.kind for change in sg.diff(*files).changed] == ["trainable"]
     assert sg.diff(mirrored, files[0]).equal or not sg.diff(mirrored, files[0]).changed
+
+
+def test_a_convolutional_lstm_trains_whatever_the_flag_it_was_made_with(tmp_path):
+    x = keras.Input((3, 4, 4, 2))
+    keras.Model(x, layers.ConvLSTM2D(2, 2, trainable=False)(x)).save(tmp_path / "net.keras")
+    reopened = keras.models.load_model(tmp_path / "net.keras")
+    assert sg.open(tmp_path / "net.keras").calls[-1].trainable == bool(reopened.trainable_variables)
+    assert sg.diff(reopened, sg.open(tmp_path / "net.keras")).equal
+
+
+@pytest.mark.parametrize("verb", [sg.freeze, sg.thaw])
+def test_a_flag_in_the_middle_does_not_stop_a_verb_in_place(verb):
+    inner = keras.Sequential([keras.Input((5,)), layers.Dense(3)])
+    model = network(layers.TimeDistributed(inner, name="steps"))
+    steps = model.get_layer("steps")
+    if verb is sg.freeze:
+        inner._trainable = False  # as if the constructor had been given it
+    else:
+        steps.trainable = False
+        inner.trainable = True
+        inner.layers[0].trainable = False
+    verb(model, "steps")
+    assert {one.trainable for one in steps.weights} == {verb is sg.thaw}
+
+
+def test_a_kernel_that_moves_in_a_wrapper_is_not_frozen():
+    model = network(layers.TimeDistributed(layers.SpectralNormalization(layers.Dense(3)), name="steps"))
+    with pytest.raises(sg.SurgeryError, match=r"TimeDistributed of a SpectralNormalization.*whatever its flag"):
+        sg.freeze(model, "steps")
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("wrapper", [layers.TimeDistributed, layers.SpectralNormalization])
+def test_what_was_built_before_it_was_wrapped_is_found_in_a_nested_model(wrapper, tmp_path):
+    def network_of(seed):
+        keras.utils.set_random_seed(seed)
+        dense = layers.Dense(3, name="early")
+        shape = (4, 5) if wrapper is layers.TimeDistributed else (5,)
+        dense.build((None, 5))
+        i, x = keras.Input(shape), keras.Input(shape)
+        return keras.Model(x, keras.Model(i, wrapper(dense, name="late")(i), name="inner")(x))
+
+    one, other = network_of(0), network_of(1)
+    one.save(tmp_path / "one.h5")
+    other.save(tmp_path / "other.h5")
+    files = [sg.open(tmp_path / name) for name in ("one.h5", "other.h5")]
+    assert sg.diff(one, files[0]).equal and not sg.diff(one, files[0]).without
+    assert "kernel" in [change.tensor for change in sg.diff(*files).weights]
+    built = sg.build(files[0])
+    x = np.ones((2, *one.input_shape[1:]), "float32")
+    np.testing.assert_array_equal(np.asarray(built(x)), np.asarray(one(x)))

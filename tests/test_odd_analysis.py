@@ -260,6 +260,10 @@ def test_an_einsum_dense_is_counted_by_the_letters_that_are_known(tmp_path):
     assert last(sg.open(open_ended), analysis.macs) is None
 
 
+def test_the_axes_of_an_ellipsis_are_those_of_what_is_given():
+    assert last(sg.open(network((9, 6, 4), layers.EinsumDense("...d,de->...e", 3))), analysis.macs) == 9 * 6 * 4 * 3
+
+
 def test_channels_are_joined_first_where_all_layers_keep_them_first():
     def conv(size, **more):
         return layers.Conv2D(4, size, padding="same", data_format="channels_first", **more)

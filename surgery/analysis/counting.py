@@ -115,8 +115,12 @@ def _einsum(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> i
         raise Open
     letters: dict[str, int] = {}
     unsaid: set[str] = set()
-    for term, spec in [(operands[0], given[0]), (result, made[0]), *zip(operands[1:], given[1:], strict=False)]:
+    terms_and_specs = [*zip(operands, given, strict=False), (result, made[0])]
+    for place, (term, spec) in enumerate(terms_and_specs):
+        known = set(letters) if place == len(terms_and_specs) - 1 else set()  # of an ellipsis, Keras says another order
         for letter, side in _letters(term, (1, *spec.sides[1:]) if spec.sides[:1] == (None,) else spec.sides).items():
+            if letter in known:
+                continue
             if side is None:  # another term may say it
                 unsaid.add(letter)
             else:

@@ -55,7 +55,9 @@ def weights(
         click.echo(showing.as_json(lines))
     else:
         click.echo(f"{showing.table(lines, terminal_width(sys.stdout))}{fits}")
-        if not alone and all(line.values is None for line in lines):
+        if not lines:
+            click.echo("no values: no layer has weights", err=True)
+        elif not alone and all(line.values is None for line in lines):
             click.echo("no values: the weights are fresh. --weights pretrained, or --weights FILE", err=True)
     if plot is not None:
         from surgery.showing.histograms import draw

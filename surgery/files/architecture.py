@@ -13,7 +13,8 @@ from surgery.files.connections import Connections, references, states_by_keyword
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
-from surgery.files.variables import variable_names
+from surgery.files.variables import variable_names, written_twice
+from surgery.files.wrapped import names_inside
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES
 from surgery.ops import StoredOp
@@ -189,7 +190,9 @@ class Reader:
                 stored = {"class_name": entry.class_name, "config": {**entry.config, "name": entry.name}}
                 ops[entry.name] = StoredOp(stored, tuple(inner.weights), inner)
             else:
-                ops[entry.name] = self._leaf(entry, places.of(entry.name, entry.class_name, number))
+                around = {one.name for one in entries}
+                inside = [name for name in names_inside(entry.config) if name not in around]
+                ops[entry.name] = self._leaf(entry, places.of(entry.name, entry.class_name, number, inside))
         return ops
 
     def _leaf(self, entry: Entry, source: Source) -> StoredOp:
@@ -255,12 +258,10 @@ def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
         Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains)
         for tensor, (name, trains) in zip(source.tensors, names, strict=True)
     ]
-    if layer.class_name == "SpectralNormalization" and source.tree:  # the kernel of what it wraps is written twice
-        inside = [tensor.shape for place, tensor in source.tree.items() if place.startswith("layer/")]
+    twice = written_twice(layer, source)
+    if twice:
         places = sorted(source.tree, key=natural)
-        described = [
-            one for place, one in zip(places, described, strict=True) if place[:4] != "vars" or one.shape not in inside
-        ]
+        described = [one for place, one in zip(places, described, strict=True) if place not in twice]
     return tuple(described)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, listing, printable
@@ -44,8 +44,15 @@ class Source:
 class Places(Protocol):
     """The tensors of the layers of one model."""
 
-    def of(self, name: str, class_name: str, number: int) -> Source:
-        """Returns the tensors of a layer: its name, its class, and how many of its class come before it."""
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
+        """Returns the tensors of a layer.
+
+        Args:
+            name: its name.
+            class_name: its class.
+            number: how many of its class come before it.
+            inside: the names of the layers that it wraps, under which their tensors may be listed.
+        """
         ...
 
     def below(self, name: str, class_name: str, number: int) -> Places:
@@ -56,7 +63,7 @@ class Places(Protocol):
 class NoPlaces:
     """The places of a file without weights."""
 
-    def of(self, name: str, class_name: str, number: int) -> Source:
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         return Source()
 
     def below(self, name: str, class_name: str, number: int) -> Places:
@@ -115,14 +122,14 @@ class Tree:
             return alike[number] if number < len(alike) else None
         return exact[0] if exact else None
 
-    def of(self, name: str, class_name: str, number: int) -> Source:
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         group = self._group(name, class_name, number)
         place = snake_case(class_name) + (f"_{number}" if number else "")
         kept = f"assets/{self._root + '/' if self._root else ''}layers/{place}/"
         assets = {name[len(kept) :]: read for name, read in self._assets.items() if name.startswith(kept)}
         below = f"{group}/"
-        inside = {path[len(below) :]: one for path, one in self._file.tensors.items() if path.startswith(below)}
-        return Source(inside if group is not None else {}, assets=assets)
+        found = {path[len(below) :]: one for path, one in self._file.tensors.items() if path.startswith(below)}
+        return Source(found if group is not None else {}, assets=assets)
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         group = self._group(name, class_name, number)
@@ -171,7 +178,7 @@ class Rows:
             rows[layer] = row
         return cls(rows)
 
-    def of(self, name: str, class_name: str, number: int) -> Source:
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         return Source(row=tuple(tensor for _, tensor in self.rows.get(name, [])))
 
     def below(self, name: str, class_name: str, number: int) -> Places:
@@ -190,8 +197,10 @@ class Nested:
         self._path = path
         self._row = row
 
-    def of(self, name: str, class_name: str, number: int) -> Source:
-        return Source(row=tuple(tensor for _, tensor in self._mine(name)))
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
+        """Those of a layer that was built before it was wrapped are listed under its name alone."""
+        mine = {path for one in (name, *inside) for path, _ in self._mine(one)}
+        return Source(row=tuple(tensor for path, tensor in self._row if path in mine))
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         return Nested(name, self._mine(name) or self._row)  # names need not say every model on the way

@@ -44,6 +44,20 @@ def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     return found
 
 
+def written_twice(layer: Stored, source: Source) -> set[str]:
+    """Returns the places of tensors that a file holds twice: a SpectralNormalization keeps its layer's kernel, too."""
+    parts = Parts(layer)
+    found: set[str] = set()
+    for group in {place.rpartition("/")[0] for place in source.tree}:
+        part, rest = parts.at(group)
+        if part.class_name == "SpectralNormalization" and rest == "vars":
+            above = group.removesuffix("vars")
+            inside = [one.shape for place, one in source.tree.items() if place.startswith(f"{above}layer/")]
+            own = [place for place in source.tree if place.rpartition("/")[0] == group]
+            found.update(place for place in own if source.tree[place].shape in inside)
+    return found
+
+
 def _group(parts: Parts, group: str, count: int) -> tuple[str, tuple[str, ...], Stored | None]:
     """Returns what to say of the tensors of a group: what goes before their names, the names, and whose they are, if
     not of what a layer makes in itself.

@@ -2,7 +2,8 @@
 
 Each of them has a flag of its own, and Keras goes by that alone: the flag of a wrapper reaches what it wraps when it is
 set, not when both are made from a file. What a layer makes by itself, the projections of attention, is in no
-configuration, and trains in a model from a file whatever the flag of the layer; an `LSTM` gives its flag to its cell.
+configuration, and trains in a model from a file whatever the flag of the layer; an `LSTM` gives its flag to its cell, a
+`ConvLSTM2D` does not.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Parts:
         if is_layer(config.get(key)):
             return _stored(config[key]), 1
         if key == "cell" and RECURRENT.match(layer.class_name):
-            return Stored("cell", f"{layer.class_name}Cell", config), 1
+            given = {} if layer.class_name.startswith("Conv") else {"trainable": config.get("trainable", True)}
+            return Stored("cell", f"{layer.class_name}Cell", {**config, "trainable": True, **given}), 1
         if isinstance(config.get(key), list) and len(steps) > 1:
             return self._numbered(config[key]).get(steps[1]), 2
         return None, 0
@@ -78,8 +80,9 @@ class Parts:
             if found is None and len(inside) > 1:
                 return layer
             layer = found or next(iter(inside.values()))
-        made = layer.name in steps and steps[-1] != layer.name and not RECURRENT.match(layer.class_name)
-        return None if made else layer
+        below = layer.name in steps and steps[-1] != layer.name
+        gives = RECURRENT.match(layer.class_name) and not layer.class_name.startswith("Conv")
+        return None if below and not gives else layer
 
     def _named(self, layer: Stored) -> dict[str, Stored]:
         if id(layer.config) not in self._by_name:
@@ -87,6 +90,12 @@ class Parts:
             listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
             self._by_name[id(layer.config)] = {one.name: one for one in map(_stored, filter(is_layer, listed))}
         return self._by_name[id(layer.config)]
+
+
+def names_inside(config: dict[str, Any]) -> list[str]:
+    """Returns the names of the layers that the configuration of a layer describes directly."""
+    described = (config.get(key) for key in _KEYS)
+    return [_stored(one).name for one in described if is_layer(one)]
 
 
 def _stored(described: Any) -> Stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from surgery.files import names_of_variables, own_name
@@ -36,9 +37,15 @@ def _names_below(call: Call) -> list[str]:
     if source.tree:
         names = [name for name, _ in variable_names(Stored(op.name, op.class_name, op.config), source)]
         places = sorted(source.tree, key=natural)
-        told = {source.tree[place].name: name for place, name in zip(places, names, strict=True)}
+        told = {source.tree[place].name: _as_live(name) for place, name in zip(places, names, strict=True)}
         return [told[tensor.name] for tensor in tensors]
     return [*source.named] if source.named else [_below(tensor.name, call) for tensor in tensors]
+
+
+def _as_live(name: str) -> str:
+    """Returns a name in attention as Keras calls it in memory: in files the parts go by their attributes."""
+    name = re.sub(r"(^|/)_?output_dense/", r"\1attention_output/", name)
+    return re.sub(r"(^|/)_?(query|key|value)_dense/", r"\1\2/", name)
 
 
 def _below(name: str, call: Call) -> str:

@@ -118,7 +118,7 @@ def _rank(place: str) -> list[Any]:
     """Returns a key that sorts the parts of a layer as Keras makes them: query, key, value; forward, backward."""
     return [
         (_PARTS.index(step) if step in _PARTS else -1, [int(one) for one in re.findall(r"\d+", step)], step)
-        for step in place.split("/")
+        for step in (step.removeprefix("_") for step in place.split("/"))
     ]
 
 
