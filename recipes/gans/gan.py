@@ -30,7 +30,7 @@ def recipe(
     return {"generator": generator, "discriminator": sg.graft(trunk, head)}
 
 
-def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
+def fit(models: dict, epochs: int = 36, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
     images_bhwc, _ = sg.digits(size=size)

@@ -30,7 +30,7 @@ def recipe(
     return {"generator": generator, "discriminator": keras.Model(seen, scores, name="discriminator")}
 
 
-def fit(models: dict, epochs: int = 25, pictures: int = 400, likeness: float = 100.0, seed: int = 0):
+def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 100.0, seed: int = 0):
     """Trains both networks in turns.
 
     Args:

@@ -32,7 +32,7 @@ def recipe(
     return {"generator": generator, "critic": sg.graft(trunk, head)}
 
 
-def fit(models: dict, epochs: int = 14, steps: int = 3, samples: int = 500, seed: int = 0):
+def fit(models: dict, epochs: int = 13, steps: int = 2, samples: int = 500, seed: int = 0):
     """Trains both networks in turns.
 
     Args:
