@@ -54,8 +54,8 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
             plain = accuracy(again, images_bhwc, labels, few, epochs, augment, "plain", seconds)
     model.set_weights(first)
     found = {
-        "accuracy": f"{np.mean(transfer):.3f} +- {np.std(transfer):.3f}",
-        "from scratch": f"{np.mean(scratch):.3f} +- {np.std(scratch):.3f}",
+        "accuracy": f"{np.mean(transfer):.3f} ± {np.std(transfer):.3f}",
+        "from scratch": f"{np.mean(scratch):.3f} ± {np.std(scratch):.3f}",
         "won": f"{sum(ours > theirs for ours, theirs in zip(transfer, scratch, strict=True))} of {seeds} seeds",
         "pictures": f"{shots} a class to learn from, {len(labels) - shots * len(DIGITS)} to test on",
     }
