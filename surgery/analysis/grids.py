@@ -105,6 +105,8 @@ def reduces_channels(call: Call) -> bool:
 
 def _covers_the_map(call: Call, axis: Any) -> bool:
     """Whether axes include all spatial ones of what a call is given, which has those that a reduction takes away."""
+    if call.specs[0].shape is None:
+        return False
     axes = axes_of(axis)
     rank = len(call.specs[0].sides) + (0 if call.config.get("keepdims", True) else len(axes))
     return {one % rank for one in axes} >= set(range(1, rank - 1))

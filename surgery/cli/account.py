@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,11 @@ class Words:
         self.say(f"{title}\n")
 
     def say(self, text: str) -> None:
-        """Says what is for people alone."""
-        click.echo(text)
+        """Says what is for people alone; where nobody listens any more (`| head`), the work goes on."""
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def network(self, name: str, graph: Graph, donors: list[Verification]) -> None:
         """One of the networks that were made, and what it has of its donors."""

@@ -98,11 +98,13 @@ def _operate(
         _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     _refuse_other_kind(output, graphs)
+    for path in _pictures(graphs, plot).values() if plot else ():
+        refuse_picture(path, force)
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
     if plot and not (fit and plot.suffix == ".png"):
-        _draw_networks(graphs, donors, plot, force, account)
+        _draw_networks(graphs, donors, plot, account)
         drawn, plot = True, None
     if dry_run:
         account.say("dry run: nothing trained, no model written")
@@ -117,7 +119,7 @@ def _operate(
             _draw(loaded, picture_hwc, plot, account)
         elif plot:
             click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
-            _draw_networks(graphs, donors, plot, True, account)
+            _draw_networks(graphs, donors, plot, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 
@@ -175,13 +177,16 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: W
     return picture_hwc
 
 
-def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, force: bool, account: Words) -> None:
-    """Draws each network, with what it has of its donors: one into the file, of several each into its own."""
+def _pictures(graphs: dict[str, Graph], plot: Path) -> dict[str, Path]:
+    """Returns where each network is drawn: one into the file, of several each into its own."""
+    return {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
+
+
+def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, account: Words) -> None:
+    """Draws each network, with what it has of its donors."""
     from surgery.plotting import draw, scene_of_changes
 
-    paths = {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
-    for path in paths.values():
-        refuse_picture(path, force)
+    paths = _pictures(graphs, plot)
     for name, graph in graphs.items():
         path = paths[name]
         draw(scene_of_changes(graph, donors), path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 from surgery.errors import SurgeryError
@@ -36,7 +37,7 @@ def positive(classes: int) -> int:
     Raises:
         SurgeryError: it is not positive.
     """
-    if not isinstance(classes, int) or classes < 1:
+    if not isinstance(classes, Integral) or classes < 1:
         raise SurgeryError(f"classes must be at least 1, not {classes!r}.")
     return classes
 
