@@ -77,9 +77,9 @@ class Recipe:
         return self._run(self.module.fit, settings, model)
 
     def _run(self, function: Callable[..., Any], settings: Mapping[str, Any], *args: Any) -> Any:
-        taken = list(self._signature(function).parameters.values())
-        given = {one.name: settings[one.name] for one in taken[len(args) :] if one.name in settings}
-        wanted = [one.name for one in taken[len(args) :] if one.default is one.empty and one.kind in _NAMED]
+        taken = list(self._signature(function).parameters.values())[len(args) :]
+        given = {one.name: settings[one.name] for one in taken if one.name in settings}
+        wanted = [one.name for one in taken if one.default is one.empty and one.kind in _NAMED]
         if missing := [name for name in wanted if name not in given]:
             raise SurgeryError(f"{self.path.name}: {function.__name__}() wants {missing[0]}: --set {missing[0]}=...")
         folder = os.getcwd()

@@ -450,6 +450,20 @@ def test_several_models_are_trained_and_go_into_a_folder_with_a_picture(recipe, 
     assert again.exit_code == 1 and "exists" in again.output
 
 
+def test_what_is_trained_is_written_where_nobody_reads_the_words(recipe, tmp_path):
+    read, write = os.pipe()
+    os.close(read)  # as `surgery graft ... | head -0` does
+    command = [sys.executable, "-m", "surgery", "graft", recipe(TWO), "--fit", "-o", str(tmp_path / "models")]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=True)
+    os.close(write)
+    assert len(list((tmp_path / "models").iterdir())) == 2 and "Traceback" not in done.stderr
+
+
+def test_a_setting_of_the_recipe_may_be_called_like_what_fit_is_given(recipe):
+    done = run("graft", recipe(TWO.replace("units", "models")), "--fit", "--set", "models=2")
+    assert done.exit_code == 0 and "parts  2" in done.stdout, done.output
+
+
 def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
     text = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "").replace('"parts": ', '"acc": None, "parts": ')
     drawn = "drew" if shutil.which("dot") else "Graphviz"
@@ -503,12 +517,17 @@ def test_a_grey_picture_is_drawn(recipe, tmp_path):
 
 
 def test_nothing_is_overwritten_unasked(recipe, tmp_path):
-    (tmp_path / "net-left.mmd").write_text("precious")
+    for name in ("net-left.mmd", "net-left.png"):
+        (tmp_path / name).write_text("precious")
     (tmp_path / "models").write_text("a file")
     (tmp_path / "x.keras").mkdir()
     drawn = run("graft", recipe(TWO), "--plot", tmp_path / "net.mmd")
     assert drawn.exit_code == 1 and "exists" in drawn.stderr
     assert (tmp_path / "net-left.mmd").read_text() == "precious" and not (tmp_path / "net-right.mmd").exists()
+    unseen = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "")
+    learned = run("graft", recipe(unseen), "--fit", "--plot", tmp_path / "net.png")
+    assert learned.exit_code == 1 and "parts" not in learned.stdout and "exists" in learned.stderr
+    assert (tmp_path / "net-left.png").read_text() == "precious" and not (tmp_path / "net.png").exists()
     assert "is a file" in run("graft", recipe(TWO), "-o", tmp_path / "models", "--force").stderr
     assert "is a folder" in run("graft", recipe(HEAD), "-o", tmp_path / "x.keras", "--force").stderr
 

@@ -358,3 +358,10 @@ def test_ten_thousand_tensors_of_one_layer_are_named_in_one_go():
     }
     names = variable_names(layer, Source(tree=tree))
     assert len(names) == 10_000 and names[0] == ("layer/layers/dense/kernel", True)
+
+
+@pytest.mark.parametrize("reduced", [lambda x: ops.max(x, -1, keepdims=True), lambda x: ops.sum(x, -1)])
+def test_an_output_whose_shape_no_file_says_has_no_field(reduced, tmp_path):
+    network((16, 16, 4), lambda x: reduced(layers.Conv2D(4, 3)(x))).save(tmp_path / "net.keras")
+    graph = sg.open(tmp_path / "net.keras")
+    assert graph.calls[-1].specs[0].shape is None and last(graph, analysis.receptive_fields) is None

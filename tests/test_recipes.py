@@ -308,6 +308,13 @@ def test_unet_refuses_what_makes_no_decoder(arguments, message):
         sg.wiring.unet_decoder(**arguments)
 
 
+def test_classes_may_be_counted_by_numpy(tmp_path):
+    x = [keras.Input((32, 32, 3)), keras.Input((16, 16, 8)), keras.Input((8, 8, 8))]
+    model = keras.Model(x, sg.wiring.unet_decoder(np.int64(3), [2, 4])(x))
+    model.save(tmp_path / "net.keras")
+    assert keras.models.load_model(tmp_path / "net.keras").output_shape == (None, 32, 32, 3)
+
+
 def test_the_pyramid_is_found_by_stride():
     assert sg.pyramid(sg.open("vgg16")) == {
         1: "block1_conv2",

@@ -104,7 +104,10 @@ def reduces_channels(call: Call) -> bool:
 
 
 def _covers_the_map(call: Call, axis: Any) -> bool:
-    """Whether axes include all spatial ones of what a call is given, which has those that a reduction takes away."""
+    """Whether axes include all spatial ones of what a call is given, which has those that a reduction takes away.
+
+    `False` where the shape is not known, as of an output that a file does not describe.
+    """
     if call.specs[0].shape is None:
         return False
     axes = axes_of(axis)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from surgery.cli.pipes import drop_stdout
 from surgery.errors import printable
 from surgery.graph import Graph
 from surgery.showing.totals import trainable_params_of
@@ -40,7 +39,7 @@ class Words:
         try:
             click.echo(text)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_stdout()
 
     def network(self, name: str, graph: Graph, donors: list[Verification]) -> None:
         """One of the networks that were made, and what it has of its donors."""

@@ -186,10 +186,8 @@ def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, ac
     """Draws each network, with what it has of its donors."""
     from surgery.plotting import draw, scene_of_changes
 
-    paths = _pictures(graphs, plot)
-    for name, graph in graphs.items():
-        path = paths[name]
-        draw(scene_of_changes(graph, donors), path)
+    for name, path in _pictures(graphs, plot).items():
+        draw(scene_of_changes(graphs[name], donors), path)
         account.drew(path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from typing import Any
 
@@ -16,6 +15,7 @@ from surgery.cli.diff import diff
 from surgery.cli.freeze import freeze
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
+from surgery.cli.pipes import drop_stdout
 from surgery.cli.recipes import recipes
 from surgery.cli.tap import tap
 from surgery.cli.verify import verify
@@ -36,7 +36,7 @@ class Quiet(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `surgery inspect vgg16 | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_stdout()
             ctx.exit(0)
 
 

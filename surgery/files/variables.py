@@ -120,10 +120,10 @@ def _made_names(path: str) -> tuple[str, ...]:
 def names_of_variables(layer: Any) -> dict[str, Any]:
     """Returns the weights of a layer by their names below it: `kernel`, `forward_lstm.lstm_cell.kernel`.
 
-    Where two have one name, the second is `kernel~1`: no weight is lost.
+    A raw operation has none. Where two have one name, the second is `kernel~1`: no weight is lost.
     """
     found: dict[str, Any] = {}
-    for variable in layer.weights:
+    for variable in getattr(layer, "weights", ()):
         parts = variable.path.split("/")
         tail = parts[len(parts) - 1 - parts[::-1].index(layer.name) + 1 :] if layer.name in parts else parts[-1:]
         name, count = ".".join(tail) or variable.name, 0

@@ -29,7 +29,7 @@ def _names_below(call: Call) -> list[str]:
     """Returns the names of the tensors with what is between the layer and them."""
     layer, tensors = live_layer(call), tensors_of(call)
     if layer is not None:
-        return [name.replace(".", "/") for name in names_of_variables(layer)] if hasattr(layer, "weights") else []
+        return [name.replace(".", "/") for name in names_of_variables(layer)]
     if tensors is None:
         return [_below(weight.name, call) for weight in call.weights]
     op: Any = call.op
