@@ -216,16 +216,17 @@ class Graph:
     @property
     def weights(self) -> list[Weight]:
         """The variables of all layers at every depth; those of a shared layer once."""
-        found: dict[Any, tuple[Weight, ...]] = {}
-        _collect(self, found)
-        return [weight for weights in found.values() for weight in weights]
+        found: dict[Any, Call] = {}
+        for layer, call in leaf_layers(self):
+            found.setdefault(layer, call)
+        return [weight for call in found.values() for weight in call.weights]
 
     def spec(self, ref: Ref) -> Spec:
         """Returns shape and dtype of one tensor."""
         specs = self[ref].specs
-        if not 0 <= ref.index < len(specs):
-            raise SurgeryError(f"{ref.call!r} in {self.name!r} has {len(specs)} outputs; there is no {ref}.")
-        return specs[ref.index]
+        if 0 <= ref.index < len(specs):
+            return specs[ref.index]
+        raise SurgeryError(f"{ref.call!r} in {self.name!r} has {len(specs)} outputs; there is no {ref}.")
 
     def address(self, ref: Ref) -> str:
         """Returns the selector that means one tensor alone: `x@0` for the first call of several, `x#0` of outputs."""
@@ -258,13 +259,18 @@ def flags_below(flags: Mapping[str, bool | str], layer: str) -> dict[str, bool |
     }
 
 
-def _collect(graph: Graph, found: dict[Any, tuple[Weight, ...]], owner: str = "") -> None:
+def leaf_layers(graph: Graph, owner: str = "") -> Iterator[tuple[Any, Call]]:
+    """Yields (what a layer is told by, its call) at every depth, in order; calls of one layer have one key."""
     for call in graph:
-        if call.op is not None and call.op.inner is not None:
-            renamed = call.layer != call.op.name  # a nested model under another name has layers of its own
-            _collect(call.op.inner, found, f"{owner}/{call.layer}" if renamed else owner)
+        if call.inner is not None:
+            yield from leaf_layers(call.inner, owner_below(owner, call))
         elif call.op is not None:
-            found.setdefault((owner, call.op, call.layer), call.op.weights)
+            yield (owner, call.op, call.layer), call
+
+
+def owner_below(owner: str, call: Call) -> str:
+    """Returns the renamed models around what is inside a nested call: one under another name has layers of its own."""
+    return owner if call.op is None or call.layer == call.op.name else f"{owner}/{call.layer}"
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -285,15 +291,7 @@ def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
 def outline(graph: Graph) -> Any:
     """Returns the structure of a graph as plain comparable values."""
     calls = [
-        (
-            call.name,
-            call.class_name,
-            plain(call.config),
-            plain(call.args),
-            plain(dict(call.kwargs)),
-            plain(call.output),
-            dict(call.flags),
-        )
+        (call.name, call.class_name, plain([call.config, call.args, dict(call.kwargs), call.output]), dict(call.flags))
         for call in graph
     ]
     return calls, plain(graph.inputs), plain(graph.outputs)

@@ -33,6 +33,12 @@ class Verification:
         shared: kept calls with weights whose layer is the donor's own: what trains one trains both.
         differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
             tensors that depend on kept calls alone.
+        parameters: `kept`, `new`, `dropped`, `frozen` -> number of parameters. A layer counts once: the second call of
+            a kept layer is a new call of no new parameter.
+        pairs: address -> address in the donor, of kept calls.
+
+    Where the donor, or a part of it, is called as a nested model, the calls inside are told by their addresses,
+    `vgg16/block1_conv1`.
     """
 
     donor: Graph
@@ -43,6 +49,8 @@ class Verification:
     changed: list[Call]
     shared: list[Call]
     differences: dict[str, float]
+    parameters: dict[str, int]
+    pairs: dict[str, str] = dataclasses.field(repr=False)
 
     @property
     def largest(self) -> float:
@@ -62,6 +70,7 @@ class Verification:
             "donor": self.donor.name,
             "exact": self.exact,
             **{key: [call.name for call in getattr(self, key)] for key in lists},
+            "parameters": self.parameters,
             "compared": len(self.differences),
             "largest": self.largest if math.isfinite(self.largest) else None,
             "differences": {key: one if math.isfinite(one) else None for key, one in self.differences.items()},
@@ -79,7 +88,7 @@ class Verification:
             ("dropped", self.dropped, listing(_names(self.dropped), 4)),
             ("frozen", self.frozen, ""),
         ]
-        lines = [_row(label, calls, note if calls else "") for label, calls, note in rows]
+        lines = [_row(label, calls, self.parameters[label], note if calls else "") for label, calls, note in rows]
         table = tabulate(lines, tablefmt="plain", colalign=("left", "right", "right", "left"), disable_numparse=True)
         return "\n".join([*(f" {line}".rstrip() for line in table.splitlines()), "", self._compared()])
 
@@ -103,17 +112,19 @@ class Verification:
         )
 
     def _kept_as_where(self) -> str:
-        """Returns the kept calls as a selector where one says it, `..block5_pool`, else the first of them."""
-        names = {call.name for call in self.kept}
+        """Returns the kept calls as a selector of the donor where one says it, `..block5_pool`, else the first of them;
+        and the nested model that they are in."""
+        names = set(self.pairs.values())
         last = next((call.name for call in reversed(self.donor.calls) if call.name in names), None)
         needed = before(self.donor, [last] if last is not None else [])
-        if names == {call.name for call in self.donor if call.name in needed and call.op is not None}:
-            return f"..{printable(last)}"
-        return listing(_names(self.kept), 4)
+        if names != {call.name for call in self.donor if call.name in needed and call.op is not None}:
+            return listing(_names(self.kept), 4)
+        models = dict.fromkeys(address.removesuffix(other).rstrip("/") for address, other in self.pairs.items())
+        inside = listing(map(printable, filter(None, models)), 2)
+        return f"..{printable(last)}{f' inside {inside}' if inside else ''}"
 
 
-def _row(label: str, calls: list[Call], note: str) -> list[str]:
-    params = sum(call.params for call in one_call_per_op(calls))
+def _row(label: str, calls: list[Call], params: int, note: str) -> list[str]:
     return [label, f"{len(calls):,} call{'s' if len(calls) != 1 else ' '}", f"{params:,} parameters", note]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from surgery.configurations import alike
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, first_line
 from surgery.graph import Call, Graph, one_call_per_op
+from surgery.kept import Place, Region, frozen, places, regions
 from surgery.lookups import learned
 from surgery.primitives import prune
 from surgery.specs import Ref, shapes_agree
@@ -39,38 +40,65 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     """
     ours, theirs = as_graph(x), as_graph(donor)
     with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
-        kept = [call for call in ours if call.op is not None and is_kept(call, theirs)]
-        names = {call.name for call in kept}
-        layers = {call.name: _layers(ours, theirs, call.name) for call in one_call_per_op(kept)}
+        found = regions(ours, theirs)
+        pairs = {address: other for region in found for address, other in region.pairs.items()}
+        mine = list(places(ours, [region.prefix for region in found]))
+        others = list(places(theirs, [region.prefix_of_theirs for region in found]))
+        parts = {
+            "kept": [place for place in mine if place.address in pairs],
+            "new": [place for place in mine if place.address not in pairs],
+            "dropped": [place for place in others if place.address not in pairs.values()],
+            "frozen": [below for place in mine for below in frozen(place)],
+        }
+        still = [place for place in others if place.address in pairs.values()]
+        layers = {address: both for region in found for address, both in _live(region)}
+        once = one_call_per_op(_calls(parts["kept"]))
         return Verification(
             donor=theirs,
-            kept=kept,
-            new=[call for call in ours if call.op is not None and call.name not in names],
-            dropped=[call for call in theirs if call.op is not None and call.name not in names],
-            frozen=[call for call in ours if call.frozen],
-            changed=[call for call in one_call_per_op(kept) if not _equal_weights(*layers[call.name])],
-            shared=[
-                call for call in one_call_per_op(kept) if call.weights and len(set(map(id, layers[call.name]))) == 1
-            ],
-            differences=_differences(ours, theirs, names, inputs, seed),
+            **{word: _calls(part) for word, part in parts.items()},
+            changed=[call for call in once if not _equal_weights(*layers[call.name])],
+            shared=[call for call in once if call.weights and layers[call.name][0] is layers[call.name][1]],
+            differences=_compared(found, theirs, inputs, seed),
+            parameters={
+                "kept": _params(parts["kept"]),
+                "new": _params(parts["new"], but=parts["kept"]),
+                "dropped": _params(parts["dropped"], but=still),
+                "frozen": _params(parts["frozen"]),
+            },
+            pairs=pairs,
         )
 
 
-def is_kept(call: Call, donor: Graph) -> bool:
-    """Whether a call is one of the donor's: the same layer under the same address, or one that is made like it."""
-    if call.name not in donor or donor[call.name].op is None:
-        return False
-    theirs = donor[call.name]
-    if theirs.op == call.op:
-        return True
-    same = theirs.class_name == call.class_name and alike(call.config, theirs.config)
-    return same and (bool(call.weights) or call.parents == theirs.parents)  # a new Flatten of the same name is new
+def _calls(found: list[Place]) -> list[Call]:
+    """Returns the calls, each under its address in the whole network."""
+    return [dataclasses.replace(place.call, name=place.address) for place in found]
 
 
-def _layers(ours: Graph, theirs: Graph, name: str) -> tuple[Any, Any]:
+def _params(found: list[Place], but: Sequence[Place] = ()) -> int:
+    """Returns how many parameters the layers have, each layer once, without those of others."""
+    layers = {layer: params for place in found for layer, params in place.params.items()}
+    others = {layer for place in but for layer in place.params}
+    return sum(params for layer, params in layers.items() if layer not in others)
+
+
+def _live(region: Region) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yields (address, the layers of both), once for each kept layer."""
     from surgery.building import live_layer
 
-    return live_layer(ours, ours[name]), live_layer(theirs, theirs[name])
+    for call in one_call_per_op(call for call in region.ours if call.name in region.kept):
+        both = live_layer(region.ours, call), live_layer(region.theirs, region.theirs[call.name])
+        yield region.prefix + call.name, both
+
+
+def _compared(found: list[Region], donor: Graph, inputs: Any, seed: int) -> dict[str, float]:
+    """Returns the differences of all regions; the arrays that are given are those of the donor itself."""
+    return {
+        region.prefix + address: difference
+        for region in found
+        for address, difference in _differences(
+            region.ours, region.theirs, region.kept, inputs if region.theirs is donor else None, seed
+        ).items()
+    }
 
 
 def _equal_weights(layer: Any, other: Any) -> bool:
@@ -90,7 +118,7 @@ def _equal_weights(layer: Any, other: Any) -> bool:
     )
 
 
-def _differences(ours: Graph, theirs: Graph, kept: set[str], inputs: Any, seed: int) -> dict[str, float]:
+def _differences(ours: Graph, theirs: Graph, kept: Collection[str], inputs: Any, seed: int) -> dict[str, float]:
     """Runs the kept region of both on the same inputs, eagerly, and compares tensor by tensor."""
     import numpy as np
 
@@ -119,7 +147,7 @@ def _largest(a: Any, b: Any) -> float:
     return float(np.max(np.abs(a.astype("float64") - b.astype("float64"))))
 
 
-def _comparable(ours: Graph, theirs: Graph, kept: set[str]) -> list[Ref]:
+def _comparable(ours: Graph, theirs: Graph, kept: Collection[str]) -> list[Ref]:
     """Returns the kept tensors that depend, on our side, on kept calls alone, wired as in the donor.
 
     Where the network takes pictures of another size than the donor, none is; weights are compared all the same.

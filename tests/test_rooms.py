@@ -16,7 +16,7 @@ FLOORS = [
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "lookups", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
-    ["where", "copying", "verification", "zoo", "values", "figures"],
+    ["where", "copying", "verification", "kept", "zoo", "values", "figures"],
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],

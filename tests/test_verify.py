@@ -124,3 +124,76 @@ def test_a_network_that_does_not_run_is_told_with_its_reason():
     model = keras.Model(x, OnlyHalves()(keras.layers.Dense(2, name="d")(x)))
     with pytest.raises(sg.SurgeryError, match=r"does not run on random inputs \(only halves\)"):
         sg.verify(model, model)
+
+
+def nested(donor, inputs=None):
+    """A network that calls the donor as one layer, as stock Keras teaches it."""
+    x = keras.Input(inputs or donor.input_shape[1:], name="x")
+    return keras.Model(x, keras.layers.Dense(3, name="digits")(donor(x)), name="around")
+
+
+def test_a_donor_that_is_called_as_a_nested_model_is_kept(tinyvgg, tmp_path):
+    network = sg.freeze(sg.open(nested(tinyvgg)), "tinyvgg/block1_*")
+    sg.save(network, tmp_path / "n.keras")
+    for one, words in ((network, "own layers"), (sg.open(tmp_path / "n.keras"), "equal to the bit")):
+        found = sg.verify(one, tinyvgg)
+        assert found.exact and len(found.kept) == len(found.differences) == 22 and not found.dropped
+        assert [call.name for call in found.new] == ["digits"]
+        assert [call.name for call in found.frozen] == ["tinyvgg/block1_conv1", "tinyvgg/block1_conv2"]
+        assert found.parameters["kept"] == tinyvgg.count_params() and found.parameters["new"] == 18
+        assert "..predictions inside tinyvgg" in str(found) and words in str(found)
+        assert found.pairs["tinyvgg/fc1"] == "fc1"
+
+
+def test_a_change_inside_a_nested_donor_is_found(tinyvgg, tmp_path):
+    copy = sg.build(tinyvgg, copy=True)
+    network = nested(copy)
+    layer = copy.get_layer("block2_conv1")
+    layer.set_weights([2 * value for value in layer.get_weights()])
+    found = sg.verify(network, tinyvgg)
+    assert [call.name for call in found.changed] == ["tinyvgg/block2_conv1"] and not found.exact
+    assert found.differences["tinyvgg/block1_pool"] == 0 < found.differences["tinyvgg/block2_conv1"]
+
+
+def test_a_part_of_a_donor_inside_and_its_own_calls_outside():
+    donor = nested(siamese_network().get_layer("trunk"))
+    assert sg.verify(sg.cut(donor, outputs="trunk"), donor).exact
+    dissolved = sg.verify(sg.inline(donor), donor)
+    assert dissolved.exact and not dissolved.dropped and not dissolved.new
+    assert dissolved.parameters["kept"] == donor.count_params()
+    back = sg.verify(donor, donor.get_layer("trunk"))
+    assert back.exact and [call.name for call in back.new] == ["digits"]
+
+
+def test_every_parameter_counts_once():
+    donor = siamese_network().get_layer("trunk")
+    twice = siamese_network()
+    found = sg.verify(twice, twice.get_layer("trunk"))
+    assert found.parameters["kept"] + found.parameters["new"] == twice.count_params()
+    assert found.parameters["kept"] == donor.count_params()
+    one, other = keras.Input((4,), name="x"), keras.Input((4,), name="y")
+    layer = keras.layers.Dense(4, name="d")
+    small = sg.open(keras.Model(one, layer(one)))
+    found = sg.verify(keras.Model([one, other], [layer(one), layer(other)]), small)
+    assert found.parameters == {"kept": 20, "new": 0, "dropped": 0, "frozen": 0}
+    assert [call.name for call in found.new] == ["d@1"]
+    back = sg.verify(small, keras.Model([one, other], [layer(one), layer(other)]))
+    assert [call.name for call in back.dropped] == ["d@1"] and back.parameters["dropped"] == 0
+
+
+def test_a_layer_of_the_same_name_on_other_features_is_new():
+    def made(width):
+        x = keras.Input((width,), name="x")
+        return keras.Model(x, keras.layers.Dense(10, name="digits")(x), name="n")
+
+    found = sg.verify(made(4), made(8))
+    assert [call.name for call in found.new] == [call.name for call in found.dropped] == ["digits"]
+    assert not found.changed and found.parameters == {"kept": 0, "new": 50, "dropped": 90, "frozen": 0}
+
+
+def test_a_nested_model_with_a_layer_of_the_same_name_is_not_the_donor(tinyvgg):
+    x = keras.Input((24, 24, 3), name="x")
+    y = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="block1_conv1")(x)
+    other = keras.Model(x, keras.layers.Dense(3, name="o")(keras.layers.Flatten(name="f")(y)), name="critic")
+    found = sg.verify(nested(other), tinyvgg)
+    assert not found.kept and [call.name for call in found.new] == ["critic", "digits"]

@@ -56,7 +56,8 @@ class Field:
         return tuple(first(0) for first, _ in self.spans)
 
     def at(self, position: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """Returns the first and the last input pixel on each axis for the pixel at a position."""
+        """Returns the first and the last input pixel on each axis for the pixel at a position; the last is the one
+        before the first where a pixel sees none, between the taps of a transposed convolution."""
         return tuple((first(place), last(place)) for (first, last), place in zip(self.spans, position, strict=True))
 
 

@@ -59,14 +59,17 @@ def _window(kind: str, config: Mapping[str, Any], axis: int, before: int | None,
 
 
 def _transposed(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:
-    """A convolution backwards: pixel `o` takes from every `i` with `o = i * stride + tap - start`."""
+    """A convolution backwards: pixel `o` takes from every `i` with `o = i * stride + tap - start`.
+
+    Between the taps of a kernel smaller than the stride a pixel takes from none: its last is the one before its first,
+    so that a window over it reaches from the next that takes from one to the last that does.
+    """
     stride = _each(config.get("strides") or 1, axis)
     size = (_each(config["kernel_size"], axis) - 1) * _each(config.get("dilation_rate") or 1, axis) + 1
     start = _padding_of_same(size, stride, after) if config.get("padding") == "same" else 0
     slope = Fraction(1, stride)
     last = rounded(slope, Fraction(start, stride), math.floor)
-    first = rounded(slope, Fraction(start - size + 1, stride), math.ceil)
-    return Ruler(stride, 1, tuple(map(min, first.values, last.values))) if stride > 1 else first, last
+    return rounded(slope, Fraction(start - size + 1, stride), math.ceil), last
 
 
 def _upsampling(kind: str, config: Mapping[str, Any], axis: int, before: int | None, after: int | None) -> Reach:

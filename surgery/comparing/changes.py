@@ -107,21 +107,6 @@ def _arguments(call: Call) -> Any:
     return plain([leaves(rebuilt(shown, call.args)), rebuilt(shown, kwargs)])
 
 
-def sharing(a: Graph, b: Graph, names: Mapping[str, str], prefixes: tuple[str, str]) -> Iterator[Change]:
-    """Yields the calls that share a layer with an earlier call in one graph and not in the other."""
-    first: tuple[dict[Any, str], dict[Any, str]] = ({}, {})
-    for one, other in names.items():
-        calls = (a[one], b[other])
-        if any(call.op is None for call in calls):
-            continue
-        earlier = [first[side].get((call.op, call.layer)) for side, call in enumerate(calls)]
-        if (earlier[0] is None) != (earlier[1] is None) or (earlier[0] and names[earlier[0]] != earlier[1]):
-            words = [f"the layer of {known}" if known else "a layer of its own" for known in earlier]
-            yield Change(prefixes[0] + one, prefixes[1] + other, "sharing", "", *words)
-        for side, call in enumerate(calls):
-            first[side].setdefault((call.op, call.layer), call.name)
-
-
 def ends(a: Graph, b: Graph, names: Mapping[str, str], prefix: str = "") -> Iterator[str]:
     """Yields what is different about inputs and outputs, in words."""
     for word in ("inputs", "outputs"):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from surgery.comparing.alignment import aligned
-from surgery.comparing.changes import changes, ends, sharing
+from surgery.comparing.changes import changes, ends
 from surgery.comparing.contents import content, distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
+from surgery.comparing.ties import Ties
 from surgery.comparing.vocabularies import compared_words, learns_words
 from surgery.doors import as_graph
 from surgery.files import Tensor, own_name
-from surgery.graph import Call, Graph
+from surgery.graph import Call, Graph, owner_below
 from surgery.values import labels_by_name, paired_tensors, tensors_of
 from surgery.waiting import progress
 
@@ -44,7 +46,7 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
     """
     ours, theirs = as_graph(a), as_graph(b)
     walk = _Walk(content if weights else None)
-    walk.compare(ours, theirs, ("", ""))
+    walk.compare(ours, theirs)
     if weights:
         walk.weigh()
     return Difference(
@@ -77,20 +79,27 @@ class _Walk:
     layers: dict[tuple[Any, Any], tuple[str, Call, str, Call]] = dataclasses.field(default_factory=dict)
     models: set[tuple[Any, Any]] = dataclasses.field(default_factory=set)
 
-    def compare(self, a: Graph, b: Graph, prefixes: tuple[str, str]) -> None:
+    @functools.cached_property
+    def ties(self) -> Ties:
+        """The layers that were met."""
+        return Ties(self.pairs)
+
+    def compare(
+        self, a: Graph, b: Graph, prefixes: tuple[str, str] = ("", ""), owners: tuple[str, str] = ("", "")
+    ) -> None:
         """Compares the structure of two graphs, and lists the layers that both have."""
         found = aligned(a, b, self.content)
         self.removed.update((prefixes[0] + name, a[name]) for name in found.removed)
         self.added.update((prefixes[1] + name, b[name]) for name in found.added)
         self.pairs.update((prefixes[0] + one, prefixes[1] + other) for one, other in found.pairs.items())
         self.ends.extend(ends(a, b, found.pairs, prefixes[0]))
-        self.changed.extend(sharing(a, b, found.pairs, prefixes))
+        self.changed.extend(self.ties.compare(a, b, found.pairs, prefixes, owners))
         for one, other in found.pairs.items():
             mine, theirs = a[one], b[other]
             self.changed.extend(changes(mine, theirs, found.pairs, prefixes))
-            self._below(mine, theirs, prefixes)
+            self._below(mine, theirs, prefixes, owners)
 
-    def _below(self, mine: Call, theirs: Call, prefixes: tuple[str, str]) -> None:
+    def _below(self, mine: Call, theirs: Call, prefixes: tuple[str, str], owners: tuple[str, str]) -> None:
         if mine.op is None or theirs.op is None:
             return
         addresses = (prefixes[0] + mine.name, prefixes[1] + theirs.name)
@@ -98,7 +107,12 @@ class _Walk:
             if (mine.op, theirs.op) not in self.models:
                 self.models.add((mine.op, theirs.op))
                 one, other = _marked(mine.inner, mine), _marked(theirs.inner, theirs)
-                self.compare(one, other, (f"{addresses[0]}/", f"{addresses[1]}/"))
+                self.compare(
+                    one,
+                    other,
+                    (f"{addresses[0]}/", f"{addresses[1]}/"),
+                    (owner_below(owners[0], mine), owner_below(owners[1], theirs)),
+                )
         elif mine.weights or theirs.weights or learns_words(mine) or learns_words(theirs):
             self.layers.setdefault((mine.op, theirs.op), (addresses[0], mine, addresses[1], theirs))
 

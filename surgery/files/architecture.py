@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from surgery.configurations import alike
 from surgery.errors import SurgeryError, printable
 from surgery.files import keras1, keras2
 from surgery.files.arrays import converted
@@ -13,7 +14,7 @@ from surgery.files.connections import Connections, references, states_by_keyword
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
-from surgery.files.variables import variable_names, written_twice
+from surgery.files.variables import merged_lora, variable_names, written_twice
 from surgery.files.wrapped import names_inside
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES
@@ -56,6 +57,7 @@ class Reader:
         self._origin = origin
         self._old = origin.version[0] < 3
         self._report = report
+        self._met: dict[tuple[str, str], list[StoredOp]] = {}
         self._rules = (keras1.RULES if origin.version[0] < 2 else ()) + (keras2.RULES if self._old else ())
 
     def model(self, stored: Any, places: Places) -> Graph:
@@ -210,7 +212,20 @@ class Reader:
         build = entry.whole.get("build_config")
         if isinstance(build, dict) and not self._old:
             stored["build_config"] = build
-        return StoredOp(stored, _weights(new, source), None, source, self._wrapped(new))
+        op = StoredOp(stored, _weights(new, source), None, source, self._wrapped(new))
+        return self._tied(entry, op) or op
+
+    def _tied(self, entry: Entry, op: StoredOp) -> StoredOp | None:
+        """Returns the layer of another model that the file says this one is; its weights are written once, there."""
+        met = self._met.setdefault((op.class_name, op.name), [])
+        same = [one for one in met if one.weights and alike(one.config, op.config)]
+        if "shared_object_id" in entry.whole and len(same) == 1:
+            self._report.append(
+                f"{entry.name}: two models share it, and its weights, which Keras gives the first alone"
+            )
+            return same[0]
+        met.append(op)
+        return None
 
     def _wrapped(self, layer: Stored) -> Graph | None:
         """Returns the graph of a model that is applied to each step of time; without its weights, it is looked at."""
@@ -262,7 +277,7 @@ def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
     if twice:
         places = sorted(source.tree, key=natural)
         described = [one for place, one in zip(places, described, strict=True) if place not in twice]
-    return tuple(described)
+    return (*described, *merged_lora(layer, source))
 
 
 def _with_own_names(entries: list[Entry], report: list[str]) -> list[Entry]:

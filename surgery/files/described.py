@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from surgery.analysis.sizes import made_of
+from surgery.analysis.sizes import inside, made_of
 from surgery.errors import SurgeryError, listing, printable
 from surgery.graph import Call, Graph
 from surgery.specs import Ref, Spec
@@ -36,9 +36,10 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
     missing = [ref for ref in call.parents if ref not in specs]
     if missing:
         raise SurgeryError(f"{printable(call.name)!r} takes {listing(map(str, missing))}, which no call makes.")
-    if op.inner is not None:
-        structure: Any = op.inner.outputs
-        made = [op.inner.spec(ref) for ref in leaves(structure)]
+    below = inside(call, specs)
+    if below is not None:
+        structure: Any = below.outputs
+        made = [below.spec(ref) for ref in leaves(structure)]
     else:
         given = [specs[ref] for ref in call.operands]
         made = made_of(call, given) or []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -21,6 +22,8 @@ _TYPES = {
     "F16": "float16",
     "F32": "float32",
     "F64": "float64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
     **{f"{sign}{bits}": f"{word}int{bits}" for sign, word in (("I", ""), ("U", "u")) for bits in (8, 16, 32, 64)},
 }
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
@@ -63,8 +66,11 @@ def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) ->
     for name, entry in header.items():
         if name == "__metadata__":
             continue
+        kind = str(entry.get("dtype")) if isinstance(entry, dict) else ""
+        if kind not in _TYPES and re.fullmatch(r"[A-Z]+\d+(_[A-Z0-9]+)?", kind):
+            raise SurgeryError(f"{what}: {printable(name)!r} holds {kind}, a type of numbers that is not read.")
         try:
-            dtype, shape = _TYPES[entry["dtype"]], tuple(entry["shape"])
+            dtype, shape = _TYPES[kind], tuple(entry["shape"])
             begin, end = entry["data_offsets"]
             if not all(isinstance(one, int) and one >= 0 for one in (*shape, begin, end)):
                 raise ValueError("a size is no number")

@@ -100,7 +100,7 @@ def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
     except Exception as error:
         raise SurgeryError(
             f"{printable(path)!r} was not written: Keras cannot open what it saved: {first_line(error)} "
-            "Register custom classes with keras.saving.register_keras_serializable()."
+            f"{_repair(model)}"
         ) from error
     if len(reopened.weights) != len(model.weights):
         raise SurgeryError(
@@ -110,6 +110,18 @@ def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
         if not np.array_equal(_numpy(mine), _numpy(theirs), equal_nan=mine.dtype not in ("string",)):
             raise SurgeryError(f"{printable(path)!r} was not written: {mine.path} differs after reopening.")
     return _thawed(model, reopened)
+
+
+def _repair(model: Any) -> str:
+    """Returns the nearest repair of a model that Keras cannot open again."""
+    owners: dict[int, set[int]] = {}
+    for one in model._flatten_layers():
+        for layer in getattr(one, "layers", ()):
+            if layer.weights and not getattr(layer, "layers", ()):
+                owners.setdefault(id(layer), set()).add(id(one))
+    if any(len(models) > 1 for models in owners.values()):
+        return "Two nested models share a layer, whose weights Keras reads for one: save sg.inline(model)."
+    return "Register custom classes with keras.saving.register_keras_serializable()."
 
 
 def _thawed(model: Any, reopened: Any) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from surgery.errors import SurgeryError, printable
 from surgery.files.windows import Window
 
-_BYTES = {"bool": 1, "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8} | {
+_BYTES = {"bool": 1, "float8_e4m3fn": 1, "float8_e5m2": 1, "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8} | {
     f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 
@@ -75,13 +75,13 @@ def width(dtype: str) -> int:
 
 
 def numpy_type(dtype: str) -> Any:
-    """Returns NumPy's type of a name; `bfloat16` is that of ml_dtypes, which Keras brings."""
+    """Returns NumPy's type of a name; `bfloat16` and those of 8 bits are types of ml_dtypes, which Keras brings."""
     import numpy as np
 
-    if dtype == "bfloat16":
+    if dtype == "bfloat16" or dtype.startswith("float8"):
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(getattr(ml_dtypes, dtype))
     return np.dtype(dtype)
 
 

@@ -11,6 +11,7 @@ from surgery.files.mending import Stored
 from surgery.files.placing import Source, natural, snake_case
 from surgery.files.tensors import Tensor
 from surgery.files.wrapped import Parts
+from surgery.specs import Weight
 
 _ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"SeparableConv[12]D", ("depthwise_kernel", "pointwise_kernel", "bias")),
@@ -56,6 +57,23 @@ def written_twice(layer: Stored, source: Source) -> set[str]:
             own = [place for place in source.tree if place.rpartition("/")[0] == group]
             found.update(place for place in own if source.tree[place].shape in inside)
     return found
+
+
+def merged_lora(layer: Stored, source: Source) -> Iterator[Weight]:
+    """Yields the two factors of each kernel with LoRA: a tree holds their product added to the kernel, and Keras makes
+    new ones (Hu et al. 2021, arXiv:2106.09685, section 4.1).
+    """
+    parts = Parts(layer)
+    for group in dict.fromkeys(place.rpartition("/")[0] for place in source.tree):
+        part, rest = parts.at(group)
+        rank, kernel = part.config.get("lora_rank"), source.tree.get(f"{group}/0")
+        if rest == "vars" and isinstance(rank, int) and kernel is not None and len(kernel.shape) > 1:
+            trains = part.config.get("trainable", True) is not False
+            name = "lora_embeddings" if part.class_name == "Embedding" else "lora_kernel"
+            stem = f"{layer.name}/{group.removesuffix('vars')}{name}"
+            dtype = kernel.dtype if "int" not in kernel.dtype else "float32"
+            yield Weight(f"{stem}_a", (*kernel.shape[:-1], rank), dtype, trains)
+            yield Weight(f"{stem}_b", (rank, kernel.shape[-1]), dtype, trains)
 
 
 def _group(parts: Parts, group: str, count: int) -> tuple[str, tuple[str, ...], Stored | None]:

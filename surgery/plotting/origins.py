@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from surgery.comparing import Change, Difference, WeightChange
-from surgery.graph import Call, Graph
+from surgery.graph import Graph
+from surgery.kept import Region, is_inside, regions
 from surgery.plotting.scene import Node, Scene, scene_of
-from surgery.verifying import is_kept
 from surgery.walking import tree
 
 _OF_EDITS = {
@@ -44,21 +44,30 @@ def scene_of_changes(graph: Graph, donors: Sequence[Graph], values: bool = False
     gone. A call is kept as `verify` has it: the same layer, under the same address.
     """
     scene = scene_of(graph, values)
-    kept = {call.name for call in graph for donor in donors if is_kept(call, donor) or _is_same_input(call, donor)}
+    same = [_same(regions(graph, donor)) for donor in donors]
+    kept = {address for pairs in same for address in pairs}
     nodes = [dataclasses.replace(node, origin=_judged(node, kept)) for node in scene.nodes]
     scene = dataclasses.replace(scene, nodes=nodes)
-    for donor in donors:
-        scene = _with_dropped(scene, donor, {call.name for call in donor if call.name not in kept})
+    for donor, pairs in zip(donors, same, strict=True):
+        old = {other: address for address, other in pairs.items()}
+        gone = {call.name for call in donor if not any(is_inside(other, call.name) for other in old)}
+        scene = _with_dropped(scene, donor, gone, old)
     return dataclasses.replace(scene, legend=_present(_OF_EDITS, scene.nodes))
 
 
-def _is_same_input(call: Call, donor: Graph) -> bool:
-    return call.op is None and call.name in donor and donor[call.name].op is None
+def _same(found: list[Region]) -> dict[str, str]:
+    """Returns address -> address in the donor, of the calls that are kept and of the inputs that both have."""
+    pairs: dict[str, str] = {}
+    for region in found:
+        ends = [call.name for call in region.ours if call.op is None and call.name in region.theirs]
+        same = [name for name in ends if region.theirs[name].op is None]
+        pairs |= {region.prefix + name: region.prefix_of_theirs + name for name in same} | region.pairs
+    return pairs
 
 
 def _judged(node: Node, kept: set[str]) -> str:
-    top = node.address if node.address in kept or not node.model else node.address.split("/")[0]
-    if top not in kept:
+    around = [node.address.rsplit("/", up)[0] for up in range(node.address.count("/") + 1)]
+    if not kept & {*around} and not any(is_inside(one, node.address) for one in kept):
         return "new"
     return "frozen" if node.texts["trainable"] == "no" else "kept"
 

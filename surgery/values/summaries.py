@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 from surgery.files import Tensor
@@ -11,6 +12,7 @@ from surgery.files import Tensor
 CHUNK = 8 * 2**20  # bytes of a tensor that are held at a time
 BINS = 16
 _SAMPLED = 2**18  # values from which a histogram is made, evenly over the tensor
+_SMALL = 2.0**-540  # of values up to 2^1024 it makes some whose squares can be summed
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -78,7 +80,9 @@ def statistics(tensor: Tensor) -> Statistics:
 
 @dataclasses.dataclass
 class _Tally:
-    """Sums over the finite values so far. Deviations are those from a value of the tensor, so that nothing cancels."""
+    """Sums over the finite values so far. Deviations are those from a value of the tensor, so that nothing cancels,
+    times a scale, which is 1 unless their squares would be no numbers.
+    """
 
     size: int = 0
     zeros: int = 0
@@ -87,6 +91,7 @@ class _Tally:
     least: float = math.inf
     most: float = -math.inf
     pivot: float = 0.0
+    scale: float = 1.0
     total: float = 0.0
     squares: float = 0.0
 
@@ -101,21 +106,27 @@ class _Tally:
         if not finite.size:
             return
         self.pivot = self.pivot if self.size else float(finite[0])
-        deviations = finite.astype("float64") - self.pivot
+        deviations = self._deviations(finite)
+        if not np.isfinite(self.squares + np.dot(deviations, deviations)):
+            self.total, self.squares, self.scale = self.total * _SMALL, self.squares * _SMALL**2, _SMALL
+            deviations = self._deviations(finite)
         self.size += finite.size
         self.zeros += finite.size - int(np.count_nonzero(finite))
         self.total += float(deviations.sum())
         self.squares += float(np.dot(deviations, deviations))
         self.least, self.most = min(self.least, float(finite.min())), max(self.most, float(finite.max()))
 
+    def _deviations(self, finite: Any) -> Any:
+        return finite.astype("float64") * self.scale - self.pivot * self.scale
+
     @property
     def mean(self) -> float:
-        return self.pivot + self.total / self.size
+        return (self.pivot * self.scale + self.total / self.size) / self.scale
 
     @property
     def spread(self) -> float:
         mean = self.total / self.size
-        return math.sqrt(max(self.squares / self.size - mean * mean, 0.0)) if math.isfinite(self.squares) else math.inf
+        return min(math.sqrt(max(self.squares / self.size - mean * mean, 0.0)) / self.scale, sys.float_info.max)
 
 
 def _histogram(sample: Any, least: float, most: float) -> tuple[int, ...]:
