@@ -317,11 +317,58 @@ def test_unet_aligns_odd_sizes(side):
         ({"classes": 2, "strides": [4]}, "at least two sizes"),
         ({"classes": 2, "strides": [2, 3]}, "multiple of the one before"),
         ({"classes": 2, "strides": [4, 2]}, "must ascend"),
+        ({"classes": 2, "strides": [0, 4]}, "at least 1; they are"),
+        ({"classes": 2, "strides": [-1, -2]}, "at least 1; they are"),
+        ({"classes": 2, "strides": [2.0, 4.0]}, "whole numbers"),
     ],
 )
-def test_unet_refuses_what_makes_no_decoder(arguments, message):
+@pytest.mark.parametrize("part", ["unet_decoder", "linknet_decoder", "fpn_decoder", "deeplab_decoder"])
+def test_a_decoder_refuses_what_makes_none(part, arguments, message):
     with pytest.raises(sg.SurgeryError, match=message):
-        sg.wiring.unet_decoder(**arguments)
+        getattr(sg.wiring, part)(**arguments)
+
+
+def test_deeplab_takes_two_maps_and_says_so():
+    with pytest.raises(sg.SurgeryError, match="takes feature maps of two sizes"):
+        sg.wiring.deeplab_decoder(2, [4, 8, 16])
+
+
+@pytest.mark.parametrize("part", ["unet_decoder", "linknet_decoder", "fpn_decoder", "fcn_decoder", "deeplab_decoder"])
+def test_strides_may_be_the_keys_of_a_pyramid(part):
+    x = [keras.Input((32, 32, 3)), keras.Input((8, 8, 8)), keras.Input((2, 2, 8))]
+    strides = {4: "fine", 16: "deep"}.keys()
+    assert keras.Model(x, getattr(sg.wiring, part)(3, strides)(x)).output_shape == (None, 32, 32, 3)
+
+
+def test_every_box_has_a_place_and_the_smallest_wins():
+    centres, steps = sg.wiring.places((128, 128), (4, 16))
+    boxes = [np.array([[64 - side / 2, 64 - side / 2, 64 + side / 2, 64 + side / 2]]) for side in range(8, 128, 4)]
+    found = sg.wiring.detection_targets(boxes, [np.array([1])] * len(boxes), 2, centres, steps)
+    assert (found[..., 1].sum(axis=1) > 0).all() and not found[..., 0].any()
+    coarse = steps[None] * found[..., 1]
+    assert coarse.max(axis=1)[0] == 4 and coarse.max(axis=1)[-1] == 16
+    wide, narrow = [48, 60, 80, 68], [58, 40, 70, 88]  # 32 x 8 = 256, 12 x 48 = 576 pixels
+    found = sg.wiring.detection_targets(
+        [np.array([wide, narrow])], [np.array([0, 1])], 2, *sg.wiring.places((128,) * 2, (8,))
+    )
+    at_the_middle = found[0, np.abs(sg.wiring.places((128,) * 2, (8,))[0] - 64).max(-1) < 6]
+    assert at_the_middle[:, 0].all() and not at_the_middle[:, 1].any()
+
+
+def test_a_projection_scores_each_picture_by_its_own_label():
+    """Miyato & Koyama 2018, equation 3."""
+    x = keras.Input((8,))
+    for shape in ((), (1,)):
+        label = keras.Input(shape, dtype="int32")
+        model = keras.Model([x, label], sg.wiring.projection_score(4, 8)([x, label]))
+        features = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
+        names = np.array([0, 1, 2, 3, 3])
+        score, table = model.get_layer("score"), model.get_layer("label_features").get_weights()[0]
+        wanted = features @ score.get_weights()[0] + (features * table[names]).sum(-1, keepdims=True)
+        np.testing.assert_allclose(model([features, names.reshape(5, *shape)]), wanted, atol=1e-5)
+    for features, label in ((1, keras.Input(())), (4, keras.Input(())), (8, keras.Input((3,)))):
+        with pytest.raises(sg.SurgeryError, match=r"takes features \(batch, "):
+            sg.wiring.projection_score(4, features)([x, label])
 
 
 def test_classes_may_be_counted_by_numpy(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -10,13 +10,20 @@ from typing import Any
 from surgery.errors import SurgeryError
 
 
-def steps_between(strides: Sequence[int], least: int, what: str) -> list[int]:
-    """Returns how many times coarser each feature map is than the one before.
+def steps_between(
+    strides: Iterable[int], least: int, what: str, most: int | None = None
+) -> tuple[list[int], list[int]]:
+    """Returns the strides, and how many times coarser each feature map is than the one before.
 
     Raises:
-        SurgeryError: there are fewer than `least` maps, or a stride does not divide the next.
+        SurgeryError: there are fewer than `least` maps, or more than `most`; a stride is no number of pixels, or does
+            not divide the next.
     """
     strides = list(strides)
+    if any(not isinstance(stride, Integral) or stride < 1 for stride in strides):
+        raise SurgeryError(f"strides are whole numbers of pixels, at least 1; they are {strides}.")
+    if most is not None and len(strides) > most:
+        raise SurgeryError(f"{what} takes feature maps of {_NUMBERS.get(most, most)} sizes; strides are {strides}.")
     if len(strides) < least:
         raise SurgeryError(
             f"{what} needs feature maps of at least {_NUMBERS.get(least, least)} sizes; strides are {strides}. "
@@ -25,7 +32,7 @@ def steps_between(strides: Sequence[int], least: int, what: str) -> list[int]:
     steps = [big // small for small, big in pairwise(strides)]
     if any(small * step != big or step < 2 for (small, big), step in zip(pairwise(strides), steps, strict=True)):
         raise SurgeryError(f"strides must ascend, each a multiple of the one before; they are {strides}.")
-    return steps
+    return strides, steps
 
 
 _NUMBERS = {2: "two", 3: "three"}

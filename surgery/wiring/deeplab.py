@@ -5,7 +5,7 @@ Chen et al. 2017, arXiv:1706.05587, section 3.3; Chen et al. 2018, arXiv:1802.02
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -38,7 +38,7 @@ def aspp(x: Any, rates: Sequence[int] = (6, 12, 18), filters: int = 256) -> Any:
 
 
 def deeplab_decoder(
-    classes: int, strides: Sequence[int], rates: Sequence[int] = (6, 12, 18), filters: int = 256, low: int = 48
+    classes: int, strides: Iterable[int], rates: Sequence[int] = (6, 12, 18), filters: int = 256, low: int = 48
 ) -> Callable[[list[Any]], Any]:
     """Makes the decoder of DeepLabv3+: a part for `graft` with `at=[picture, fine tap, deep tap]`.
 
@@ -56,7 +56,7 @@ def deeplab_decoder(
         SurgeryError: `classes` is not positive, there are not two taps, or a stride does not divide the next.
     """
     positive(classes)
-    (step,) = steps_between(strides, 2, "the decoder of DeepLab")
+    strides, (step,) = steps_between(strides, 2, "the decoder of DeepLab", most=2)
 
     def decoder(tensors: list[Any]) -> Any:
         picture, (fine, deep) = as_many(tensors, strides, "the decoder of DeepLab")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -19,7 +19,7 @@ losses: Any = keras.losses
 ops: Any = keras.ops
 
 
-def anchor_free_head(classes: int, strides: Sequence[int], filters: int = 48) -> Callable[[list[Any]], Any]:
+def anchor_free_head(classes: int, strides: Iterable[int], filters: int = 48) -> Callable[[list[Any]], Any]:
     """Makes a feature pyramid with one head on all its maps: a part for `graft` with `at=[picture, tap, ..., tap]`.
 
     The output is `(batch, places, classes + 4)`: at each place of each map, the finest map first, row by row, a logit
@@ -34,7 +34,7 @@ def anchor_free_head(classes: int, strides: Sequence[int], filters: int = 48) ->
         SurgeryError: `classes` is not positive, or a stride does not divide the next.
     """
     positive(classes)
-    steps = steps_between(strides, 1, "the detector")
+    strides, steps = steps_between(strides, 1, "the detector")
 
     def head(tensors: list[Any]) -> Any:
         picture, taps = as_many(tensors, strides, "the detector")
@@ -98,7 +98,7 @@ def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres
     """Returns what the head should say of pictures: `(pictures, places, classes + 4)`, laid out as its output.
 
     A place belongs to a box when it lies near its centre (section 3.2 of the paper, with centre sampling) and the box
-    has the right size for its map; the smallest box wins.
+    has the size of its map, the one whose stride is nearest to a quarter of the box; the smallest box wins.
 
     Args:
         boxes: for each picture `(objects, 4)`: left, top, right, bottom in pixels.
@@ -108,13 +108,13 @@ def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres
         steps: see `places`.
     """
     found = np.zeros((len(boxes), len(centres), classes + 4), "float32")
-    finest, coarsest = steps.min(), steps.max()
+    strides = np.unique(steps)
     for picture, (frames, names) in enumerate(zip(boxes, labels, strict=True)):
         for frame, name in sorted(
-            zip(frames, names, strict=True), key=lambda pair: -np.ptp(pair[0].reshape(2, 2)[:, 0])
+            zip(frames, names, strict=True), key=lambda pair: -np.prod(pair[0][2:] - pair[0][:2])
         ):
             side = max(frame[2] - frame[0], frame[3] - frame[1])
-            best = np.clip(2 ** np.round(np.log2(side / 4)), finest, coarsest)
+            best = strides[np.argmin(np.abs(np.log2(4 * strides / side)))]
             middle = (frame[:2] + frame[2:]) / 2
             near = (np.abs(centres - middle).max(-1) <= 0.75 * steps) & (steps == best)
             reach = np.concatenate([centres[near] - frame[:2], frame[2:] - centres[near]], -1)

@@ -7,6 +7,9 @@ from typing import Any
 
 import keras
 
+from surgery.errors import SurgeryError
+from surgery.wiring.checks import positive
+
 layers: Any = keras.layers
 ops: Any = keras.ops
 
@@ -60,16 +63,29 @@ def patch_discriminator(filters: int = 32, steps: int = 2) -> Callable[[Any], An
 def projection_score(classes: int, features: int) -> Callable[[list[Any]], Any]:
     """Makes a conditional score: a part of `[features (batch, features), label (batch,)]`; it returns `(batch, 1)`.
 
+    Labels may come as `(batch, 1)`.
+
     Miyato & Koyama 2018, arXiv:1802.05637, equation 3: an unconditional score, plus the inner product of the features
     with an embedding of the label.
 
     Args:
         classes: how many labels there are.
         features: length of the vector of features.
+
+    Raises:
+        SurgeryError: `classes` is not positive, or the tensors are not of these shapes.
     """
+    positive(classes)
 
     def score(tensors: list[Any]) -> Any:
         x, label = tensors
+        if len(label.shape) == 2 and label.shape[1] == 1:
+            label = ops.squeeze(label, -1)
+        if len(label.shape) != 1 or len(x.shape) != 2 or x.shape[1] != features:
+            raise SurgeryError(
+                f"the projection score takes features (batch, {features}) and labels (batch,), not "
+                f"{tuple(x.shape)} and {tuple(label.shape)}."
+            )
         embedded = layers.Embedding(classes, features, name="label_features")(label)
         product = ops.sum(x * embedded, axis=-1, keepdims=True)
         return layers.Add(name="scored")([layers.Dense(1, name="score")(x), product])

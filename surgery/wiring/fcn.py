@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from surgery.wiring.sizes import enlarged
 layers: Any = keras.layers
 
 
-def fcn_decoder(classes: int, strides: Sequence[int]) -> Callable[[list[Any]], Any]:
+def fcn_decoder(classes: int, strides: Iterable[int]) -> Callable[[list[Any]], Any]:
     """Makes FCN-8s (of three taps), FCN-16s (two) or FCN-32s (one): a part for `graft` with `at=[picture, tap, ...]`.
 
     Each tap is scored by a 1 x 1 convolution; the coarser score is enlarged bilinearly and added to the finer, and the
@@ -28,7 +28,7 @@ def fcn_decoder(classes: int, strides: Sequence[int]) -> Callable[[list[Any]], A
         SurgeryError: `classes` is not positive, or a stride does not divide the next.
     """
     positive(classes)
-    steps = steps_between(strides, 1, "FCN")
+    strides, steps = steps_between(strides, 1, "FCN")
 
     def decoder(tensors: list[Any]) -> Any:
         picture, taps = as_many(tensors, strides, "FCN")

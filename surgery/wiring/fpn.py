@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -35,7 +35,7 @@ def feature_pyramid(taps: list[Any], steps: Sequence[int], filters: int = 64) ->
     return found[::-1]
 
 
-def fpn_decoder(classes: int, strides: Sequence[int], filters: int = 64) -> Callable[[list[Any]], Any]:
+def fpn_decoder(classes: int, strides: Iterable[int], filters: int = 64) -> Callable[[list[Any]], Any]:
     """Makes the segmentation branch of a feature pyramid: a part for `graft` with `at=[picture, tap, ..., tap]`.
 
     Kirillov et al. 2019, Panoptic Feature Pyramid Networks, arXiv:1901.02446, section 3: each map of the pyramid is
@@ -51,7 +51,7 @@ def fpn_decoder(classes: int, strides: Sequence[int], filters: int = 64) -> Call
         SurgeryError: `classes` is not positive, there are fewer than two taps, or a stride does not divide the next.
     """
     positive(classes)
-    steps = steps_between(strides, 2, "a feature pyramid")
+    strides, steps = steps_between(strides, 2, "a feature pyramid")
 
     def decoder(tensors: list[Any]) -> Any:
         picture, taps = as_many(tensors, strides, "a feature pyramid")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from surgery.wiring.sizes import aligned
 layers: Any = keras.layers
 
 
-def linknet_decoder(classes: int, strides: Sequence[int], filters: int = 32) -> Callable[[list[Any]], Any]:
+def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> Callable[[list[Any]], Any]:
     """Makes the decoder: a part for `graft` with `at=[picture, shallowest tap, ..., deepest tap]`.
 
     Each block reduces the channels to a quarter, enlarges by a transposed convolution, and has as many channels as the
@@ -29,7 +29,7 @@ def linknet_decoder(classes: int, strides: Sequence[int], filters: int = 32) -> 
         SurgeryError: `classes` is not positive, there are fewer than two taps, or a stride does not divide the next.
     """
     positive(classes)
-    steps = steps_between(strides, 2, "LinkNet")
+    strides, steps = steps_between(strides, 2, "LinkNet")
 
     def decoder(tensors: list[Any]) -> Any:
         picture, taps = as_many(tensors, strides, "LinkNet")

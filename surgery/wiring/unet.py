@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ layers: Any = keras.layers
 
 def unet_decoder(
     classes: int,
-    strides: Sequence[int],
+    strides: Iterable[int],
     filters: Sequence[int] = (256, 128, 64, 32, 16),
     activation: str | None = None,
 ) -> Callable[[list[Any]], Any]:
@@ -35,7 +35,7 @@ def unet_decoder(
         SurgeryError: `classes` is not positive, there are fewer than two taps, or a stride does not divide the next.
     """
     positive(classes)
-    steps = steps_between(strides, 2, "a U-Net")
+    strides, steps = steps_between(strides, 2, "a U-Net")
 
     def decoder(tensors: list[Any]) -> Any:
         picture, taps = as_many(tensors, strides, "a U-Net")
