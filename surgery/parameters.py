@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import types
-import typing
-from pathlib import PurePath
 from typing import Any
 
 from surgery.cookbook import Recipe
 from surgery.errors import SurgeryError, nearest
+from surgery.typed import alternatives, parsed, type_name
 
 COMMON = {
     "backbone": "the network: a name that `surgery zoo` lists, or a file",
@@ -33,7 +30,6 @@ COMMON = {
 
 
 _ANYWHERE = ("backbone", "classes", "epochs", "freeze", "seed", "weights")  # what these mean, others mean by them too
-_UNIONS = (typing.Union, types.UnionType)
 
 
 def documented(recipe: Recipe) -> dict[str, str]:
@@ -92,69 +88,15 @@ def kind_of(parameter: inspect.Parameter) -> Any:
     return str if parameter.default in (None, parameter.empty) else type(parameter.default)
 
 
-def type_name(parameter: inspect.Parameter) -> str:
-    """Returns the type of a parameter as a user writes it."""
-    kind = kind_of(parameter)
-    return str(kind).replace(" | None", " or none") if typing.get_args(kind) else getattr(kind, "__name__", str(kind))
-
-
 def _value(parameter: inspect.Parameter, text: str) -> Any:
     kind = kind_of(parameter)
-    kinds = list(typing.get_args(kind) if typing.get_origin(kind) in _UNIONS else (kind,))
     free = parameter.annotation is parameter.empty and kind is str
-    if text.lower() == "none" and (type(None) in kinds or parameter.default is None or free):
+    if text.lower() == "none" and (type(None) in alternatives(kind) or parameter.default is None or free):
         return None
-    for one in sorted((one for one in kinds if one is not type(None)), key=lambda one: one is str):
-        try:
-            return _parsed(one, text)
-        except (ValueError, SyntaxError):
-            continue
-    default = "" if parameter.default is parameter.empty else f" (default {parameter.default!r})"
-    raise SurgeryError(f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(parameter)}{default}.")
-
-
-def _parsed(kind: Any, text: str) -> Any:
-    if kind is bool:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if text.lower() not in words:
-            raise ValueError(text)
-        return words[text.lower()]
-    if isinstance(kind, type) and (kind in (int, float, str) or issubclass(kind, PurePath)):
-        return kind(text)
-    if typing.get_origin(kind) is typing.Literal:
-        return _one_of(typing.get_args(kind), text)
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        if kind is Any:
-            return text
-        raise
-    container = typing.get_origin(kind) or kind
-    if kind is Any or not isinstance(container, type):  # what says nothing of values
-        return value
-    if isinstance(value, (list, tuple)) and container in (list, tuple):
-        value = container(value)
-    if not isinstance(value, container) or not _fits(value, typing.get_args(kind)):
-        raise ValueError(text)
-    return value
-
-
-def _one_of(known: tuple[Any, ...], text: str) -> Any:
-    for one in known:
-        if str(one) == text:
-            return one
-    raise ValueError(text)
-
-
-def _fits(value: Any, kinds: tuple[Any, ...]) -> bool:
-    """Whether the entries of a list or tuple are of the types that `list[int]` or `tuple[int, str]` says."""
-    plain = [kind for kind in kinds if isinstance(kind, type)]
-    if (
-        not kinds
-        or len(plain) != len([kind for kind in kinds if kind is not ...])
-        or not isinstance(value, (list, tuple))
-    ):
-        return True
-    if isinstance(value, list) or ... in kinds:
-        return all(isinstance(one, plain[0]) for one in value)
-    return len(value) == len(plain) and all(isinstance(one, kind) for one, kind in zip(value, plain, strict=True))
+        return parsed(kind, text)
+    except ValueError:
+        default = "" if parameter.default is parameter.empty else f" (default {parameter.default!r})"
+        raise SurgeryError(
+            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{default}."
+        ) from None

@@ -324,6 +324,75 @@ def test_annotations_say_what_a_setting_may_be(recipe, given, value):
     assert found == value and type(found) is type(value)
 
 
+OF_TYPES = """
+    import dataclasses, enum
+    from collections.abc import Mapping, Sequence
+    from typing import Annotated, TypedDict
+
+    class Mode(enum.Enum):
+        FAST = "quick"
+        SLOW = 2
+
+    class Kind(str, enum.Enum):
+        A = "a"
+
+    @dataclasses.dataclass
+    class Size:
+        height: int
+        width: float = 3.0
+
+    class Form(TypedDict):
+        x: int
+
+    def recipe(mode: Mode = Mode.FAST, kind: Kind = Kind.A, size: Size | None = None, note: Annotated[int, "units"] = 1,
+               rates: tuple[float, ...] = (1.0,), some: list[float] = [], table: dict[str, int] = {},
+               modes: list[Mode] = [], seq: Sequence[float] = (), many: Mapping[str, float] = {},
+               form: Form = None, pick: float | int = 1):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("mode=SLOW", "<Mode.SLOW: 2>"),
+        ("mode=quick", "<Mode.FAST: 'quick'>"),
+        ("mode=2", "<Mode.SLOW: 2>"),
+        ("mode=other", "mode is of type Mode (FAST, SLOW)"),
+        ("kind=a", "<Kind.A: 'a'>"),
+        ("kind=b", "kind is of type Kind (A)"),
+        ("size={'height': 4}", "Size(height=4, width=3.0)"),
+        ("size={'height': 4, 'width': 5}", "Size(height=4, width=5.0)"),
+        ("size=none", "None"),
+        ("size={'width': 5}", "size is of type Size ({'height': int, 'width': float}) or none"),
+        ("size={'height': 4, 'depth': 1}", "size is of type"),
+        ("note=3", "3"),
+        ("note=x", "note is of type int"),
+        ("rates=(1, 2.5)", "(1.0, 2.5)"),
+        ("rates=(1, 'x')", "rates is of type"),
+        ("rates={[1]}", "rates is of type"),
+        ("some=[1, 2]", "[1.0, 2.0]"),
+        ("some=[True]", "some is of type"),
+        ("table={'a': 1}", "{'a': 1}"),
+        ("table={'a': 'x'}", "table is of type"),
+        ("modes=['SLOW', 'FAST']", "[<Mode.SLOW: 2>, <Mode.FAST: 'quick'>]"),
+        ("seq=[1, 2]", "[1.0, 2.0]"),
+        ("many={'a': 1}", "{'a': 1.0}"),
+        ("form={'x': 1}", "{'x': 1}"),
+        ("pick=3", "3.0"),
+        ("rates=" + "(" * 5000, "rates is of type"),
+    ],
+)
+def test_settings_of_types_of_the_users_own(recipe, given, value):
+    loaded = cookbook.load(recipe(OF_TYPES))
+    if " is of type" in value:
+        with pytest.raises(SurgeryError, match=re.escape(value)):
+            parameters.settings(loaded, [given])
+        return
+    (found,) = parameters.settings(loaded, [given]).values()
+    assert repr(found) == value
+
+
 def test_an_annotation_that_cannot_be_read_is_one_message(recipe):
     text = "from __future__ import annotations\ndef recipe(b: Nope = 2):\n    pass\n"
     for options in (["--help"], ["--set", "b=3"], []):

@@ -9,7 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["errors", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
+    ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
     ["graph", "retracing", "dtypes", "configurations"],
     ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
     ["analysis"],

@@ -17,6 +17,7 @@ from surgery.cli.output import refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Graph
+from surgery.typed import type_name
 from surgery.verification import Verification
 
 
@@ -240,7 +241,7 @@ def _parameters(loaded: cookbook.Recipe) -> str:
     lines = []
     for parameter in loaded.parameters.values():
         default = "" if parameter.default is parameter.empty else f", by default {parameter.default!r}"
-        lines.append(f"  {parameter.name}: {parameters.type_name(parameter)}{default}")
+        lines.append(f"  {parameter.name}: {type_name(parameters.kind_of(parameter))}{default}")
         if parameter.name in docs:
             lines.extend(textwrap.wrap(docs[parameter.name], 72, initial_indent="      ", subsequent_indent="      "))
     text = "\n".join(lines)
