@@ -129,8 +129,20 @@ def whole(models: dict[str, Any]) -> Any:
     return models.get("", models)
 
 
+def text_of(path: Path) -> str:
+    """Returns the text of a recipe.
+
+    Raises:
+        SurgeryError: the file is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SurgeryError(f"{printable(path.name)!r} is no Python file: {first_line(error)}.") from error
+
+
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(text_of(path))
 
 
 def summary(path: Path) -> str:
@@ -177,6 +189,7 @@ def load(name: str) -> Recipe:
     sys.modules[spec.name] = module
     if path not in shipped().values() and str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # what lies beside a recipe is found, as beside a script; after all else
+    folder = os.getcwd()
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
@@ -187,6 +200,8 @@ def load(name: str) -> Recipe:
         place = f"{path.name}, line {line}" if line else path.name
         said = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else _said(error)
         raise SurgeryError(f"{place}: {said}") from error
+    finally:
+        os.chdir(folder)  # paths that the user gave are meant from there
     if not callable(getattr(module, "recipe", None)):
         raise SurgeryError(
             f"{path.name} has no recipe(): define def recipe(...) that returns a Graph or a keras.Model."

@@ -519,6 +519,64 @@ def test_several_models_are_trained_and_go_into_a_folder_with_a_picture(recipe, 
     assert again.exit_code == 1 and "exists" in again.output
 
 
+def test_of_several_models_all_are_written_or_none(recipe, tmp_path):
+    mine = "class Mine(keras.layers.Layer):\n    def call(self, x):\n        return x\n\n\ndef recipe"
+    text = TWO.replace("def recipe", mine, 1).replace(
+        "name=name)(x), name=name)", "name=name)(Mine()(x) if name == 'right' else x), name=name)"
+    )
+    out = tmp_path / "models"
+    for _ in range(2):
+        done = run("graft", recipe(text), "-o", out)
+        assert done.exit_code == 1 and f"'{out}/right.keras' was not written" in done.stderr, done.output
+        assert [one.name for one in tmp_path.iterdir() if one.suffix != ".py"] == []
+    out.mkdir()
+    (out / "left.keras").write_bytes(b"old")
+    (out / "notes.txt").write_bytes(b"mine")
+    assert run("graft", recipe(text), "-o", out, "--force").exit_code == 1
+    assert (out / "left.keras").read_bytes() == b"old"
+    assert run("graft", recipe(TWO), "-o", out, "--force").exit_code == 0
+    assert sorted(one.name for one in out.iterdir()) == ["left.keras", "notes.txt", "right.keras"]
+
+
+NOISY = TWO.replace("import keras\n", "import os, subprocess\nimport keras\n", 1).replace(
+    "    x = keras.Input", "    os.write(1, b'noise')\n    subprocess.run(['echo', 'more'])\n    x = keras.Input", 1
+)
+
+
+def test_what_a_recipe_and_its_subprocesses_print_goes_to_stderr(recipe):
+    command = [sys.executable, "-m", "surgery", "graft", recipe(NOISY), "--fit", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["measured"]["parts"] == 2.0
+    assert "noise" in done.stderr and "more" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux'")
+def test_no_room_for_what_is_printed_is_told(recipe, tmp_path):
+    with open("/dev/full", "w") as full:
+        for arguments in (["inspect", "tinyvgg"], ["recipes"], ["zoo"]):
+            command = [sys.executable, "-m", "surgery", *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            assert done.returncode == 1 and done.stderr.count("\n") == 1 and "No space left" in done.stderr, done.stderr
+        command = [sys.executable, "-m", "surgery", "graft", recipe(TWO), "-o", str(tmp_path / "models")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0 and "is lost: No space left" in done.stderr
+    assert len(list((tmp_path / "models").iterdir())) == 2
+
+
+def test_a_recipe_is_a_text(tmp_path):
+    (tmp_path / "net.keras").write_bytes(b"PK\xff\xfe")
+    for arguments in (["recipes", tmp_path / "net.keras"], ["recipes", tmp_path / "net.keras", "--copy", "copy.py"]):
+        done = run(*arguments)
+        assert done.exit_code == 1 and "'net.keras' is no Python file" in done.stderr
+
+
+def test_a_folder_that_a_recipe_goes_to_is_not_where_results_go(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = recipe("import os\nos.chdir('/')\n" + TWO)
+    assert run("graft", path, "-o", "models").exit_code == 0
+    assert len(list((tmp_path / "models").iterdir())) == 2
+
+
 def test_what_is_trained_is_written_where_nobody_reads_the_words(recipe, tmp_path):
     read, write = os.pipe()
     os.close(read)  # as `surgery graft ... | head -0` does
@@ -550,14 +608,23 @@ def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
         ("{'loss': [3, 2.0], 'matrix': np.eye(2), 'none': None}", "loss    2"),
         ("type('History', (), {'history': {'loss': [3, 2.5]}})()", "loss  2.5"),
         ("{'picture': 'a word'}", "the picture of fit() is ()"),
+        ("{'large': 10**400}", "large  1000000"),
+        ("{'larger': 10**9999}", "a int that cannot be printed"),
+        ("{'odd': Odd()}", "a Odd that cannot be printed"),
+        ("{'itself': itself}", "[...]"),
     ],
 )
 def test_what_a_fit_returns_never_costs_what_was_trained(returned, shown, recipe, tmp_path):
-    text = TWO.partition("def fit")[0] + f"def fit(models):\n    return {returned}\n"
+    odd = "class Odd:\n    def __str__(self):\n        raise KeyError\n\n    __float__ = __str__\n\n\n"
+    itself = "itself = []\nitself.append(itself)\n\n\n"
+    text = TWO.partition("def fit")[0] + odd + itself + f"def fit(models):\n    return {returned}\n"
     out, png = tmp_path / "models", tmp_path / "learned.png"
     done = run("graft", recipe(text), "--fit", "-o", out, *(["--plot", png] if "picture" in returned else []))
     assert shown in done.output and "Traceback" not in done.output and len(list(out.iterdir())) == 2
     assert not isinstance(done.exception, (TypeError, ValueError))
+    if "picture" not in returned:
+        measured = json.loads(run("graft", recipe(text), "--fit", "--format", "json").stdout)["measured"]
+        assert not measured or len(measured) == len(json.loads(json.dumps(measured)))
 
 
 def test_a_graft_tells_programs_what_it_did(recipe, tmp_path):

@@ -20,7 +20,8 @@ from surgery.verification import Verification
 from surgery.walking import tree
 
 SCHEMA = 1
-LARGEST = 1000  # values of an array; those of a larger one are told in words
+LARGEST = 1000  # values of an array, bits of an integer: what is larger is told in words
+DEEPEST = 10  # lists in lists
 
 
 class Words:
@@ -35,11 +36,14 @@ class Words:
         self.say(f"{title}\n")
 
     def say(self, text: str) -> None:
-        """Says what is for people alone; where nobody listens any more (`| head`), the work goes on."""
+        """Says what is for people alone; where nobody listens any more (`| head`, a full disk), the work goes on."""
         try:
             click.echo(text)
         except BrokenPipeError:
             drop_stdout()
+        except OSError as error:
+            drop_stdout()
+            click.echo(f"warning: what is said from here on is lost: {error.strerror}", err=True)
 
     def network(self, name: str, graph: Graph, donors: list[Verification]) -> None:
         """One of the networks that were made, and what it has of its donors."""
@@ -47,7 +51,7 @@ class Words:
 
     def measured(self, values: Mapping[Any, Any]) -> None:
         """What `fit` returned, without its picture."""
-        rows = [[printable(key), _in_words(value)] for key, value in values.items()]
+        rows = [[_told(key), _in_words(value)] for key, value in values.items()]
         self.say(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
 
     def drew(self, path: Path, note: str = "") -> None:
@@ -85,7 +89,7 @@ class Json(Words):
         }
 
     def measured(self, values: Mapping[Any, Any]) -> None:
-        self._whole["measured"] = {str(key): _plain(value) for key, value in values.items()}
+        self._whole["measured"] = {_told(key): _plain(value) for key, value in values.items()}
 
     def drew(self, path: Path, note: str = "") -> None:
         self._whole["drawn"].append(str(path))
@@ -97,30 +101,47 @@ class Json(Words):
         click.echo(json.dumps({**self._whole, "networks": list(self._networks.values())}, indent=1, allow_nan=False))
 
 
+def _told(value: Any) -> str:
+    """Returns a value as text; what a recipe returns is the user's, and may be anything, also what has no text."""
+    try:
+        return printable(value)[:200]
+    except Exception:
+        return f"a {type(value).__name__} that cannot be printed"
+
+
 def _in_words(value: Any) -> str:
-    """Returns a measure as people read it; what a recipe returns is the user's, and may be anything."""
+    """Returns a measure as people read it; of a list the last."""
     if isinstance(value, str):
         return value
+    last: Any = value[-1] if isinstance(value, list) and value else value
     try:
-        return f"{float(value):.4g}"
-    except (TypeError, ValueError):
-        return _in_words(value[-1]) if isinstance(value, list) and value else printable(value)[:200]
+        return f"{float(last):.4g}"
+    except Exception:
+        return _told(last)
 
 
-def _plain(value: Any) -> Any:
-    """Returns a setting or a measure as JSON has it: what is no number, text, list or dict is told in words."""
+def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
+    """Returns a setting or a measure as JSON has it: what is no number, text, list or dict is told in words.
+
+    Args:
+        value: the value.
+        around: the lists and dicts that it is in; one may be in itself.
+    """
     import numpy as np  # whoever only looks does not wait for it
 
     if isinstance(value, np.ndarray | np.generic) and value.size <= LARGEST:
         value = value.tolist()
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, str | bool) or (isinstance(value, int) and value.bit_length() < LARGEST):
         return value
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | Mapping):
+        inside = (*around, id(value))
+        if id(value) in around or len(around) > DEEPEST:
+            return "..."
+        if isinstance(value, Mapping):
+            return {_told(key): _plain(one, inside) for key, one in value.items()}
+        return [_plain(one, inside) for one in value]
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        return printable(value)[:200]
+    except Exception:
+        return _told(value)
     return number if math.isfinite(number) else None

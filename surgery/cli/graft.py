@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from surgery import cookbook, parameters
 from surgery.cli.account import Json, Words
+from surgery.cli.delivered import draw_learned, draw_networks, pictures, write
 from surgery.cli.output import refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError, listing
@@ -99,13 +99,13 @@ def _operate(
         _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     _refuse_other_kind(output, graphs)
-    for path in _pictures(graphs, plot).values() if plot else ():
+    for path in pictures(graphs, plot).values() if plot else ():
         refuse_picture(path, force)
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
     if plot and not (fit and plot.suffix == ".png"):
-        _draw_networks(graphs, donors, plot, account)
+        draw_networks(graphs, donors, plot, account)
         drawn, plot = True, None
     if dry_run:
         account.say("dry run: nothing trained, no model written")
@@ -115,12 +115,12 @@ def _operate(
             live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
         picture_hwc = _fit(loaded, cookbook.whole(live), chosen, account) if fit else None
         if output:
-            _write(live, output, account)
+            write(live, output, account)
         if plot and picture_hwc is not None:
-            _draw(loaded, picture_hwc, plot, account)
+            draw_learned(loaded.path.name, picture_hwc, plot, account)
         elif plot:
             click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
-            _draw_networks(graphs, donors, plot, account)
+            draw_networks(graphs, donors, plot, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 
@@ -176,64 +176,6 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: W
     picture_hwc = measured.pop("picture", None)
     account.measured(measured)
     return picture_hwc
-
-
-def _pictures(graphs: dict[str, Graph], plot: Path) -> dict[str, Path]:
-    """Returns where each network is drawn: one into the file, of several each into its own."""
-    return {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
-
-
-def _draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, account: Words) -> None:
-    """Draws each network, with what it has of its donors."""
-    from surgery.plotting import draw, scene_of_changes
-
-    for name, path in _pictures(graphs, plot).items():
-        draw(scene_of_changes(graphs[name], donors), path)
-        account.drew(path)
-
-
-def _draw(loaded: cookbook.Recipe, picture_hwc: Any, plot: Path, account: Words) -> None:
-    """Writes a picture of values from 0 to 1 as PNG."""
-    import numpy as np
-
-    from surgery.files import written_whole
-
-    with quiet():
-        import tensorflow as tf
-
-        whole = _bytes_of(loaded, picture_hwc, np)
-        with written_whole(plot) as draft:
-            draft.write_bytes(tf.io.encode_png(whole).numpy())
-    account.drew(plot, f" ({whole.shape[1]} x {whole.shape[0]} pixels)")
-
-
-def _bytes_of(loaded: cookbook.Recipe, picture: Any, np: Any) -> Any:
-    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; one without channels is grey."""
-    try:
-        values = np.nan_to_num(np.asarray(picture, "float64"))
-    except (TypeError, ValueError):
-        values = np.zeros(())
-    values = values[..., None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.shape[-1] not in (1, 3, 4) or not values.size:
-        raise SurgeryError(
-            f"{loaded.path.name}: the picture of fit() is {np.shape(picture)}; an array (height, width, 1 or 3) of "
-            "values from 0 to 1 is wanted."
-        )
-    return np.round(values.clip(0, 1) * 255).astype("uint8")
-
-
-def _write(models: dict[str, Any], output: Path, account: Words) -> None:
-    """Writes one model to a file, or several into a folder, each under its name."""
-    from surgery.doors import save
-
-    if "" not in models:
-        output.mkdir(exist_ok=True)
-    for name, model in models.items():
-        path = output / f"{name}.keras" if name else output
-        with quiet():
-            save(model, path)
-        account.wrote(name, path)
-    sys.stdout.flush()
 
 
 def _parameters(loaded: cookbook.Recipe) -> str:

@@ -21,7 +21,7 @@ from surgery.cli.tap import tap
 from surgery.cli.verify import verify
 from surgery.cli.weights import weights
 from surgery.cli.zoo import zoo
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, first_line, printable
 
 
 class Quiet(click.Group):
@@ -38,6 +38,11 @@ class Quiet(click.Group):
         except BrokenPipeError:  # `surgery inspect vgg16 | head`
             drop_stdout()
             ctx.exit(0)
+        except OSError as error:  # `> /dev/full`; what reads and writes files says it itself
+            drop_stdout()
+            where = f": {printable(error.filename)}" if error.filename else ", where the results should go"
+            click.echo(f"Error: {error.strerror or first_line(error)}{where}", err=True)
+            ctx.exit(1)
 
 
 def _show(message: Warning | str, *_: Any) -> None:

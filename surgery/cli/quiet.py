@@ -14,8 +14,25 @@ from collections.abc import Iterator
 def quiet() -> Iterator[None]:
     """Runs the block, which may use Keras, without the noise; what it prints goes to stderr."""
     _import_keras()
-    with contextlib.redirect_stdout(sys.stderr):
+    with _native_stdout_to_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def _native_stdout_to_stderr() -> Iterator[None]:
+    """Sends file descriptor 1 where 2 goes: subprocesses and native libraries write to it as they please."""
+    sys.stdout.flush()
+    try:
+        results = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of them is closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.dup2(results, 1)
+        os.close(results)
 
 
 def _import_keras() -> None:

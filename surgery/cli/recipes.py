@@ -37,11 +37,11 @@ def recipes(name: str | None, target: Path | None, format: str, force: bool) -> 
             raise SurgeryError("which recipe? surgery recipes NAME --copy FILE.py")
         refuse_output(target, force, (".py",))
         with written_whole(target) as draft:
-            draft.write_text(cookbook.find(name).read_text(encoding="utf-8"), encoding="utf-8")
+            draft.write_text(cookbook.text_of(cookbook.find(name)), encoding="utf-8")
         click.echo(f"wrote {target}: surgery graft {target}")
         return
     if name is not None:
-        click.echo(cookbook.find(name).read_text(encoding="utf-8"), nl=False)
+        click.echo(cookbook.text_of(cookbook.find(name)), nl=False)
         return
     shipped = sorted(cookbook.shipped().items(), key=lambda entry: (entry[1].parent.name, entry[0]))
     if format == "json":

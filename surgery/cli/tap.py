@@ -75,18 +75,19 @@ def tap(
 
             found = tapped(graph, where)
             save(found, output)
-            click.echo(f"wrote {output}: {found}")
-            return
-        from surgery.training.extracting import extract
+        else:
+            from surgery.training.extracting import extract
 
-        way = preprocess or (source.lower() if named else None)
-        features = extract(graph, where, files or [], output, size or None, way, dtype, batch)
-    for name, why in features.unreadable.items():
+            way = preprocess or (source.lower() if named else None)
+            found = extract(graph, where, files or [], output, size or None, way, dtype, batch)
+    for name, why in getattr(found, "unreadable", {}).items():
         click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
-    if output is not None:
-        click.echo(f"wrote {output}: {features}")
     if plot is not None:
-        _draw(features, plot)
+        _draw(found, plot)
+    if output is not None:
+        click.echo(f"wrote {output}: {found}")
+    if plot is not None:
+        click.echo(f"drew {plot}: {found}")
 
 
 def _draw(features: Any, plot: Path) -> None:
@@ -97,4 +98,3 @@ def _draw(features: Any, plot: Path) -> None:
         from surgery.tasks import feature_maps
 
         feature_maps({name: values[0] for name, values in features.features.items()}, plot)
-    click.echo(f"drew {plot}: {features}")

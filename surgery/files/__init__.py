@@ -7,7 +7,7 @@ from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import Tensor
 from surgery.files.variables import layers_of, names_of_variables, own_name
-from surgery.files.whole import written_whole
+from surgery.files.whole import folder_written_whole, written_whole
 
 __all__ = [
     "SUFFIXES",
@@ -17,6 +17,7 @@ __all__ = [
     "Tensor",
     "WeightsAlone",
     "exists",
+    "folder_written_whole",
     "layers_of",
     "names_of_variables",
     "open_file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,10 +35,41 @@ def written_whole(path: Path) -> Iterator[Path]:
             os.unlink(name)
 
 
-def _settle(draft: Path) -> None:
-    """Gives a draft the permissions that a new file has, and waits until its bytes are on the disk."""
+@contextlib.contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Gives a folder beside a path, which takes its place when the block ends without an error; else it is gone.
+
+    Of a folder that is there already, files of the same names are replaced, each whole, and others stay.
+
+    Raises:
+        SurgeryError: there is no such folder to make it in, no right to write, or no room.
+    """
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=path.parent))
+    except OSError as error:
+        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror}.") from error
+    try:
+        yield draft
+        if path.is_dir():
+            for file in sorted(draft.iterdir()):
+                os.replace(file, path / file.name)
+        else:
+            draft.chmod(0o777 & ~_mask())
+            os.replace(draft, path)
+    except OSError as error:
+        raise SurgeryError(f"{printable(path)!r} cannot be written: {error.strerror or first_line(error)}.") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _mask() -> int:
     mask = os.umask(0)
     os.umask(mask)
-    draft.chmod(0o666 & ~mask)
+    return mask
+
+
+def _settle(draft: Path) -> None:
+    """Gives a draft the permissions that a new file has, and waits until its bytes are on the disk."""
+    draft.chmod(0o666 & ~_mask())
     with draft.open("rb+") as file:
         os.fsync(file.fileno())

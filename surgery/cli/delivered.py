@@ -1,0 +1,76 @@
+"""What `surgery graft` leaves: the models, each whole or none at all, and the pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from surgery.cli.account import Words
+from surgery.cli.quiet import quiet
+from surgery.errors import SurgeryError
+from surgery.graph import Graph
+
+
+def write(models: dict[str, Any], output: Path, account: Words) -> None:
+    """Writes one model to a file, or several into a folder, each under its name; all of them, or none."""
+    from surgery.doors import save
+    from surgery.files import folder_written_whole
+
+    if "" in models:
+        with quiet():
+            save(models[""], output)
+    else:
+        with folder_written_whole(output) as draft, quiet():
+            try:
+                for name, model in models.items():
+                    save(model, draft / f"{name}.keras")
+            except SurgeryError as error:
+                raise SurgeryError(str(error).replace(str(draft), str(output))) from error
+    for name in models:
+        account.wrote(name, output / f"{name}.keras" if name else output)
+    sys.stdout.flush()
+
+
+def pictures(graphs: dict[str, Graph], plot: Path) -> dict[str, Path]:
+    """Returns where each network is drawn: one into the file, of several each into its own."""
+    return {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
+
+
+def draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, account: Words) -> None:
+    """Draws each network, with what it has of its donors."""
+    from surgery.plotting import draw, scene_of_changes
+
+    for name, path in pictures(graphs, plot).items():
+        draw(scene_of_changes(graphs[name], donors), path)
+        account.drew(path)
+
+
+def draw_learned(recipe: str, picture_hwc: Any, plot: Path, account: Words) -> None:
+    """Writes a picture of values from 0 to 1 as PNG."""
+    import numpy as np
+
+    from surgery.files import written_whole
+
+    with quiet():
+        import tensorflow as tf
+
+        whole = _bytes_of(recipe, picture_hwc, np)
+        with written_whole(plot) as draft:
+            draft.write_bytes(tf.io.encode_png(whole).numpy())
+    account.drew(plot, f" ({whole.shape[1]} x {whole.shape[0]} pixels)")
+
+
+def _bytes_of(recipe: str, picture: Any, np: Any) -> Any:
+    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; one without channels is grey."""
+    try:
+        values = np.nan_to_num(np.asarray(picture, "float64"))
+    except (TypeError, ValueError):
+        values = np.zeros(())
+    values = values[..., None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.shape[-1] not in (1, 3, 4) or not values.size:
+        raise SurgeryError(
+            f"{recipe}: the picture of fit() is {np.shape(picture)}; an array (height, width, 1 or 3) of "
+            "values from 0 to 1 is wanted."
+        )
+    return np.round(values.clip(0, 1) * 255).astype("uint8")
