@@ -101,8 +101,16 @@ def main() -> None:
     given = parser.parse_args()
     wrong = 0
     for name in given.networks or zoo.NETWORKS:
-        options = {} if name in ("alexnet", "tinyvgg") else {"input_shape": (given.size, given.size, 3)}
-        whole = sg.open(name, **(options if "nasnet" not in name else {**options, "include_top": False}))
+        options: dict[str, object] = (
+            {} if name in ("alexnet", "tinyvgg") else {"input_shape": (given.size, given.size, 3)}
+        )
+        if "nasnet" in name:
+            options["include_top"] = False
+        if name.startswith("mobilenetv3"):
+            options["include_preprocessing"] = (
+                False  # which makes dark pictures negative, where its activations are flat
+            )
+        whole = sg.open(name, **options)
         fields = analysis.receptive_fields(whole)
         levels = list(sg.pyramid(whole).values())
         local = [address for address in levels if fields[address] is not None and not fields[address].everything]
