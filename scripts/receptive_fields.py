@@ -101,15 +101,13 @@ def main() -> None:
     given = parser.parse_args()
     wrong = 0
     for name in given.networks or zoo.NETWORKS:
-        options: dict[str, object] = (
-            {} if name in ("alexnet", "tinyvgg") else {"input_shape": (given.size, given.size, 3)}
-        )
+        options: dict[str, object] = {"input_shape": (given.size, given.size, 3)}
+        if name in ("alexnet", "tinyvgg"):
+            options = {}
         if "nasnet" in name:
             options["include_top"] = False
         if name.startswith("mobilenetv3"):
-            options["include_preprocessing"] = (
-                False  # which makes dark pictures negative, where its activations are flat
-            )
+            options["include_preprocessing"] = False  # it makes dark pictures negative, where activations are flat
         whole = sg.open(name, **options)
         fields = analysis.receptive_fields(whole)
         levels = list(sg.pyramid(whole).values())
