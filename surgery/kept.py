@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from surgery.configurations import alike
 from surgery.graph import Call, Graph, leaf_layers, owner_below
 
+MOST = 1_000  # pairs of nested models that are compared; beyond it those of one address
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Region:
     """A graph of the network beside the graph of the donor that it is compared with: themselves, or nested ones.
 
@@ -69,55 +71,82 @@ class Place:
 
 
 def regions(network: Graph, donor: Graph) -> list[Region]:
-    """Returns where the network has calls of the donor: the network itself first, then what is nested in it; last the
-    models nested in the donor whose calls the network has itself, as after `inline`."""
+    """Returns where the network has calls of the donor: itself first, then models that are nested in either.
+
+    No call is kept twice. What has more of the donor goes first, and its own layers before equal ones: a copy beside
+    the donor is new, and so is another layer of the name of one of its.
+    """
+    known = _Alike()
+    ours, theirs = list(_graphs(network)), list(_graphs(donor))
+    pairs = [(one, other) for one in ours for other in theirs if len(ours) * len(theirs) < MOST or one[1] == other[1]]
+    candidates = [
+        Region(one, other, prefix, prefix_of_theirs, owner, frozenset(known.names(one, other)))
+        for (one, prefix, owner), (other, prefix_of_theirs, _) in pairs
+    ]
     found: list[Region] = []
-    taken: set[str] = set()
-    _match(Region(network, donor, "", "", "", frozenset()), donor, found, taken)
-    for call in donor:
-        if call.inner is not None and not any(is_inside(one, call.name) for one in taken):
-            region = Region(network, call.inner, "", f"{call.name}/", "", frozenset())
-            kept = _kept(region, taken) - {name for one in found if not one.prefix for name in one.kept}
-            if _is_the_donor(region, kept):
-                taken |= {region.prefix_of_theirs + name for name in kept}
-                found.append(dataclasses.replace(region, kept=kept))
-    return found
+    taken = (_Taken(), _Taken())
+    for region in sorted(candidates, key=_worth, reverse=True):
+        kept = frozenset(
+            name
+            for name in region.kept
+            if taken[0].leaves(region.prefix + name) and taken[1].leaves(region.prefix_of_theirs + name)
+        )
+        if kept and (region.prefix == region.prefix_of_theirs or _is_the_donor(region, kept)):
+            found.append(dataclasses.replace(region, kept=kept))
+            for pair in found[-1].pairs.items():
+                for side, address in zip(taken, pair, strict=True):
+                    side.take(address)
+    first = [one for one in found if one.ours is network and one.theirs is donor]
+    rest = [one for one in found if one not in first]
+    return [*(first or [Region(network, donor, "", "", "", frozenset())]), *rest]
+
+
+def _graphs(graph: Graph, prefix: str = "", owner: str = "") -> Iterator[tuple[Graph, str, str]]:
+    """Yields (graph, its address with a slash, the renamed models around it): a network, and all that is nested."""
+    yield graph, prefix, owner
+    for call in graph:
+        if call.inner is not None:
+            below = dataclasses.replace(call.inner, calls=tuple(call.below))
+            yield from _graphs(below, f"{prefix}{call.name}/", owner_below(owner, call))
+
+
+def _worth(region: Region) -> tuple[int, int]:
+    """Returns how many layers with weights two graphs share, and how many calls are alike, at every depth."""
+    same, alike = 0, 0
+    for name in region.kept:
+        call = region.ours[name]
+        size = 1 if call.inner is None else len(list(leaf_layers(call.inner)))
+        alike += size
+        same += size if call.weights and call.op == region.theirs[name].op else 0
+    return same, alike
+
+
+class _Taken:
+    """Addresses of calls that were found; a model is found with all that is in it, or call by call."""
+
+    def __init__(self) -> None:
+        self._whole: set[str] = set()
+        self._opened: set[str] = set()
+
+    def take(self, address: str) -> None:
+        self._whole.add(address)
+        self._opened.update(_around(address))
+
+    def leaves(self, address: str) -> bool:
+        """Whether neither a call, nor the model around it, nor a call inside it, is taken."""
+        return address not in self._opened and not self._whole & {address, *_around(address)}
+
+
+def _around(address: str) -> Iterator[str]:
+    """Yields the addresses of the models around a call."""
+    while "/" in address:
+        address = address.rpartition("/")[0]
+        yield address
 
 
 def is_inside(address: str, model: str) -> bool:
     """Whether an address is that of a call or of one inside it."""
     return address == model or address.startswith(f"{model}/")
-
-
-def _kept(region: Region, taken: set[str]) -> frozenset[str]:
-    return frozenset(
-        call.name
-        for call in region.ours
-        if call.op is not None and region.prefix_of_theirs + call.name not in taken and is_kept(call, region.theirs)
-    )
-
-
-def _match(region: Region, donor: Graph, found: list[Region], taken: set[str]) -> None:
-    """Adds a region with what is kept in it, and those below; no call of the donor is kept twice."""
-    kept = _kept(region, taken)
-    if region.prefix and not region.prefix_of_theirs and not _is_the_donor(region, kept):
-        kept = frozenset()
-    taken |= {region.prefix_of_theirs + name for name in kept}
-    if kept or not region.prefix:
-        found.append(dataclasses.replace(region, kept=kept))
-    for call in region.ours:
-        if call.inner is None or call.name in kept:
-            continue
-        twin = region.theirs[call.name].inner if call.name in region.theirs else None
-        inside = dataclasses.replace(
-            region,
-            ours=dataclasses.replace(call.inner, calls=tuple(call.below)),
-            theirs=donor if twin is None else twin,
-            prefix=f"{region.prefix}{call.name}/",
-            prefix_of_theirs="" if twin is None else f"{region.prefix_of_theirs}{call.name}/",
-            owner=owner_below(region.owner, call),
-        )
-        _match(inside, donor, found, taken)
 
 
 def _is_the_donor(region: Region, kept: Iterable[str]) -> bool:
@@ -129,22 +158,37 @@ def _is_the_donor(region: Region, kept: Iterable[str]) -> bool:
     if any(region.ours[name].op == region.theirs[name].op for name in names):
         return True
     sizes = [len([call for call in graph if call.weights]) for graph in (region.ours, region.theirs)]
+    if not sizes[1]:
+        return len(list(kept)) == len([call for call in region.theirs if call.op is not None])
     return 2 * len(names) > min(sizes)
 
 
-def is_kept(call: Call, donor: Graph) -> bool:
-    """Whether a call is one of the donor's: the same layer under the same address, or one that is made like it."""
-    if call.name not in donor or donor[call.name].op is None:
-        return False
-    theirs = donor[call.name]
-    if theirs.op == call.op:
-        return True
-    if theirs.class_name != call.class_name or not alike(call.config, theirs.config):
-        return False
-    shapes = [sorted(weight.shape for weight in one.weights) for one in (call, theirs)]
-    if len(shapes[0]) == len(shapes[1]) and shapes[0] != shapes[1]:
-        return False  # a Dense(10) on other features is another Dense(10)
-    return bool(call.weights) or call.parents == theirs.parents  # a new Flatten of the same name is new
+class _Alike:
+    """Says which calls of two graphs are the same; what was compared once is not compared again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, object], bool] = {}
+
+    def names(self, ours: Graph, theirs: Graph) -> Iterator[str]:
+        """Yields the names of the calls of one graph that are calls of another: the same layer under the same name, or
+        one that is made like it."""
+        for call in ours:
+            if call.op is None or call.name not in theirs or theirs[call.name].op is None:
+                continue
+            other = theirs[call.name]
+            if other.op == call.op or (
+                self._made_alike(call, other) and (bool(call.weights) or call.parents == other.parents)
+            ):  # a new Flatten of the same name is new
+                yield call.name
+
+    def _made_alike(self, call: Call, other: Call) -> bool:
+        key = (call.op, other.op)
+        if key not in self._known:
+            shapes = [sorted(weight.shape for weight in one.weights) for one in (call, other)]
+            others = len(shapes[0]) == len(shapes[1]) and shapes[0] != shapes[1]  # a Dense(10) on other features
+            same = call.class_name == other.class_name and not others
+            self._known[key] = same and alike(call.config, other.config)
+        return self._known[key]
 
 
 def places(graph: Graph, opened: Iterable[str]) -> Iterator[Place]:

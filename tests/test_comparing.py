@@ -351,6 +351,22 @@ def test_a_file_of_nested_models_that_share_a_layer_opens_tied(tmp_path, top):
     assert sg.verify(sg.open(sg.save(sg.inline(model), tmp_path / "flat.keras")), sg.inline(model)).exact
 
 
+@pytest.mark.filterwarnings("ignore:.*container.*")
+@pytest.mark.parametrize("first", [False, True])
+def test_a_layer_that_a_wrapper_holds_is_not_taken_for_another_of_its_name(tmp_path, first):
+    def around(layer, name):
+        i = keras.Input((4, 8))
+        return keras.Model(i, layers.ReLU(name="r")(layer(i)), name=name)
+
+    held, other = layers.Dense(8, name="a"), layers.Dense(8, name="a")
+    x = keras.Input((4, 8))
+    parts = [around(other, "n1"), layers.TimeDistributed(held, name="td"), around(held, "n3")]
+    made = [part(x) for part in (parts if first else [parts[1], parts[0], parts[2]])]
+    keras.Model(x, layers.Add()(made)).save(tmp_path / "m.keras")
+    with pytest.raises(sg.SurgeryError, match=r"'a' \(Dense\) has 2 weights, and the file 0"):
+        sg.build(sg.open(tmp_path / "m.keras"))
+
+
 def test_constants_are_compared_whole():
     def made(value):
         constant = np.zeros((4, 2000), "float32")

@@ -197,3 +197,48 @@ def test_a_nested_model_with_a_layer_of_the_same_name_is_not_the_donor(tinyvgg):
     other = keras.Model(x, keras.layers.Dense(3, name="o")(keras.layers.Flatten(name="f")(y)), name="critic")
     found = sg.verify(nested(other), tinyvgg)
     assert not found.kept and [call.name for call in found.new] == ["critic", "digits"]
+
+
+def small(name="donor"):
+    x = keras.Input((8,), name="i")
+    y = keras.layers.ReLU(name="r")(keras.layers.Dense(8, name="a")(x))
+    return keras.Model(x, keras.layers.Dense(3, name="c")(keras.layers.Dense(8, name="b")(y)), name=name)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_layer_of_the_name_of_one_inside_the_donor_does_not_take_its_place(own):
+    donor, x = small(), keras.Input((8,))
+    layer = donor.get_layer("a") if own else keras.layers.Dense(8, name="a")
+    wide = keras.layers.Concatenate(name="wide")([donor(x), keras.layers.Dense(5, name="five")(x)])
+    found = sg.verify(keras.Model(x, layer(wide), name="n"), donor)
+    assert found.exact and len(found.differences) == 4
+    assert [call.name for call in found.kept] == ["donor/a", "donor/r", "donor/b", "donor/c"]
+    assert found.parameters == {"kept": 171, "new": 45 + (0 if own else 72), "dropped": 0, "frozen": 0}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_copy_beside_the_donor_is_new_whoever_is_called_first(order):
+    donor, x = small(), keras.Input((8,))
+    copy = small("ema")
+    both = [(copy, donor)[place](x) for place in order]
+    found = sg.verify(keras.Model(x, keras.layers.Subtract(name="less")(both), name="n"), donor)
+    assert found.exact and {call.name for call in found.new} == {"ema", "less"}
+    assert found.parameters["kept"] == found.parameters["new"] == 171
+
+
+def test_models_nested_twice_are_found_where_they_are_dissolved_or_taken_out():
+    donor, x, y = small(), keras.Input((8,)), keras.Input((8,))
+    middle = keras.Model(x, keras.layers.Dense(2, name="h")(donor(x)), name="middle")
+    outer = keras.Model(y, middle(y), name="outer")
+    for network, kept, dropped in ((sg.inline(outer), 179, 0), (donor, 171, 8), (middle, 179, 0), (outer, 179, 0)):
+        found = sg.verify(network, outer)
+        assert found.exact and not found.new
+        assert (found.parameters["kept"], found.parameters["dropped"]) == (kept, dropped)
+    replaced = sg.verify(sg.replace(outer, "middle/donor/b", keras.layers.Dense(8, name="b")), outer)
+    assert {call.name.rpartition("/")[2] for call in replaced.new} <= {"b"} and len(replaced.changed) <= 1
+
+
+def test_a_donor_without_weights_is_kept_inside():
+    i, x = keras.Input((8,), name="i"), keras.Input((8,))
+    donor = keras.Model(i, keras.layers.ReLU(name="q")(i), name="donor")
+    assert sg.verify(keras.Model(x, keras.layers.Dense(2)(donor(x))), donor).exact

@@ -15,7 +15,7 @@ from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
 from surgery.files.variables import merged_lora, variable_names, written_twice
-from surgery.files.wrapped import names_inside
+from surgery.files.wrapped import held_by, names_inside
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES
 from surgery.ops import StoredOp
@@ -58,6 +58,7 @@ class Reader:
         self._old = origin.version[0] < 3
         self._report = report
         self._met: dict[tuple[str, str], list[StoredOp]] = {}
+        self._held: set[tuple[str, str]] = set()  # by wrappers, whose layers may be shared too
         self._rules = (keras1.RULES if origin.version[0] < 2 else ()) + (keras2.RULES if self._old else ())
 
     def model(self, stored: Any, places: Places) -> Graph:
@@ -213,13 +214,14 @@ class Reader:
         if isinstance(build, dict) and not self._old:
             stored["build_config"] = build
         op = StoredOp(stored, _weights(new, source), None, source, self._wrapped(new))
+        self._held.update(held_by(entry.config))
         return self._tied(entry, op) or op
 
     def _tied(self, entry: Entry, op: StoredOp) -> StoredOp | None:
         """Returns the layer of another model that the file says this one is; its weights are written once, there."""
         met = self._met.setdefault((op.class_name, op.name), [])
         same = [one for one in met if one.weights and alike(one.config, op.config)]
-        if "shared_object_id" in entry.whole and len(same) == 1:
+        if "shared_object_id" in entry.whole and len(same) == 1 and (op.class_name, op.name) not in self._held:
             self._report.append(
                 f"{entry.name}: two models share it, and its weights, which Keras gives the first alone"
             )

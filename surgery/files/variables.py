@@ -72,8 +72,10 @@ def merged_lora(layer: Stored, source: Source) -> Iterator[Weight]:
             name = "lora_embeddings" if part.class_name == "Embedding" else "lora_kernel"
             stem = f"{layer.name}/{group.removesuffix('vars')}{name}"
             dtype = kernel.dtype if "int" not in kernel.dtype else "float32"
+            last = part.config.get("output_dim" if part.class_name == "Embedding" else "units")
+            last = last if isinstance(last, int) else kernel.shape[-1]  # two integers of 4 bits lie in one byte
             yield Weight(f"{stem}_a", (*kernel.shape[:-1], rank), dtype, trains)
-            yield Weight(f"{stem}_b", (rank, kernel.shape[-1]), dtype, trains)
+            yield Weight(f"{stem}_b", (rank, last), dtype, trains)
 
 
 def _group(parts: Parts, group: str, count: int) -> tuple[str, tuple[str, ...], Stored | None]:

@@ -8,6 +8,7 @@ configuration, and trains in a model from a file whatever the flag of the layer;
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from surgery.files.mending import RECURRENT, Stored, is_layer
@@ -96,6 +97,20 @@ def names_inside(config: dict[str, Any]) -> list[str]:
     """Returns the names of the layers that the configuration of a layer describes directly."""
     described = (config.get(key) for key in _KEYS)
     return [_stored(one).name for one in described if is_layer(one)]
+
+
+def held_by(config: Any) -> Iterator[tuple[str, str]]:
+    """Yields (class, name) of whatever has a class in the configuration of a layer, at every depth."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            inner = value.get("config")
+            if isinstance(inner, dict) and "class_name" in value:
+                yield str(value["class_name"]), str(inner.get("name"))
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def _stored(described: Any) -> Stored:
