@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from surgery.cookbook import Recipe
-from surgery.errors import SurgeryError, nearest
-from surgery.typed import alternatives, parsed, type_name
+from surgery.errors import SurgeryError, first_line, nearest
+from surgery.typed import parsed, type_name
 
 COMMON = {
     "backbone": "the network: a name that `surgery zoo` lists, or a file",
@@ -89,14 +89,13 @@ def kind_of(parameter: inspect.Parameter) -> Any:
 
 
 def _value(parameter: inspect.Parameter, text: str) -> Any:
-    kind = kind_of(parameter)
-    free = parameter.annotation is parameter.empty and kind is str
-    if text.lower() == "none" and (type(None) in alternatives(kind) or parameter.default is None or free):
-        return None
+    kind, default = kind_of(parameter), parameter.default
+    free = parameter.annotation is parameter.empty and kind is str and default != text
     try:
-        return parsed(kind, text)
-    except ValueError:
-        default = "" if parameter.default is parameter.empty else f" (default {parameter.default!r})"
+        return parsed(kind, text, or_none=free or default is None)
+    except ValueError as error:
+        known = "" if default is parameter.empty else f" (default {default!r})"
+        why = f" {type(error.__cause__).__name__}: {first_line(error.__cause__)}" if error.__cause__ else ""
         raise SurgeryError(
-            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{default}."
+            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{known}.{why}"
         ) from None

@@ -19,6 +19,7 @@ import surgery as sg
 from surgery import cookbook, parameters
 from surgery.cli import main
 from surgery.errors import SurgeryError
+from surgery.files import folder_written_whole
 
 
 def run(*arguments):
@@ -325,9 +326,9 @@ def test_annotations_say_what_a_setting_may_be(recipe, given, value):
 
 
 OF_TYPES = """
-    import dataclasses, enum
-    from collections.abc import Mapping, Sequence
-    from typing import Annotated, TypedDict
+    import collections, dataclasses, enum
+    from collections.abc import Iterable, Mapping, Sequence, Set
+    from typing import Annotated, Literal, NamedTuple, NewType, TypedDict
 
     class Mode(enum.Enum):
         FAST = "quick"
@@ -344,10 +345,36 @@ OF_TYPES = """
     class Form(TypedDict):
         x: int
 
+    class Pair(NamedTuple):
+        a: int
+        b: float = 1.0
+
+    class Red(enum.Enum):
+        RED = 1
+        CRIMSON = 1
+
+    @dataclasses.dataclass
+    class Positive:
+        a: dataclasses.InitVar[int]
+
+        def __post_init__(self, a):
+            assert a > 0, "a must be positive"
+
+    @dataclasses.dataclass
+    class Unread:
+        a: "Nowhere"
+
+    Count = NewType("Count", int)
+
     def recipe(mode: Mode = Mode.FAST, kind: Kind = Kind.A, size: Size | None = None, note: Annotated[int, "units"] = 1,
                rates: tuple[float, ...] = (1.0,), some: list[float] = [], table: dict[str, int] = {},
                modes: list[Mode] = [], seq: Sequence[float] = (), many: Mapping[str, float] = {},
-               form: Form = None, pick: float | int = 1):
+               form: Form = None, pick: float | int = 1, pair: Pair = Pair(1), red: Red = Red.RED,
+               positive: Positive = None, unread: Unread = None, count: Count = 1, names: str | list[str] = "a",
+               shape: tuple[int, int] | tuple[int, int, int] = (1, 1), flag: bool | int = False,
+               whole: Iterable[int] = (), unique: Set[int] = frozenset(), line: collections.deque[int] = None,
+               literal: Literal[Red.RED] = Red.RED, pool: Literal["none", "max"] | None = None, plain="none",
+               sets: set[list[int]] = (), rate: float = 0.1, many_rates: list[float] = ()):
         pass
 """
 
@@ -379,7 +406,38 @@ OF_TYPES = """
         ("seq=[1, 2]", "[1.0, 2.0]"),
         ("many={'a': 1}", "{'a': 1.0}"),
         ("form={'x': 1}", "{'x': 1}"),
-        ("pick=3", "3.0"),
+        ("pick=3", "3"),
+        ("pick=3.5", "3.5"),
+        ("form={'x': 'y'}", "form is of type Form ({'x': int})"),
+        ("form={}", "form is of type Form"),
+        ("pair=(2, 3)", "Pair(a=2, b=3.0)"),
+        ("pair={'a': 2}", "Pair(a=2, b=1.0)"),
+        ("pair=(2, 'x')", "pair is of type Pair"),
+        ("pair=()", "pair is of type Pair"),
+        ("red=CRIMSON", "<Red.RED: 1>"),
+        (
+            "positive={'a': 0}",
+            "positive is of type Positive ({'a': int}) (default None). AssertionError: a must be positive",
+        ),
+        ("positive={'a': 'x'}", "positive is of type Positive"),
+        ("unread={'a': 1}", "unread is of type Unread (default None). NameError: name 'Nowhere' is not defined"),
+        ("count=4", "4"),
+        ("count=x", "count is of type int"),
+        ("names=['a', 'b']", "['a', 'b']"),
+        ("names=a", "'a'"),
+        ("shape=(1, 2, 3)", "(1, 2, 3)"),
+        ("flag=1", "1"),
+        ("flag=yes", "True"),
+        ("whole='abc'", "whole is of type"),
+        ("whole=[1, 'a']", "whole is of type"),
+        ("unique=[1, 2, 2]", "{1, 2}"),
+        ("unique=['a']", "unique is of type"),
+        ("line=[1]", "deque([1])"),
+        ("literal=RED", "<Red.RED: 1>"),
+        ("pool=none", "'none'"),
+        ("plain=none", "'none'"),
+        ("sets=[[1]]", "sets is of type"),
+        ("many_rates=[1" + "0" * 400 + "]", "many_rates is of type"),
         ("rates=" + "(" * 5000, "rates is of type"),
     ],
 )
@@ -536,6 +594,92 @@ def test_of_several_models_all_are_written_or_none(recipe, tmp_path):
     assert (out / "left.keras").read_bytes() == b"old"
     assert run("graft", recipe(TWO), "-o", out, "--force").exit_code == 0
     assert sorted(one.name for one in out.iterdir()) == ["left.keras", "notes.txt", "right.keras"]
+
+
+def test_a_folder_that_is_there_takes_the_models_through_a_link_and_gives_all_back_or_none(recipe, tmp_path):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "models"
+    elsewhere.mkdir()
+    out.symlink_to(elsewhere)
+    assert run("graft", recipe(TWO), "-o", out, "--force").exit_code == 0
+    assert out.is_symlink() and sorted(one.name for one in elsewhere.iterdir()) == ["left.keras", "right.keras"]
+    (elsewhere / "right.keras").unlink()
+    (elsewhere / "right.keras").mkdir()
+    (elsewhere / "left.keras").write_bytes(b"old")
+    done = run("graft", recipe(TWO), "--fit", "-o", out, "--force")
+    assert done.exit_code == 1 and "right.keras' is a folder" in done.stderr and "parts" not in done.stdout
+    with pytest.raises(SurgeryError, match="cannot be written"), folder_written_whole(out) as draft:
+        for name in ("a.keras", "left.keras", "right.keras"):
+            (draft / name).write_bytes(b"new")
+    assert sorted(one.name for one in elsewhere.iterdir()) == ["left.keras", "right.keras"]
+    assert (elsewhere / "left.keras").read_bytes() == b"old"
+
+
+def test_names_that_no_file_can_have_are_refused_before_training(recipe, tmp_path):
+    text = TWO.replace("for name in", "for name in ('l' * 260,) or", 1)
+    for options in ([recipe(text), "--fit", "-o", tmp_path / "models"], ["linear", "-o", f"{'h' * 260}.keras"]):
+        done = run("graft", *options)
+        assert done.exit_code == 1 and "is too long for the name of a file" in done.stderr, done.output
+
+
+ODD_RESULTS = """
+import collections.abc
+import keras
+
+class Hidden:
+    @property
+    def history(self):
+        raise RuntimeError("hidden")
+
+class Torn(collections.abc.Mapping):
+    def __getitem__(self, key):
+        raise RuntimeError("torn")
+
+    def __iter__(self):
+        return iter("ab")
+
+    def __len__(self):
+        return 2
+
+class TornInside(dict):
+    def items(self):
+        raise RuntimeError("torn inside")
+
+def recipe():
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.Dense(2)(x))
+
+def fit(model, which: int = 0):
+    return [Hidden(), Torn(), {"a": TornInside(b=1)}, {"a": "\\ud800"}, {1: 2, "1": 3}, {"picture": "none"}][which]
+"""
+
+
+@pytest.mark.parametrize(
+    ("which", "said"), [(0, "hidden"), (1, "torn"), (2, "torn inside"), (3, ""), (4, ""), (5, "the picture of fit()")]
+)
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_what_is_trained_is_written_whatever_fit_returns(recipe, tmp_path, which, said, format):
+    out = tmp_path / "out.keras"
+    options = ["--fit", "--set", f"which={which}", "-o", out, "--plot", tmp_path / "p.png", "--format", format]
+    done = run("graft", recipe(ODD_RESULTS), *options)
+    assert out.exists() and "Traceback" not in done.output, done.output
+    assert said in done.stderr or (which == 2 and format == "text")  # a text says nothing of what is inside
+    assert done.exit_code == (which == 5)
+    if format == "json":
+        told = json.loads(done.stdout)
+        assert told["networks"][0]["file"] == str(out)
+        assert which != 4 or told["measured"] == {"1": 2, "1 (str)": 3}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are closed as POSIX shells close them")
+def test_closed_streams_take_no_result_away(recipe, tmp_path):
+    command = f"{sys.executable} -m surgery"
+    for arguments in ("inspect tinyvgg", "verify tinyvgg tinyvgg", f"graft {recipe(TWO)} -o {tmp_path / 'a'}"):
+        done = subprocess.run(f"{command} {arguments} >&-", shell=True, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 0 and not done.stderr.replace("noise", "").strip(), done.stderr
+    noisy = f"{command} graft {recipe(NOISY)} --fit --format json -o {tmp_path / 'b'} 2>&-"
+    done = subprocess.run(noisy, shell=True, stdout=subprocess.PIPE, text=True, check=True)
+    assert json.loads(done.stdout)["measured"]["parts"] == 2.0
+    assert len(list((tmp_path / "a").iterdir())) == len(list((tmp_path / "b").iterdir())) == 2
 
 
 NOISY = TWO.replace("import keras\n", "import os, subprocess\nimport keras\n", 1).replace(

@@ -355,6 +355,69 @@ def test_every_box_has_a_place_and_the_smallest_wins():
     assert at_the_middle[:, 0].all() and not at_the_middle[:, 1].any()
 
 
+def test_a_place_of_a_box_lies_in_it_or_is_the_nearest():
+    """FCOS, section 3.1: a place outside of a box is none of its."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 100, (300, 2))
+    frames = np.concatenate([corners, corners + rng.uniform(0.5, 40, (300, 2))], -1)
+    for strides in ((4, 16), (8,)):
+        centres, steps = sg.wiring.places((144, 144), strides)
+        found = sg.wiring.detection_targets([frame[None] for frame in frames], [[0]] * 300, 1, centres, steps)
+        for frame, target in zip(frames, found, strict=True):
+            taken = target[:, 0] > 0
+            inside = ((centres >= frame[:2]) & (centres <= frame[2:])).all(-1)
+            assert taken.any() and (inside[taken].all() or taken.sum() == 1)
+            if inside[taken].all():
+                reach = np.exp(target[taken, 1:]) * steps[taken, None]
+                made = np.concatenate([centres[taken] - reach[:, :2], centres[taken] + reach[:, 2:]], -1)
+                assert np.abs(made - frame).max() <= 1.0 + 1e-3  # no distance is less than a pixel
+    whole = sg.wiring.detection_targets([np.array([[10, 20, 210, 120]], "uint8")], [[0]], 1, centres, steps)
+    assert np.array_equal(whole, sg.wiring.detection_targets([[[10.0, 20, 210, 120]]], [[0]], 1, centres, steps))
+    assert not sg.wiring.detection_targets([[]], [[]], 1, centres, steps).any()
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[3]], 3, *GRID), "is 3; the classes are 0 to 2"),
+        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[-1]], 3, *GRID), "is -1; the classes are 0 to 2"),
+        (lambda: sg.wiring.detection_targets([[[5, 1, 1, 5]]], [[0]], 3, *GRID), r"is \[5.0, 1.0, 1.0, 5.0\]"),
+        (lambda: sg.wiring.detection_targets([[[1, 1, np.nan, 5]]], [[0]], 3, *GRID), "right of left"),
+        (lambda: sg.wiring.detection_targets([[[1, 1, 5]]], [[0]], 3, *GRID), r"boxes \(1, 3\)"),
+        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[0, 1]], 3, *GRID), "and 2 labels"),
+        (lambda: sg.wiring.detection_targets([[]], [], 3, *GRID), "of 1 pictures, and labels of 0"),
+        (lambda: sg.wiring.decoded(np.zeros((2, 5, 7)), 3, *GRID), r"is \(pictures, 80, 7\), not \(2, 5, 7\)"),
+        (lambda: sg.wiring.places((32, 32), []), "at least 1 sizes"),
+        (lambda: sg.wiring.places((32, 32), [0]), "not 0"),
+        (lambda: sg.wiring.places((32, 32), None), "not None"),
+        (lambda: sg.wiring.places((32, -1), [4]), "the width must be a whole number"),
+        (lambda: sg.wiring.pyramid_pooling_decoder(3, -1), "the stride of the tap"),
+        (lambda: sg.wiring.pyramid_pooling_decoder(3, True), "not True"),
+        (lambda: sg.wiring.dcgan_generator(16.0), "size must be a whole number"),
+        (lambda: sg.wiring.super_resolver(2.0), "scale must be a whole number"),
+        (lambda: sg.wiring.projection_score(3, 8)([keras.Input((8,))]), "takes two tensors"),
+        (lambda: sg.wiring.unet_decoder(True, (2, 4)), "classes must be at least 1, not True"),
+    ],
+)
+def test_what_parts_are_asked_wrongly_is_said(ask, message):
+    with pytest.raises(sg.SurgeryError, match=message):
+        ask()
+
+
+GRID = sg.wiring.places((32, 32), (4, 8))
+DECODERS = ["unet_decoder", "linknet_decoder", "fpn_decoder", "fcn_decoder", "deeplab_decoder", "anchor_free_head"]
+
+
+@pytest.mark.parametrize("part", DECODERS)
+def test_taps_are_of_the_strides_that_are_said(part):
+    picture, fine, deep = keras.Input((64, 64, 3)), keras.Input((16, 16, 8), name="fine"), keras.Input((8, 8, 8))
+    for strides, taps in (((4, 8), [deep, fine]), ((2, 8), [fine, deep]), ((4, 32), [fine, deep])):
+        with pytest.raises(sg.SurgeryError, match="takes a map of stride"):
+            getattr(sg.wiring, part)(3, strides)([picture, *taps])
+    open_sides = [keras.Input((None, None, 3)), keras.Input((None, None, 8)), keras.Input((None, None, 8))]
+    getattr(sg.wiring, part)(3, np.array([4, 8]))(open_sides)
+
+
 def test_a_projection_scores_each_picture_by_its_own_label():
     """Miyato & Koyama 2018, equation 3."""
     x = keras.Input((8,))

@@ -62,8 +62,8 @@ class Words:
         """A model."""
         self.say(f"wrote {path} ({megabytes(path.stat().st_size)}), reopened and compared")
 
-    def end(self) -> None:
-        """Nothing more comes."""
+    def end(self, failed: bool = False) -> None:
+        """Nothing more comes; or what comes next has failed."""
 
 
 class Json(Words):
@@ -89,7 +89,7 @@ class Json(Words):
         }
 
     def measured(self, values: Mapping[Any, Any]) -> None:
-        self._whole["measured"] = {_told(key): _plain(value) for key, value in values.items()}
+        self._whole["measured"] = _named(values)
 
     def drew(self, path: Path, note: str = "") -> None:
         self._whole["drawn"].append(str(path))
@@ -97,7 +97,9 @@ class Json(Words):
     def wrote(self, name: str, path: Path) -> None:
         self._networks[name]["file"] = str(path)
 
-    def end(self) -> None:
+    def end(self, failed: bool = False) -> None:
+        if failed and self._whole["measured"] is None and not any(one["file"] for one in self._networks.values()):
+            return
         click.echo(json.dumps({**self._whole, "networks": list(self._networks.values())}, indent=1, allow_nan=False))
 
 
@@ -112,12 +114,22 @@ def _told(value: Any) -> str:
 def _in_words(value: Any) -> str:
     """Returns a measure as people read it; of a list the last."""
     if isinstance(value, str):
-        return value
+        return printable(value)
     last: Any = value[-1] if isinstance(value, list) and value else value
     try:
         return f"{float(last):.4g}"
     except Exception:
         return _told(last)
+
+
+def _named(values: Mapping[Any, Any], around: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Returns a dict as JSON has it; of two keys that are told alike, the second says of which type it is."""
+    named: dict[str, Any] = {}
+    for key, value in values.items():
+        name = _told(key)
+        name = f"{name} ({type(key).__name__})" if name in named else name
+        named[name] = _plain(value, around)
+    return named
 
 
 def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
@@ -138,7 +150,7 @@ def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
         if id(value) in around or len(around) > DEEPEST:
             return "..."
         if isinstance(value, Mapping):
-            return {_told(key): _plain(one, inside) for key, one in value.items()}
+            return _named(value, inside)
         return [_plain(one, inside) for one in value]
     try:
         number = float(value)

@@ -13,9 +13,9 @@ import click
 from surgery import cookbook, parameters
 from surgery.cli.account import Json, Words
 from surgery.cli.delivered import draw_learned, draw_networks, pictures, write
-from surgery.cli.output import refuse_output, refuse_picture
+from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError, listing
+from surgery.errors import SurgeryError, first_line, listing
 from surgery.graph import Graph
 from surgery.typed import type_name
 from surgery.verification import Verification
@@ -77,7 +77,11 @@ def graft(
     refuse_output(output, force, (".keras", ""))
     refuse_picture(plot, force)
     account = (Json if format == "json" else Words)(loaded.title, chosen)
-    _operate(loaded, chosen, output, plot, force, fit, dry_run, account)
+    try:
+        _operate(loaded, chosen, output, plot, force, fit, dry_run, account)
+    except SurgeryError:
+        account.end(failed=True)
+        raise
     account.end()
 
 
@@ -99,6 +103,8 @@ def _operate(
         _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     _refuse_other_kind(output, graphs)
+    if output and output.suffix != ".keras":
+        refuse_entries(output, [f"{name}.keras" for name in graphs])
     for path in pictures(graphs, plot).values() if plot else ():
         refuse_picture(path, force)
     drawn = False
@@ -171,10 +177,14 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: W
     """Trains, and says what was measured; returns the picture, if there is one."""
     with quiet():
         found = loaded.fit(model, chosen)
-    found = getattr(found, "history", found)  # what `model.fit` returns: the last value of each
-    measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
-    picture_hwc = measured.pop("picture", None)
-    account.measured(measured)
+    try:
+        found = getattr(found, "history", found)  # what `model.fit` returns: the last value of each
+        measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
+        picture_hwc = measured.pop("picture", None)
+        account.measured(measured)
+    except Exception as error:  # an object of the recipe's own; what was trained is written all the same
+        click.echo(f"warning: what fit() returned cannot be read: {first_line(error)}", err=True)
+        return None
     return picture_hwc
 
 

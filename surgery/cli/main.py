@@ -15,7 +15,7 @@ from surgery.cli.diff import diff
 from surgery.cli.freeze import freeze
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
-from surgery.cli.pipes import drop_stdout
+from surgery.cli.pipes import drop_stdout, open_closed
 from surgery.cli.recipes import recipes
 from surgery.cli.tap import tap
 from surgery.cli.verify import verify
@@ -26,6 +26,10 @@ from surgery.errors import SurgeryError, first_line, printable
 
 class Quiet(click.Group):
     """A group whose commands end with one clear message instead of a traceback. Exit 1: SurgeryError, 2: usage."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_closed()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from surgery.errors import SurgeryError
 from surgery.files import exists
+
+LONGEST = 255  # bytes of the name of a file, with every file system in use
 
 
 def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = (".keras",)) -> None:
@@ -16,15 +19,30 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     if output.suffix not in suffixes:
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")
+    _refuse_long(output.name)
     if exists(output) and output.is_dir() == bool(output.suffix):
         kind = "a folder" if output.is_dir() else "a file"
         raise SurgeryError(f"{str(output)!r} is {kind}; it stays as it is. Give another name.")
     if exists(output) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+    folder = output if output.is_dir() else output.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise SurgeryError(
-            f"{str(output)!r} cannot be written: {str(output.parent)!r} is no directory that can be written to."
+            f"{str(output)!r} cannot be written: {str(folder)!r} is no directory that can be written to."
         )
+
+
+def _refuse_long(name: str) -> None:
+    if len(os.fsencode(name)) > LONGEST:
+        raise SurgeryError(f"'{name[:20]}...' is too long for the name of a file: {LONGEST} bytes at most.")
+
+
+def refuse_entries(folder: Path, names: Iterable[str]) -> None:
+    """Refuses, before any work, a folder into which files of these names could not be written."""
+    for name in names:
+        _refuse_long(name)
+        if (folder / name).is_dir():
+            raise SurgeryError(f"{str(folder / name)!r} is a folder; it stays as it is. Give another name.")
 
 
 def refuse_picture(plot: Path | None, force: bool) -> None:

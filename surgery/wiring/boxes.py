@@ -6,6 +6,37 @@ from typing import Any
 
 import numpy as np
 
+from surgery.errors import SurgeryError
+
+
+def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tuple[Any, Any]]:
+    """Returns the boxes and the labels of each picture, `(objects, 4)` and `(objects,)`, as numbers that do not wrap.
+
+    Raises:
+        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
+    """
+    if len(boxes) != len(labels):
+        raise SurgeryError(f"there are boxes of {len(boxes):,} pictures, and labels of {len(labels):,}.")
+    found = []
+    for picture, (frames, names) in enumerate(zip(boxes, labels, strict=True)):
+        frames, names = np.asarray(frames), np.asarray(names).reshape(-1)
+        frames = frames.astype("float64") if frames.dtype.kind in "iub" else frames
+        frames = frames.reshape(0, 4) if not frames.size else frames
+        if frames.shape != (len(names), 4) or frames.dtype.kind != "f":
+            raise SurgeryError(
+                f"picture {picture} has boxes {frames.shape} of {frames.dtype} and {len(names)} labels; numbers "
+                "(objects, 4) are wanted."
+            )
+        for frame in frames[~(frames[:, 2:] > frames[:, :2]).all(-1) | ~np.isfinite(frames).all(-1)]:
+            raise SurgeryError(
+                f"a box of picture {picture} is {frame.tolist()}: left, top, right and bottom in pixels are wanted, "
+                "right of left and below the top."
+            )
+        for name in names[~np.isin(names, np.arange(classes))]:
+            raise SurgeryError(f"a label of picture {picture} is {name}; the classes are 0 to {classes - 1}.")
+        found.append((frames, names.astype("int64")))
+    return found
+
 
 def box_overlap(one: Any, other: Any) -> Any:
     """Returns the intersection over union of a box, `(4,)` left, top, right, bottom, with others: `(..., 4)`."""

@@ -19,9 +19,8 @@ def steps_between(
         SurgeryError: there are fewer than `least` maps, or more than `most`; a stride is no number of pixels, or does
             not divide the next.
     """
-    strides = list(strides)
-    if any(not isinstance(stride, Integral) or stride < 1 for stride in strides):
-        raise SurgeryError(f"strides are whole numbers of pixels, at least 1; they are {strides}.")
+    strides = list(strides) if isinstance(strides, Iterable) else [strides]
+    strides = [whole(stride, "a stride, in pixels,") for stride in strides]
     if most is not None and len(strides) > most:
         raise SurgeryError(f"{what} takes feature maps of {_NUMBERS.get(most, most)} sizes; strides are {strides}.")
     if len(strides) < least:
@@ -38,22 +37,33 @@ def steps_between(
 _NUMBERS = {2: "two", 3: "three"}
 
 
+def whole(number: Any, what: str) -> int:
+    """Returns a number that counts something: classes, pixels.
+
+    Raises:
+        SurgeryError: it is no whole number, or less than 1.
+    """
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+        raise SurgeryError(f"{what} must be a whole number, at least 1, not {number!r}.")
+    return int(number)
+
+
 def positive(classes: int) -> int:
     """Returns the number of classes.
 
     Raises:
         SurgeryError: it is not positive.
     """
-    if not isinstance(classes, Integral) or classes < 1:
+    if isinstance(classes, bool) or not isinstance(classes, Integral) or classes < 1:
         raise SurgeryError(f"classes must be at least 1, not {classes!r}.")
-    return classes
+    return int(classes)
 
 
 def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any, list[Any]]:
     """Returns the picture and the feature maps that a decoder is grafted at.
 
     Raises:
-        SurgeryError: they are not as many as the strides, or one is no map.
+        SurgeryError: they are not as many as the strides, one is no map, or one of fixed size is not of its stride.
     """
     tensors = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
     flat = [tensor for tensor in tensors if len(tensor.shape) != 4]
@@ -66,4 +76,18 @@ def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any,
             f"{what} of strides {list(strides)} is grafted at {len(strides) + 1} tensors, the picture first; at= names "
             f"{len(tensors)}."
         )
+    for stride, tensor in zip(strides, tensors[1:], strict=True):
+        _refuse_other_stride(tensors[0].shape[1:3], tensor, stride, what)
     return tensors[0], tensors[1:]
+
+
+def _refuse_other_stride(picture: Sequence[Any], tensor: Any, stride: int, what: str) -> None:
+    """Refuses a map of another size than its stride says, by more than convolutions without padding cost."""
+    for side, pixels in zip(tensor.shape[1:3], picture, strict=True):
+        if None not in (side, pixels) and abs(side - pixels / stride) > max(3, pixels / stride / 3):
+            raise SurgeryError(
+                f"{what} takes a map of stride {stride} at {tensor.name!r}: of {tuple(picture)} pixels that is "
+                f"{tuple(f'{one / stride:g}' if one else one for one in picture)}, not {tuple(tensor.shape[1:3])}. "
+                "Strides and taps are given in one order, the finest first; "
+                "`sg.show(graph, columns='+stride')` tells the stride of every call."
+            )

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.wiring.boxes import box_overlap
-from surgery.wiring.checks import as_many, positive, steps_between
+from surgery.errors import SurgeryError
+from surgery.wiring.boxes import box_overlap, framed_objects
+from surgery.wiring.checks import as_many, positive, steps_between, whole
 from surgery.wiring.fpn import feature_pyramid
 from surgery.wiring.sizes import sized
 
@@ -84,9 +85,13 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
 
     Returns:
         `(centres, steps)`: `(places, 2)` x and y of each place in pixels, and `(places,)` its stride.
+
+    Raises:
+        SurgeryError: a side or a stride is no number of pixels.
     """
+    size = whole(size[0], "the height"), whole(size[1], "the width")
     centres, steps = [], []
-    for stride in strides:
+    for stride in steps_between(strides, 1, "the detector")[0]:
         height, width = _sides(size, stride)
         y, x = np.mgrid[:height, :width]
         centres.append(np.stack([x, y], -1).reshape(-1, 2) * stride + stride / 2)
@@ -97,8 +102,9 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
 def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres: Any, steps: Any) -> Any:
     """Returns what the head should say of pictures: `(pictures, places, classes + 4)`, laid out as its output.
 
-    A place belongs to a box when it lies near its centre (section 3.2 of the paper, with centre sampling) and the box
-    has the size of its map, the one whose stride is nearest to a quarter of the box; the smallest box wins.
+    A place belongs to a box when it lies in it (section 3.1 of the paper), near its centre (centre sampling), and the
+    box has the size of its map, the one whose stride is nearest to a quarter of the box; the smallest box wins. A box
+    in which no place lies has the nearest.
 
     Args:
         boxes: for each picture `(objects, 4)`: left, top, right, bottom in pixels.
@@ -106,21 +112,25 @@ def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres
         classes: how many there are.
         centres: see `places`.
         steps: see `places`.
+
+    Raises:
+        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
     """
     found = np.zeros((len(boxes), len(centres), classes + 4), "float32")
     strides = np.unique(steps)
-    for picture, (frames, names) in enumerate(zip(boxes, labels, strict=True)):
-        for frame, name in sorted(
-            zip(frames, names, strict=True), key=lambda pair: -np.prod(pair[0][2:] - pair[0][:2])
-        ):
+    for picture, (frames, names) in enumerate(framed_objects(boxes, labels, classes)):
+        for number in np.argsort(-np.prod(frames[:, 2:] - frames[:, :2], axis=-1), kind="stable"):
+            frame = frames[number]
             side = max(frame[2] - frame[0], frame[3] - frame[1])
             best = strides[np.argmin(np.abs(np.log2(4 * strides / side)))]
             middle = (frame[:2] + frame[2:]) / 2
-            near = (np.abs(centres - middle).max(-1) <= 0.75 * steps) & (steps == best)
-            reach = np.concatenate([centres[near] - frame[:2], frame[2:] - centres[near]], -1)
+            reach = np.concatenate([centres - frame[:2], frame[2:] - centres], -1)
+            away = np.where(steps == best, np.abs(centres - middle).max(-1), np.inf)
+            near = (away <= 0.75 * steps) & (reach.min(-1) >= 0)
+            near = near if near.any() else np.arange(len(centres)) == away.argmin()
             found[picture, near] = 0
-            found[picture, near, int(name)] = 1
-            found[picture, near, classes:] = np.log(np.maximum(reach, 1) / steps[near][:, None])
+            found[picture, near, names[number]] = 1
+            found[picture, near, classes:] = np.log(np.maximum(reach[near], 1) / steps[near][:, None])
     return found
 
 
@@ -158,7 +168,15 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
         centres: see `places`.
         steps: see `places`.
         least: the least score.
+
+    Raises:
+        SurgeryError: the output is of other places or classes.
     """
+    if np.shape(output)[1:] != (len(centres), classes + 4):
+        raise SurgeryError(
+            f"the output of {classes} classes at {len(centres):,} places is (pictures, {len(centres)}, {classes + 4}), "
+            f"not {np.shape(output)}."
+        )
     found = []
     for one in output:
         scores = 1 / (1 + np.exp(-one[:, :classes]))

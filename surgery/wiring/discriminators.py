@@ -78,6 +78,8 @@ def projection_score(classes: int, features: int) -> Callable[[list[Any]], Any]:
     positive(classes)
 
     def score(tensors: list[Any]) -> Any:
+        if not isinstance(tensors, list | tuple) or len(tensors) != 2:
+            raise SurgeryError("the projection score takes two tensors, features and labels.")
         x, label = tensors
         if len(label.shape) == 2 and label.shape[1] == 1:
             label = ops.squeeze(label, -1)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError
+from surgery.wiring.checks import whole
 from surgery.wiring.sizes import aligned
 
 layers: Any = keras.layers
@@ -30,6 +31,7 @@ def dcgan_generator(size: int = 16, channels: int = 3, filters: int = 64, start:
     Raises:
         SurgeryError: `size` is not `start` times a power of two.
     """
+    size, start = whole(size, "size"), whole(start, "start")
     doublings = (size // start).bit_length() - 1
     if size < start or size != start << doublings:
         raise SurgeryError(f"size must be {start} times a power of two: {start}, {2 * start}, {4 * start}; not {size}.")
@@ -97,7 +99,7 @@ def super_resolver(scale: int = 4, filters: int = 32, blocks: int = 4, channels:
     Raises:
         SurgeryError: `scale` is neither 2 nor 4.
     """
-    if scale not in (2, 4):
+    if whole(scale, "scale") not in (2, 4):
         raise SurgeryError(f"scale is 2 or 4, not {scale!r}.")
 
     def generator(small: Any) -> Any:

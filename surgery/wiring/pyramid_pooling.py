@@ -9,7 +9,7 @@ import keras
 
 from surgery.errors import SurgeryError
 from surgery.wiring.blocks import convolved
-from surgery.wiring.checks import as_many, positive
+from surgery.wiring.checks import as_many, positive, whole
 from surgery.wiring.sizes import enlarged
 
 layers: Any = keras.layers
@@ -30,9 +30,10 @@ def pyramid_pooling_decoder(
         filters: channels before the classification.
 
     Raises:
-        SurgeryError: `classes` is not positive, or the map has no fixed size.
+        SurgeryError: `classes` or `stride` is not positive, or the map has no fixed size.
     """
     positive(classes)
+    stride = whole(stride, "the stride of the tap, in pixels,")
 
     def decoder(tensors: list[Any]) -> Any:
         picture, (x,) = as_many(tensors, [stride], "pyramid pooling")
