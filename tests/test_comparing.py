@@ -333,6 +333,24 @@ def test_a_layer_tied_through_nested_models_is_not_two_layers(tmp_path, top):
 
 
 @pytest.mark.filterwarnings("ignore:.*container.*")
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_in_two_nested_models_is_one_in_memory_and_in_its_file(tied, tmp_path):
+    def inner():
+        i = keras.Input((4,))
+        return keras.Model(i, layers.Dense(4, name="q", kernel_initializer="ones")(i), name="inner")
+
+    one = inner()
+    x = keras.Input((4,))
+    around = [keras.Model(i := keras.Input((4,)), model(i), name=name) for name, model in (("a", one), ("b", one))]
+    if not tied:
+        around[1] = keras.Model(i := keras.Input((4,)), inner()(i), name="b")
+    model = keras.Model(x, around[1](around[0](x)), name="n")
+    model.save(tmp_path / "m.keras")
+    graph = sg.open(tmp_path / "m.keras")
+    assert sg.diff(model, graph).equal and sg.diff(graph, model).equal and graph.params == model.count_params()
+
+
+@pytest.mark.filterwarnings("ignore:.*container.*")
 @pytest.mark.parametrize("top", [False, True])
 def test_a_file_of_nested_models_that_share_a_layer_opens_tied(tmp_path, top):
     """Keras writes the weights of such a layer once, and refuses to read them for the second model."""

@@ -1,6 +1,7 @@
 """Flags of layers in layers: what surgery says of a file is what Keras does with it, and a mark holds to the bottom."""
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -83,6 +84,42 @@ def test_the_kernel_below_lora_does_not_train(tmp_path):
     network(with_lora()).save(tmp_path / "net.h5")
     stored = sg.open(tmp_path / "net.h5").calls[-1]
     assert sum(one.size for one in stored.weights if one.trainable) == 3 + 5 * 2 + 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("equation", "output", "shape"),
+    [
+        ("abc,cd->abd", (None, 10), (4, 6)),
+        ("abc,cde->abde", (None, 3, 5), (4, 6)),
+        ("abcd,cde->abe", (None, 7), (4, 3, 6)),
+        ("abc,dc->abd", (None, 7), (4, 6)),
+        ("abc,dec->abde", (4, 3, 5), (4, 6)),
+    ],
+)
+def test_the_factors_of_lora_on_four_bits_are_of_the_kernel_that_is_packed(equation, output, shape, tmp_path):
+    x = keras.Input(shape)
+    layer = layers.EinsumDense(equation, output, name="sum")
+    model = keras.Model(x, layer(x))
+    layer.quantize("int4")
+    layer.enable_lora(2)
+    model.save(tmp_path / "net.keras")
+    stored = sg.open(tmp_path / "net.keras")
+    assert stored.params == model.count_params()
+    assert sum(math.prod(one.shape) for one in stored["sum"].weights if one.trainable) == sum(
+        math.prod(one.shape) for one in layer.trainable_variables
+    )
+
+
+def test_variables_that_a_file_puts_in_another_order_are_compared_by_name(tmp_path):
+    model = network(layers.Dense(3, name="eighth"))
+    model.layers[-1].quantize("float8")
+    model.save(tmp_path / "net.keras")
+    reopened = keras.models.load_model(tmp_path / "net.keras")
+    assert [one.name for one in reopened.layers[-1].weights] != [one.name for one in model.layers[-1].weights]
+    for donor in (model, sg.open(tmp_path / "net.keras")):
+        assert not sg.verify(reopened, donor).changed and not sg.verify(donor, reopened).changed
+    reopened.layers[-1].kernel.assign_add(np.ones((5, 3)))
+    assert [call.name for call in sg.verify(reopened, model).changed] == ["eighth"]
 
 
 @pytest.mark.parametrize("name", [name for name in WRAPPED if "ormaliz" not in name])

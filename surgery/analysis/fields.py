@@ -56,8 +56,11 @@ class Field:
         return tuple(first(0) for first, _ in self.spans)
 
     def at(self, position: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """Returns the first and the last input pixel on each axis for the pixel at a position; the last is the one
-        before the first where a pixel sees none, between the taps of a transposed convolution."""
+        """Returns the first and the last input pixel on each axis for the pixel at a position.
+
+        A pixel between the taps of a transposed convolution sees none: its last is the one before its first. Where the
+        map was enlarged or shrunk before that, the two may be one or more pixels, which lie beside it all the same.
+        """
         return tuple((first(place), last(place)) for (first, last), place in zip(self.spans, position, strict=True))
 
 

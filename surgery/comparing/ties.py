@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.comparing.difference import Change
-from surgery.graph import Graph
+from surgery.graph import Call, Graph
+from surgery.walking import calls_at_every_depth
 
 
 @dataclasses.dataclass
@@ -38,12 +39,29 @@ class Ties:
             if any(call.op is None for call in calls):
                 continue
             addresses = (prefixes[0] + one, prefixes[1] + other)
-            keys = [(owner, call.op, call.layer) for owner, call in zip(owners, calls, strict=True)]
-            earlier = [first.get(key) for first, key in zip(self.first, keys, strict=True)]
-            if (earlier[0] is None) != (earlier[1] is None) or (
-                earlier[0] and self.pairs.get(earlier[0]) != earlier[1]
-            ):
+            owned = list(zip(owners, calls, strict=True))
+            earlier = self._earlier([(owner, call.op, call.layer) for owner, call in owned], addresses)
+            inside = self._earlier([_inside(owner, call) for owner, call in owned], addresses)
+            if not self._agree(earlier) and not (inside[0] and self._agree(inside)):
                 words = [f"the layer of {known}" if known else "a layer of its own" for known in earlier]
                 yield Change(*addresses, "sharing", "", *words)
-            for first, key, address in zip(self.first, keys, addresses, strict=True):
+
+    def _earlier(self, keys: list[Any], addresses: tuple[str, str]) -> list[str | None]:
+        """Returns the first call of each of the two layers, if there was one; else it is this."""
+        earlier = [first.get(key) for first, key in zip(self.first, keys, strict=True)]
+        for first, key, address in zip(self.first, keys, addresses, strict=True):
+            if key is not None:
                 first.setdefault(key, address)
+        return earlier
+
+    def _agree(self, earlier: list[str | None]) -> bool:
+        one, other = earlier
+        return one is other is None or (one is not None and other is not None and self.pairs.get(one) == other)
+
+
+def _inside(owner: str, call: Call) -> Any:
+    """Returns what two calls share that apply all layers of each other: a file that has one model in two others has
+    that model twice, with the layers of one."""
+    below = calls_at_every_depth(call.inner) if call.inner is not None else ()
+    layers = [(one.op, one.layer) for _, one in below if one.inner is None and one.weights]
+    return (owner, *layers) if layers else None

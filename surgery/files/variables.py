@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -72,10 +73,34 @@ def merged_lora(layer: Stored, source: Source) -> Iterator[Weight]:
             name = "lora_embeddings" if part.class_name == "Embedding" else "lora_kernel"
             stem = f"{layer.name}/{group.removesuffix('vars')}{name}"
             dtype = kernel.dtype if "int" not in kernel.dtype else "float32"
-            last = part.config.get("output_dim" if part.class_name == "Embedding" else "units")
-            last = last if isinstance(last, int) else kernel.shape[-1]  # two integers of 4 bits lie in one byte
-            yield Weight(f"{stem}_a", (*kernel.shape[:-1], rank), dtype, trains)
+            *rest, last = _unpacked(part, kernel.shape)
+            yield Weight(f"{stem}_a", (*rest, rank), dtype, trains)
             yield Weight(f"{stem}_b", (rank, last), dtype, trains)
+
+
+def _unpacked(layer: Stored, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the shape of a kernel: where two integers of 4 bits lie in one byte, the file has half as many columns,
+    and of an EinsumDense the rows are all axes that are summed over, the columns all others.
+    """
+    config = layer.config
+    width = config.get("output_dim" if layer.class_name == "Embedding" else "units")
+    if isinstance(width, int):
+        return (*shape[:-1], width)
+    if layer.class_name != "EinsumDense" or not (_is_quantized(layer) and _mode(layer).startswith("int4")):
+        return shape
+    terms, _, made = str(config.get("equation")).partition("->")
+    letters = terms.rpartition(",")[2]
+    sides = config.get("output_shape")
+    sizes = zip(made[::-1], (sides if isinstance(sides, list) else [sides])[::-1], strict=False)
+    known = {letter: size for letter, size in sizes if isinstance(size, int) and size > 0}
+    summed = [letter for letter in letters if letter not in made]
+    if len(summed) == 1:
+        known[summed[0]] = shape[0]
+    if letters and known.keys() >= set(letters):
+        return tuple(known[letter] for letter in letters)
+    columns = math.prod(known.get(letter, 1) for letter in letters if letter in made)
+    last = known.get(letters[-1:], 1)
+    return (shape[0] * columns // last, last)  # as many, on axes that the file does not tell
 
 
 def _group(parts: Parts, group: str, count: int) -> tuple[str, tuple[str, ...], Stored | None]:
@@ -122,12 +147,18 @@ def _own_names(layer: Stored, count: int) -> tuple[str, ...]:
 
 def _is_quantized(layer: Stored) -> bool:
     """Whether a layer keeps its kernel as integers, and scales beside it."""
+    mode = _mode(layer)
+    named = isinstance(layer.config.get("dtype"), dict) or "_from_" in mode
+    return layer.class_name in ("Dense", "EinsumDense", "Embedding") and bool(
+        re.match(r"int[48](/|_from_|$)", mode) and named
+    )
+
+
+def _mode(layer: Stored) -> str:
+    """Returns how a layer is quantized, `int8` or `int4/128`; of others the name of its policy, if it has one."""
     policy = layer.config.get("dtype")
     inner = policy.get("config") if isinstance(policy, dict) else None
-    mode = inner.get("mode") if isinstance(inner, dict) else policy
-    return layer.class_name in ("Dense", "EinsumDense", "Embedding") and bool(
-        re.match(r"int[48](/|_from_|$)", str(mode)) and (isinstance(inner, dict) or "_from_" in str(mode))
-    )
+    return str(inner.get("mode") if isinstance(inner, dict) else policy)
 
 
 def _made_names(path: str) -> tuple[str, ...]:
