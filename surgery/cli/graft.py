@@ -102,11 +102,7 @@ def _operate(
         models = cookbook.parts(made)
         _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
-    _refuse_other_kind(output, graphs)
-    if output and output.suffix != ".keras":
-        refuse_entries(output, [f"{name}.keras" for name in graphs])
-    for path in pictures(graphs, plot).values() if plot else ():
-        refuse_picture(path, force)
+    _refuse_places(output, plot, force, graphs)
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
@@ -167,10 +163,15 @@ def _verified(name: str, graph: Graph, donors: list[Graph]) -> list[Verification
     return verified
 
 
-def _refuse_other_kind(output: Path | None, graphs: dict[str, Graph]) -> None:
+def _refuse_places(output: Path | None, plot: Path | None, force: bool, graphs: dict[str, Graph]) -> None:
+    """Refuses a file for several models, a folder for one, and what is in the way of a model or a picture."""
     if output is not None and ("" in graphs) != (output.suffix == ".keras"):
         wanted = "one model: OUT.keras" if "" in graphs else f"{listing(graphs)}: a folder, one file for each"
         raise SurgeryError(f"{str(output)!r}: the recipe makes {wanted}.")
+    if output is not None and "" not in graphs:
+        refuse_entries(output, [f"{name}.keras" for name in graphs])
+    for path in pictures(graphs, plot).values() if plot else ():
+        refuse_picture(path, force)
 
 
 def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: Words) -> Any:
