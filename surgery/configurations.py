@@ -32,7 +32,10 @@ def _without_marks(value: Any) -> Any:
         if str(value.get("class_name")).endswith("Policy"):
             return _bare(value)
         marks = (*_WRITER, "name", "trainable")
-        return {key: _without_marks(item) for key, item in value.items() if key not in marks and item is not None}
+        said = {key: item for key, item in value.items() if key not in marks and item is not None}
+        if said.get("module") == "keras.layers":  # which HDF5 leaves out
+            said.pop("module")
+        return {key: _without_marks(item) for key, item in said.items()}
     return [_without_marks(item) for item in value] if isinstance(value, list) else value
 
 

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from surgery import files, zoo
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
+from surgery.primitives import held_still
 
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
 
@@ -70,9 +71,14 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
         return _of_file(source)
     if isinstance(source, bytes):
         raise SurgeryError(f"a path is a text or a pathlib.Path, not {source!r}.")
+    return _of_model(source)
+
+
+def _of_model(model: Any) -> Graph:
     from surgery.tracing import trace
 
-    return trace(source)
+    graph = trace(model)
+    return graph if model.trainable else held_still(graph)
 
 
 def _of_file(path: str | os.PathLike[str]) -> Graph:
@@ -166,9 +172,7 @@ def as_graph(x: Any) -> Graph:
         return x
     if isinstance(x, (str, os.PathLike)):
         raise SurgeryError(f"a Graph or a keras.Model was expected, not {x!r}: open it first, sg.open({str(x)!r}).")
-    from surgery.tracing import trace
-
-    return trace(x)
+    return _of_model(x)
 
 
 P = ParamSpec("P")

@@ -216,10 +216,11 @@ def _containers(graph: Graph) -> list[Any]:
 
 def _open_containers(model: Any, graph: Graph) -> None:
     """Makes every container trainable and keeps the flags of the leaves: in Keras a container's flag overrides its
-    layers."""
+    layers, and that of the whole model holds over them all."""
+    held = not model.trainable
     containers = [container for container in [model, *_containers(graph)] if not container.trainable]
     if containers:
-        flags = [(layer, layer.trainable) for layer in _leaves_of(graph)]
+        flags = [(layer, layer.trainable and not held) for layer in _leaves_of(graph)]
         for container in containers:
             container.trainable = True
         for layer, flag in flags:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from surgery.configurations import alike
 from surgery.graph import Call, Graph, leaf_layers, owner_below
+from surgery.kinds import kind_of
 
 MOST = 1_000  # pairs of nested models that are compared; beyond it those of one address
 
@@ -186,7 +187,7 @@ class _Alike:
         if key not in self._known:
             shapes = [sorted(weight.shape for weight in one.weights) for one in (call, other)]
             others = len(shapes[0]) == len(shapes[1]) and shapes[0] != shapes[1]  # a Dense(10) on other features
-            same = call.class_name == other.class_name and not others
+            same = kind_of(call) == kind_of(other) and not others
             self._known[key] = same and alike(call.config, other.config)
         return self._known[key]
 

@@ -39,6 +39,11 @@ def kind_of_stored(stored: Mapping[str, Any]) -> str:
     return ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
 
 
+def numbered_input(call: Call) -> bool:
+    """Whether a call is an input that Keras named and numbered: `input_layer_3`, of a clone `keras_tensor_7`."""
+    return call.op is None and bool(re.fullmatch(r"(input|input_layer|keras_tensor)(_\d+)?", call.name))
+
+
 def _registered_name(cls: type) -> str:
     import sys
 

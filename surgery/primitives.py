@@ -40,6 +40,33 @@ def extend(graph: Graph, calls: Iterable[Call]) -> Graph:
     return dataclasses.replace(graph, calls=graph.calls + calls)
 
 
+def held_still(graph: Graph) -> Graph:
+    """Returns the graph of a model whose own flag is `trainable=False`, which in Keras holds over those of its layers:
+    what would train by its own flag is marked, and a note says so."""
+    calls = tuple(
+        dataclasses.replace(call, flags={**call.flags, **dict.fromkeys(paths, False)})
+        if (paths := _moving(call))
+        else call
+        for call in graph.calls
+    )
+    layers = {(call.op, call.layer): len(_moving(call)) for call in graph.calls}
+    count = sum(layers.values())
+    if not count:
+        return graph
+    note = (
+        f"the model's own flag is trainable=False, which holds over those of {count} of its layers: nothing trains; "
+        "sg.thaw(graph, where) lets layers train"
+    )
+    return dataclasses.replace(graph, calls=calls, notes=(*graph.notes, note))
+
+
+def _moving(call: Call) -> list[str]:
+    """Returns the leaf layers that train, by their paths below a call; `""` is the layer itself."""
+    if call.inner is None:
+        return [""] if call.trainable else []
+    return [f"{one.layer}/{path}".rstrip("/") for one in call.below for path in _moving(one)]
+
+
 def prune(graph: Graph) -> Graph:
     """Returns the graph without the calls that no output needs. Inputs stay."""
     live = {ref.call for ref in leaves(graph.outputs) + leaves(graph.inputs)}

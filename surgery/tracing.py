@@ -44,7 +44,18 @@ class Probe(keras.Operation):
         return output
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = rebuilt(functools.partial(_cast, self.op), (args, kwargs))
         return self.op.compute_output_spec(*args, **kwargs)
+
+
+def _cast(layer: Any, leaf: Any) -> Any:
+    """Returns a symbolic tensor as a layer is given it: floats in the type that it computes in."""
+    wants = isinstance(layer, keras.Layer) and layer.autocast and getattr(layer, "_convert_input_args", True)
+    if not wants or not isinstance(leaf, keras.KerasTensor) or leaf.dtype == layer.input_dtype:
+        return leaf
+    if not all(map(keras.backend.is_float_dtype, (leaf.dtype, layer.input_dtype))):
+        return leaf
+    return keras.KerasTensor(leaf.shape, layer.input_dtype, sparse=leaf.sparse, name=leaf.name)
 
 
 @functools.cache

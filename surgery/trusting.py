@@ -44,7 +44,7 @@ def _words(value: Mapping[str, Any], kind: str) -> str:
     if kind == "function":
         return f"the function {printable(value.get('config'))!r}"
     module = value.get("module")
-    place = f" of {printable(module)}" if module not in (None, "keras.layers") else ""
+    place = f" of {printable(module)}" if module not in (None, "keras.layers", "keras.ops") else ""
     return f"the class {printable(kind)!r}{place}"
 
 
@@ -73,7 +73,8 @@ def _known(value: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any
     module = value.get("module")
     if module is not None and not (isinstance(module, str) and (_OF_KERAS.match(module) or module == "builtins")):
         return False
-    return any(hasattr(getattr(keras, room), kind) for room in _ROOMS) or _is_operation(module, kind)
+    named = module != "keras.ops" and any(hasattr(getattr(keras, room), kind) for room in _ROOMS)
+    return named or _is_operation(module, kind)
 
 
 def _is_operation(module: Any, kind: str) -> bool:
@@ -87,9 +88,25 @@ def _is_operation(module: Any, kind: str) -> bool:
 
     if kind in ("Functional", "Sequential", "SeedGenerator", "DTypePolicyMap"):
         return True
+    if module == "keras.ops":
+        return operation_module(kind) is not None
     place = sys.modules.get(module) if isinstance(module, str) and module.startswith("keras.") else None
     found = getattr(place, kind, None)
     return isinstance(found, type) and issubclass(found, keras.Operation)
+
+
+def operation_module(kind: str) -> str | None:
+    """Returns the module of Keras that has the class of a raw operation, which HDF5 does not say."""
+    import sys
+
+    import keras
+
+    for room in ("numpy", "nn", "core", "math", "linalg", "image"):
+        name = f"keras.src.ops.{room}"
+        found = getattr(sys.modules.get(name), kind, None)
+        if isinstance(found, type) and issubclass(found, keras.Operation) and found.__module__ == name:
+            return name
+    return None
 
 
 def refuse_code(addresses: Mapping[str, list[str]]) -> None:

@@ -11,8 +11,9 @@ from surgery.errors import SurgeryError, doing, first_line
 from surgery.files import names_of_variables
 from surgery.graph import Call, Graph, one_call_per_op
 from surgery.kept import Place, Region, frozen, places, regions
+from surgery.kinds import numbered_input
 from surgery.lookups import learned
-from surgery.primitives import prune
+from surgery.primitives import prune, rename
 from surgery.specs import Ref, shapes_agree
 from surgery.structure import leaves, rebuilt
 from surgery.verification import Verification
@@ -126,6 +127,7 @@ def _differences(ours: Graph, theirs: Graph, kept: Collection[str], inputs: Any,
     """Runs the kept region of both on the same inputs, eagerly, and compares tensor by tensor."""
     import numpy as np
 
+    ours = _with_inputs_of(ours, theirs)
     comparable = _comparable(ours, theirs, kept)
     if not comparable:
         return {}
@@ -137,6 +139,18 @@ def _differences(ours: Graph, theirs: Graph, kept: Collection[str], inputs: Any,
     found = zip(comparable, _run(ours, comparable, given), strict=True)
     with np.errstate(invalid="ignore"):
         return {str(ref): _largest(value, values[str(ref)]) for ref, value in found}
+
+
+def _with_inputs_of(ours: Graph, theirs: Graph) -> Graph:
+    """Returns the network with the names of the donor's inputs, where Keras numbered those of both: a clone's."""
+    sides = [[ref.call for ref in leaves(graph.inputs)] for graph in (ours, theirs)]
+    apart = [[name for name in one if name not in other] for one, other in (sides, sides[::-1])]
+    alike = len(apart[0]) == len(apart[1]) and all(
+        numbered_input(ours[one]) and numbered_input(theirs[other]) and other not in ours
+        for one, other in zip(*apart, strict=True)
+    )
+    new = dict(zip(*apart, strict=True)) if alike else {}
+    return rename(ours, lambda name: new.get(name, name)) if new else ours
 
 
 def _largest(a: Any, b: Any) -> float:
@@ -176,6 +190,8 @@ def _run(graph: Graph, refs: list[Ref], arrays: dict[str, Any]) -> list[Any]:
     tapped = prune(dataclasses.replace(graph, outputs=refs))
     model = assemble(tapped)
     given = rebuilt(lambda ref: arrays.get(ref.call), graph.inputs)
+    if any(map(keras.ops.is_tensor, leaves(given))):  # texts, beside which Keras takes no arrays
+        given = rebuilt(lambda one: one if one is None else keras.ops.convert_to_tensor(one), given)
     try:
         outputs = model(given, training=False)
     except Exception as error:

@@ -664,3 +664,54 @@ def test_attention_of_two_names_is_one_in_files(tmp_path):
         model.set_weights([np.ones(one.shape) for one in model.get_weights()])
         model.save(tmp_path / f"{name}.keras")
     assert sg.diff(sg.open(tmp_path / "a.keras"), sg.open(tmp_path / "b.keras")).equal
+
+
+def eight_bits():
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(8, name="a"), layers.Dense(4, name="b")])
+    model.quantize("int8")
+    return model
+
+
+def four_bits():
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(8, name="a")])
+    model.quantize("int4")
+    return model
+
+
+def normalized():
+    return keras.Sequential([keras.Input((8, 8, 3)), layers.SpectralNormalization(layers.Conv2D(4, 3), name="a")])
+
+
+def model_at_each_step():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
+    return keras.Sequential([keras.Input((5, 8, 8, 3)), layers.TimeDistributed(inner, name="a")])
+
+
+@pytest.mark.parametrize("make", [eight_bits, four_bits, normalized, model_at_each_step])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file", "ignore:.*`quantize` method")
+def test_one_model_is_equal_in_both_formats_and_a_changed_value_is_told_once(make, tmp_path):
+    model = make()
+    for name in ("m.keras", "m.h5"):
+        model.save(tmp_path / name)
+    tree, row = sg.open(tmp_path / "m.keras"), sg.open(tmp_path / "m.h5")
+    for one, other in ((tree, row), (row, tree), (model, tree), (model, row)):
+        assert sg.diff(one, other).equal and not sg.diff(one, other).without
+    assert run("weights", tmp_path / "m.keras", "--list").output.count("\n") == (
+        run("weights", tmp_path / "m.h5", "--list").output.count("\n")
+    )
+    weight = next(one for one in model.get_layer("a").weights if one.path.endswith("kernel"))
+    weight.assign(-weight)
+    for name in ("n.keras", "n.h5"):
+        model.save(tmp_path / name)
+    for name, like in (("n.keras", tree), ("n.keras", row), ("n.h5", tree), ("n.h5", row)):
+        found = sg.diff(like, sg.open(tmp_path / name))
+        assert [change.tensor.rpartition("/")[2] for change in found.weights] == ["kernel"]
+
+
+def test_a_layer_that_computes_in_another_type_is_the_one_of_its_file(tmp_path):
+    x = keras.Input((4, 4, 3))
+    y = layers.Flatten(name="flat", dtype="float32")(layers.Conv2D(4, 3, dtype="mixed_float16")(x))
+    model = keras.Model(x, layers.Dense(2, dtype="float32")(y))
+    model.save(tmp_path / "m.keras")
+    assert sg.open(model)["flat"].output.dtype == "float32" == model.get_layer("flat").output.dtype
+    assert sg.diff(model, sg.open(tmp_path / "m.keras")).equal

@@ -235,3 +235,39 @@ def test_what_was_built_before_it_was_wrapped_is_found_in_a_nested_model(wrapper
     built = sg.build(files[0])
     x = np.ones((2, *one.input_shape[1:]), "float32")
     np.testing.assert_array_equal(np.asarray(built(x)), np.asarray(one(x)))
+
+
+def two_layers(kind):
+    parts = [layers.Dense(4, name="d"), layers.Dense(2, name="head")]
+    if kind is keras.Sequential:
+        return keras.Sequential([keras.Input((8,)), *parts])
+    x = keras.Input((8,))
+    return keras.Model(x, parts[1](parts[0](x)))
+
+
+@pytest.mark.parametrize("kind", [keras.Sequential, keras.Model])
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_the_flag_of_a_whole_model_holds_over_those_of_its_layers(kind, ending, tmp_path):
+    """Freeze all, thaw the head: in Keras nothing trains then, for the model's own flag is still False."""
+    model = two_layers(kind)
+    model.trainable = False
+    model.get_layer("head").trainable = True
+    assert not model.trainable_variables
+    graph = sg.open(model)
+    assert not any(call.trainable for call in graph) and "sg.thaw" in graph.notes[-1]
+    assert not sg.build(graph).trainable_variables
+    assert [call.name for call in sg.thaw(graph, "head") if call.trainable] == ["head"]
+    assert len(sg.build(sg.thaw(graph, "head")).trainable_variables) == 2
+    model.save(tmp_path / f"m.{ending}")
+    reopened, stored = keras.models.load_model(tmp_path / f"m.{ending}"), sg.open(tmp_path / f"m.{ending}")
+    assert any(call.trainable for call in stored) == bool(reopened.trainable_variables)
+    assert len(sg.build(stored).trainable_variables) == len(reopened.trainable_variables)
+    assert sg.diff(reopened, stored).equal
+    if kind is keras.Sequential:
+        with pytest.warns(UserWarning, match=r"cannot keep head \(Dense\) frozen"):
+            sg.save(model, tmp_path / "own.keras")
+    sg.freeze(model, "d")
+    assert not model.trainable_variables
+    sg.thaw(model, "head")
+    assert [one.path.rpartition("head")[2] for one in model.trainable_variables] == ["/kernel", "/bias"]

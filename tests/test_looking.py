@@ -422,3 +422,24 @@ def test_feature_maps_show_first_what_varies_most(tmp_path):
     assert grid.max() == 1.0 and grid[2:66, 2:66].max() == 0.0  # the first tile does not vary: black
     with pytest.raises(sg.SurgeryError, match="no picture can be drawn of"):
         sg.tasks.feature_maps({"odd": np.zeros((1, 2, 3, 4))}, tmp_path / "o.png")
+
+
+def test_a_size_is_given_to_open_sides_alone(tmp_path):
+    x = keras.Input((3, None, None))
+    y = layers.Conv2D(4, 3, data_format="channels_first", name="c")(x)
+    first = sg.analysis.at_size(sg.open(keras.Model(x, y)), (32, 48))
+    assert first.calls[0].output.sides == (None, 3, 32, 48) and first["c"].output.sides == (None, 4, 30, 46)
+    x = keras.Input((None, 64, 3))
+    half = sg.open(keras.Model(x, layers.Conv2D(4, 3, name="c")(x)))
+    assert sg.analysis.at_size(half, (32, 64))["c"].output.sides == (None, 30, 62, 4)
+    with pytest.raises(sg.SurgeryError, match="only its open side may be chosen, not 32 x 48"):
+        sg.analysis.at_size(half, (32, 48))
+
+
+def test_feature_maps_of_a_nested_model_for_open_sizes(tmp_path):
+    inner = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3), layers.ReLU(name="r")], name="inner")
+    x = keras.Input((24, 20, 3))
+    keras.Model(x, layers.GlobalAveragePooling2D()(inner(x))).save(tmp_path / "m.keras")
+    keras.utils.save_img(tmp_path / "p.png", np.zeros((24, 20, 3)))
+    drawn = run("tap", tmp_path / "m.keras", "inner/r", "--image", tmp_path / "p.png", "--plot", tmp_path / "maps.png")
+    assert drawn.exit_code == 0 and "(22, 18, 4)" in drawn.output, drawn.output

@@ -361,3 +361,22 @@ def test_things_that_are_no_models(tmp_path, tinyvgg):
     path = sg.save(tinyvgg, tmp_path / "t.keras")
     with pytest.raises(sg.SurgeryError, match="rename=5"):
         sg.load_weights(tinyvgg, path, rename=5)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_raw_operations_in_hdf5_which_keras_itself_cannot_read(tmp_path):
+    words = keras.Input((6,), dtype="int32")
+    masked = keras.Model(words, L.LSTM(3)(L.Embedding(9, 4, mask_zero=True)(words)))
+    x = keras.Input((8, 8, 3))
+    parts = keras.ops.split(keras.ops.mean(keras.ops.relu(x * 2.0 + 1.0), axis=(1, 2)), 3, axis=-1)
+    raw = keras.Model(x, L.Dense(2)(keras.ops.stack(parts[:2], axis=1)[:, 0]))
+    random = np.random.default_rng(0)
+    for model, arrays in (
+        (masked, random.integers(0, 9, (2, 6))),
+        (raw, random.random((2, 8, 8, 3), "float32")),
+    ):
+        model.save(tmp_path / "m.h5")
+        with pytest.raises(Exception, match=r"Unknown|not found|Could not locate"):
+            keras.models.load_model(tmp_path / "m.h5")
+        assert_same(outputs_of(sg.build(sg.open(tmp_path / "m.h5")), arrays), outputs_of(model, arrays))
+        assert sg.verify(sg.open(tmp_path / "m.h5"), model).exact

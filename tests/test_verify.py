@@ -242,3 +242,51 @@ def test_a_donor_without_weights_is_kept_inside():
     i, x = keras.Input((8,), name="i"), keras.Input((8,))
     donor = keras.Model(i, keras.layers.ReLU(name="q")(i), name="donor")
     assert sg.verify(keras.Model(x, keras.layers.Dense(2)(donor(x))), donor).exact
+
+
+def attended():
+    x = keras.Input((7, 16))
+    return keras.Model(x, keras.layers.GroupQueryAttention(8, 4, 2, name="odd")(x, x))
+
+
+def at_each_step():
+    x, y = keras.Input((3, 8, 8, 2)), keras.Input((8, 8, 2))
+    z = keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(y)))
+    return keras.Model(x, keras.layers.TimeDistributed(keras.Model(y, z), name="odd")(x))
+
+
+@pytest.mark.parametrize("make", [attended, at_each_step])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_layer_of_another_format_is_the_same_layer_and_its_values_are_compared(make, tmp_path):
+    model = make()
+    graphs = [sg.open(model)]
+    for name in ("m.keras", "m.h5"):
+        model.save(tmp_path / name)
+        graphs.append(sg.open(tmp_path / name))
+    for one in graphs:
+        for other in graphs:
+            found = sg.verify(one, other)
+            assert found.exact and not found.new and "odd" in {call.name for call in found.kept}
+    weight = model.get_layer("odd").weights[0]
+    weight.assign(weight + 1.0)
+    for other in graphs[1:]:
+        assert [call.name for call in sg.verify(model, other).changed] == ["odd"]
+
+
+def test_a_clone_computes_the_same_though_keras_names_its_input_otherwise():
+    x = keras.Input((8,))
+    model = keras.Model(x, keras.layers.Dense(2, name="d")(x))
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert sg.open(clone).inputs != sg.open(model).inputs
+    found = sg.verify(clone, model)
+    assert found.exact and found.differences == {"d": 0.0}
+    assert sg.diff(clone, model).equal and sg.diff(model, clone).equal
+
+
+def test_texts_and_numbers_together_are_drawn_at_random():
+    text, number = keras.Input((1,), dtype="string"), keras.Input((3,), dtype="int64")
+    embed = [keras.layers.Embedding(5, 2, name=name) for name in "ab"]
+    found = [embed[0](keras.layers.StringLookup(vocabulary=["a", "word"])(text)), embed[1](number)]
+    model = keras.Model([text, number], keras.layers.Concatenate(axis=1, name="both")(found))
+    assert sg.verify(model, model).differences["both"] == 0.0

@@ -8,7 +8,7 @@ from surgery.analysis.fields import Field, field_text, receptive_fields
 from surgery.analysis.landmarks import narrow, pyramid
 from surgery.analysis.macs import macs
 from surgery.analysis.memory import activations, most_alive
-from surgery.analysis.sizes import at_size
+from surgery.analysis.sizes import at_size, sized
 from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
 from surgery.analysis.totals import total
 
@@ -25,6 +25,7 @@ __all__ = [
     "per_axis",
     "pyramid",
     "receptive_fields",
+    "sized",
     "stride_text",
     "strides",
     "total",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from surgery.analysis.grids import channels_first
 from surgery.errors import SurgeryError, listing
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
@@ -36,10 +37,11 @@ def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
     """Returns a graph as it would be for pictures of a size, where it leaves it open.
 
     Raises:
-        SurgeryError: no input is a picture of open size.
+        SurgeryError: no input is a picture of open size, or a side that is known is another.
     """
     specs = [graph.spec(ref) for ref in leaves(graph.inputs)]
-    new = [Spec((spec.sides[0], *size, spec.sides[3]), spec.dtype) if _is_open(spec) else spec for spec in specs]
+    first = channels_first(graph)
+    new = [_with_size(spec, size, first) for spec in specs]
     if new == specs:
         raise SurgeryError(
             f"no input of {graph.name!r} is a picture of open size: {listing(map(str, specs))}. sg.resize changes it."
@@ -47,8 +49,19 @@ def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
     return sized(graph, new)
 
 
-def _is_open(spec: Spec) -> bool:
-    return len(spec.sides) == 4 and None in spec.sides[1:3]
+def _with_size(spec: Spec, size: tuple[int, int], first: bool) -> Spec:
+    """Returns the spec of a picture with its open sides closed; of what is none, or is of a known size, as it is."""
+    if len(spec.sides) != 4:
+        return spec
+    batch, *sides = spec.sides
+    open_ends = (sides[0] is None, sides[2] is None)
+    at = int(first) if open_ends[0] == open_ends[1] else int(open_ends[1])  # channels are known, first or last
+    picture = sides[at : at + 2]
+    if None not in picture:
+        return spec
+    if any(side not in (None, wanted) for side, wanted in zip(picture, size, strict=True)):
+        raise SurgeryError(f"an input is {spec}: only its open side may be chosen, not {size[0]} x {size[1]}.")
+    return Spec((batch, *sides[:at], *size, *sides[at + 2 :]), spec.dtype)
 
 
 def inside(call: Call, specs: Mapping[Ref, Spec]) -> Graph | None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterable
 from surgery.configurations import bare
 from surgery.files import snake_case
 from surgery.graph import Call, Graph
-from surgery.kinds import ALIASES, kind_of
+from surgery.kinds import ALIASES, kind_of, numbered_input
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 
@@ -43,7 +43,7 @@ class Aligned:
 def numbered(call: Call) -> bool:
     """Whether Keras gave the name of a layer, by its class and a number."""
     kinds = [call.class_name, *(kind for kind, written in ALIASES.items() if written == call.class_name)]
-    return bool(re.fullmatch(rf"({'|'.join(map(snake_case, kinds))}|input)(_\d+)?", call.layer))
+    return numbered_input(call) or bool(re.fullmatch(rf"({'|'.join(map(snake_case, kinds))})(_\d+)?", call.layer))
 
 
 def aligned(a: Graph, b: Graph, content: Callable[[Call], Hashable] | None = None) -> Aligned:

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from surgery.analysis import sized
 from surgery.doors import edit
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph, Op, flags_below
@@ -90,6 +91,7 @@ def dissolve(graph: Graph, name: str) -> tuple[Graph, Callable[[Ref], Ref]]:
     before = len(graph)
     graph, feeds = _as_taken(graph, _feeds(outer, inner), [inner.spec(ref) for ref in entries])
     given = dict(zip(entries, feeds, strict=True))
+    inside = sized(inner, [graph.spec(ref) for ref in feeds])  # it may be made for open sizes, and given known ones
 
     def look(leaf: Any) -> Any:
         return given.get(leaf) or Ref(names[leaf.call], leaf.index) if isinstance(leaf, Ref) else leaf
@@ -103,7 +105,7 @@ def dissolve(graph: Graph, name: str) -> tuple[Graph, Callable[[Ref], Ref]]:
             kwargs=_with_training(call, rebuilt(look, dict(call.kwargs)), outer),
             flags={**call.flags, **flags_below(flags, call.layer)},
         )
-        for call in inner
+        for call in inside
         if call.op is not None
     )
     position = [call.name for call in graph].index(name)

@@ -244,10 +244,12 @@ class Reader:
 
 
 def _origin_of(entry: Entry) -> tuple[Any, Any]:
-    """Returns module and registered name of a layer of Keras 3; in HDF5 the class alone says both, `package>Class`."""
+    """Returns module and registered name of a layer of Keras 3; in HDF5 the class alone says both, `package>Class`, and
+    a raw operation is told from a layer by its configuration, which has no dtype."""
     if ">" in entry.class_name:
         return entry.whole.get("module"), entry.class_name
-    return entry.whole.get("module") or "keras.layers", entry.whole.get("registered_name")
+    bare = "module" not in entry.whole and not entry.config.keys() & {"dtype", "trainable"}
+    return entry.whole.get("module") or ("keras.ops" if bare else "keras.layers"), entry.whole.get("registered_name")
 
 
 def _text(stored: Any, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -19,6 +20,7 @@ from surgery.files.safetensors import is_safetensors
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive, is_zip
 from surgery.graph import Graph
+from surgery.primitives import held_still
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 _WITHOUT_MODEL = {"safetensors": "safetensors", "json": "a list of shards"}
@@ -57,14 +59,16 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     except SurgeryError as error:
         text = str(error)
         raise type(error)(text if what in text else f"{what} cannot be opened: {text}") from error
-    notes = tuple(f"mended: {printable(line)}" for line in report)
-    return Graph(graph.name, graph.calls, graph.inputs, graph.outputs, notes)
+    notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
+    return dataclasses.replace(graph, notes=notes)
 
 
 def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
     """Reads the model; a configuration of a stranger may break any rule at any place, and that is one refusal."""
     try:
-        return reader.model(stored, places)
+        graph = reader.model(stored, places)
+        keeps_still = stored["class_name"] != "Sequential" and stored["config"].get("trainable") is False
+        return held_still(graph) if keeps_still else graph  # of a Sequential Keras forgets its own flag
     except SurgeryError:
         raise
     except Exception as error:

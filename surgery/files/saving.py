@@ -37,8 +37,8 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
     if lost:
         warnings.warn(
             f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras writes one flag for each layer, "
-            "which does not hold for what a layer makes in itself, nor for single variables. Freeze again after "
-            "opening it.",
+            "which does not hold for what a layer makes in itself, for single variables, nor for a whole Sequential. "
+            "Freeze again after opening it.",
             stacklevel=3,
         )
     return path
@@ -126,8 +126,9 @@ def _repair(model: Any) -> str:
 
 def _thawed(model: Any, reopened: Any) -> list[str]:
     """Returns the layers that are frozen and train when Keras opens the file: what attention makes in itself, say."""
-    still = {id(one) for one in model.weights if not one.trainable}
-    moves = {id(mine) for mine, one in zip(model.weights, reopened.weights, strict=True) if one.trainable}
+    still = {id(one) for one in model.weights if not (model.trainable and one.trainable)}
+    pairs = zip(model.weights, reopened.weights, strict=True) if reopened.trainable else ()
+    moves = {id(mine) for mine, one in pairs if one.trainable}
     return [
         f"{address} ({type(layer).__name__})"
         for address, _, layer in layers_of(model)

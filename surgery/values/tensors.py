@@ -10,8 +10,10 @@ import re
 from typing import Any
 
 from surgery.errors import SurgeryError
-from surgery.files import Tensor
+from surgery.files import Tensor, own_name
+from surgery.files.mending import Stored
 from surgery.files.placing import natural
+from surgery.files.variables import variable_names, written_twice
 from surgery.graph import Call
 from surgery.kinds import kind_of
 
@@ -53,8 +55,10 @@ def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
     if not any(live) and all(trees):
         places = list(dict.fromkeys([*trees[0], *trees[1]]))
         return [(trees[0].get(place), trees[1].get(place)) for place in places]
-    if not any(live) and any(trees) and not (_is_plain(a) and _is_plain(b)) and not _ORDERED.fullmatch(kind_of(a)):
-        return None
+    if not any(live) and any(trees):
+        named = _by_own_name(a, b)
+        if named or not (_is_ordered(a) and _is_ordered(b)):
+            return named
     longer = max(len(ours), len(theirs))
     padded = [[*side, *[None] * (longer - len(side))] for side in (ours, theirs)]
     return list(zip(*padded, strict=True))
@@ -88,9 +92,37 @@ def _swapped(pairs: list[Pair] | None) -> list[Pair] | None:
 
 def _by_place(call: Call) -> dict[str, Tensor]:
     source = getattr(call.op, "source", None)
-    tree = {} if source is None else source.tree
-    places = sorted((place for place in tree if "seed_generator" not in place), key=_rank)
+    if source is None or not source.tree:
+        return {}
+    tree, again = source.tree, written_twice(_stored(call), source)
+    places = sorted((place for place in tree if "seed_generator" not in place and place not in again), key=_rank)
     return {place: tree[place] for place in places}
+
+
+def _stored(call: Call) -> Stored:
+    op: Any = call.op
+    return Stored(op.name, op.class_name, op.config)
+
+
+def _by_own_name(a: Call, b: Call) -> list[Pair] | None:
+    """Pairs the tensors of a tree with those of a list by their own names, `kernel`, or else by their shapes; `None`
+    where two have one."""
+    named = [_own_names(call) for call in (a, b)]
+    shaped = [[tensor.shape for tensor in tensors_of(call) or []] for call in (a, b)]
+    for keys in (named, shaped):
+        if set(keys[0]) == set(keys[1]) and len(set(keys[0])) == len(keys[0]) == len(keys[1]):
+            theirs = dict(zip(keys[1], tensors_of(b) or [], strict=True))
+            return [(one, theirs[key]) for key, one in zip(keys[0], tensors_of(a) or [], strict=True)]
+    return None
+
+
+def _own_names(call: Call) -> list[str]:
+    op: Any = call.op
+    if not op.source.tree:
+        return [own_name(tensor.name) for tensor in op.source.tensors]
+    names = [name for name, _ in variable_names(_stored(call), op.source)]
+    told = dict(zip(sorted(op.source.tree, key=natural), names, strict=True))
+    return [own_name(told[place]) for place in _by_place(call)]
 
 
 def _by_name(call: Call) -> dict[str, Tensor]:
@@ -107,11 +139,11 @@ def _by_name(call: Call) -> dict[str, Tensor]:
     return dict(zip(names, tensors, strict=True)) if len(set(names)) == len(names) else {}
 
 
-def _is_plain(call: Call) -> bool:
-    """Whether a layer has its variables itself, in the order in which it made them, and no layer in it has any."""
-    return (
-        all(re.fullmatch(r"vars/\d+", place) for place in _by_place(call)) and kind_of(call) != "SpectralNormalization"
-    )
+def _is_ordered(call: Call) -> bool:
+    """Whether a list has the variables of a layer in the order of a tree: all are its own, or it is of a known kind."""
+    if _ORDERED.fullmatch(kind_of(call)):
+        return getattr(call.op, "wrapped", None) is None  # a model at each step has an order of its own
+    return all(re.fullmatch(r"vars/\d+", place) for place in _by_place(call))
 
 
 def _rank(place: str) -> list[Any]:
