@@ -187,9 +187,15 @@ class _Alike:
         if key not in self._known:
             shapes = [sorted(weight.shape for weight in one.weights) for one in (call, other)]
             others = len(shapes[0]) == len(shapes[1]) and shapes[0] != shapes[1]  # a Dense(10) on other features
-            same = kind_of(call) == kind_of(other) and not others
+            same = _kind(call) == _kind(other) and not others
             self._known[key] = same and alike(call.config, other.config)
         return self._known[key]
+
+
+def _kind(call: Call) -> str:
+    """Returns what a layer computes; a BatchNormalization with fixed statistics (`bn="stats"`) computes the same."""
+    kind = kind_of(call)
+    return "BatchNormalization" if kind == "FixedBatchNormalization" else kind
 
 
 def places(graph: Graph, opened: Iterable[str]) -> Iterator[Place]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from surgery.cookbook import Recipe
 from surgery.errors import SurgeryError, first_line, nearest
-from surgery.typed import parsed, type_name
+from surgery.typed import how, parsed, type_name
 
 COMMON = {
     "backbone": "the network: a name that `surgery zoo` lists, or a file",
@@ -85,17 +85,17 @@ def kind_of(parameter: inspect.Parameter) -> Any:
     """Returns the type of a parameter: its annotation, else the type of its default."""
     if parameter.annotation is not parameter.empty:
         return parameter.annotation
-    return str if parameter.default in (None, parameter.empty) else type(parameter.default)
+    return Any if parameter.default in (None, parameter.empty) else type(parameter.default)
 
 
 def _value(parameter: inspect.Parameter, text: str) -> Any:
     kind, default = kind_of(parameter), parameter.default
-    free = parameter.annotation is parameter.empty and kind is str and default != text
+    free = parameter.annotation is parameter.empty and kind in (str, Any) and default != text
     try:
         return parsed(kind, text, or_none=free or default is None)
     except ValueError as error:
         known = "" if default is parameter.empty else f" (default {default!r})"
         why = f" {type(error.__cause__).__name__}: {first_line(error.__cause__)}" if error.__cause__ else ""
         raise SurgeryError(
-            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{known}.{why}"
+            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{known}.{why}{how(kind)}"
         ) from None

@@ -19,9 +19,9 @@ _MEMORY = "_surgery_train_functions"
 @contextlib.contextmanager
 def flags_may_change(model: Any) -> Iterator[None]:
     """Lets the flags of a live model be changed inside the block such that the next step follows them."""
-    before = _state(model)
+    before = state_of(model)
     yield
-    after = _state(model)
+    after = state_of(model)
     if getattr(model, "compiled", False) and (after != before or _traced_with(model) != after):
         _switch(model, before, after)
         optimizer = model.optimizer
@@ -36,7 +36,8 @@ def scope_of(model: Any) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
-def _state(model: Any) -> tuple[Any, ...]:
+def state_of(model: Any) -> tuple[Any, ...]:
+    """Returns what a train function is traced with: the flags of all layers, and which variables train."""
     from surgery.normalization import flag_of
 
     flags = ((id(layer), flag_of(layer)) for layer in model._flatten_layers())

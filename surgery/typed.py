@@ -225,6 +225,15 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {name: hints.get(name, Any) for name in names}
 
 
+def how(kind: Any) -> str:
+    """Returns how a value of a type is written where that is not as it is read: nothing for numbers and texts."""
+    kinds = [typing.get_origin(one) or one for one in alternatives(kind)]
+    containers = [one for one in kinds if isinstance(one, type) and one is not str and issubclass(one, Iterable)]
+    if not containers or any(isinstance(one, type) and issubclass(one, enum.Enum) for one in kinds):
+        return ""
+    return " It is written as in Python: " + ("{'a': 1}." if issubclass(containers[0], Mapping) else "[1, 2] or ['a'].")
+
+
 def type_name(kind: Any) -> str:
     """Returns the name of a type as a user reads it, with what may be written where that is a choice."""
     return " or ".join(_name(one) for one in alternatives(kind))

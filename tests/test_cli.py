@@ -682,6 +682,36 @@ def test_closed_streams_take_no_result_away(recipe, tmp_path):
     assert len(list((tmp_path / "a").iterdir())) == len(list((tmp_path / "b").iterdir())) == 2
 
 
+RESULTS = """
+import keras
+import numpy as np
+import surgery as sg
+
+DONOR = sg.open("tinyvgg", weights="pretrained")
+
+def recipe(size=None, shape: tuple[int, int] = (1, 2)):
+    assert size is None or size == 64, repr(size)
+    return sg.cut(DONOR, outputs="block1_pool")
+
+def fit(model, bytes: bool = False):
+    picture = np.full((4, 6, 3), 51 if bytes else 0.2)
+    if bytes:
+        picture = picture.astype("uint8")
+    return {"count": 12345678, "share": 0.123456, "right": True, "picture": picture}
+"""
+
+
+def test_counts_are_told_whole_pictures_may_be_bytes_and_a_donor_may_be_opened_above_the_recipe(recipe, tmp_path):
+    for bytes in (False, True):
+        png = tmp_path / f"{bytes}.png"
+        done = run("graft", recipe(RESULTS), "--fit", "--plot", png, "--set", f"bytes={bytes}", "--set", "size=64")
+        assert done.exit_code == 0 and "12345678" in done.stdout and "0.1235" in done.stdout, done.output
+        assert "True" in done.stdout and "kept" in done.stdout and "dropped" in done.stdout
+        assert (np.asarray(keras.utils.load_img(png)) == 51).all()
+    refused = run("graft", recipe(RESULTS), "--set", "shape=3")
+    assert refused.exit_code == 1 and "It is written as in Python: [1, 2] or ['a']." in refused.stderr
+
+
 NOISY = TWO.replace("import keras\n", "import os, subprocess\nimport keras\n", 1).replace(
     "    x = keras.Input", "    os.write(1, b'noise')\n    subprocess.run(['echo', 'more'])\n    x = keras.Input", 1
 )

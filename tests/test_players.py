@@ -235,3 +235,75 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
     real, fake = tf.constant(DATA[:8]), tf.constant(DATA[8:16])
     found = sg.objectives.gradient_penalty(lambda x: x @ weights, real, fake, weight=2.0)
     np.testing.assert_allclose(found, 2.0 * (5.0 - 1.0) ** 2, rtol=1e-5)
+
+
+def test_flags_that_are_changed_between_two_fits_hold_in_the_second():
+    players = gan()
+    players.compile()
+    real = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    players.fit(real, epochs=1, verbose=0)
+    judge = players.networks["d"]
+    sg.freeze(judge, "d1, dn")
+    still = {one.path: np.array(one) for name in ("d1", "dn") for one in judge.get_layer(name).weights}
+    before = np.array(judge.get_layer("d2").kernel)
+    players.check(real[:32])
+    with sg.contract(judge, "d1, dn") as contract:
+        players.fit(real, epochs=1, verbose=0)
+    players.fit(real, epochs=1, verbose=0, callbacks=[contract])
+    assert {path: (np.array(one) == still[path]).all() for one in judge.weights if (path := one.path) in still} == (
+        dict.fromkeys(still, True)
+    )
+    assert not np.array_equal(before, judge.get_layer("d2").kernel)
+    sg.thaw(judge)
+    players.fit(real, epochs=1, verbose=0)
+    assert not any(np.array_equal(one, still[one.path]) for one in judge.get_layer("d1").weights)
+
+
+def test_what_was_frozen_at_first_gets_slots_when_it_is_thawed():
+    networks = {"g": generator(), "d": sg.freeze(discriminator(), "d1")}
+    made = {"d": sg.Player("d", "adam", d_loss), "g": sg.Player("g", "adam", g_loss)}
+    players = sg.Players(networks, forward, made)
+    players.compile()
+    real = np.ones((32, 2), "float32")
+    players.fit(real, verbose=0)
+    sg.thaw(networks["d"])
+    before = np.array(networks["d"].get_layer("d1").kernel)
+    players.fit(real, verbose=0)
+    assert not np.array_equal(before, networks["d"].get_layer("d1").kernel)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sg.Player("d", "adam", d_loss, 0), "at least 1 step"),
+        (lambda: sg.Player("d", "adam", d_loss, 0.5), "at least 1 step"),
+        (lambda: sg.Player("d", "adam", "hinge"), "is a function of what the forward pass returns"),
+        (lambda: sg.Players({}, forward, {"d": sg.Player("d", "adam", d_loss)}), "networks is a dict"),
+        (lambda: sg.Players({"d": discriminator()}, forward, {}), "players is a dict"),
+        (
+            lambda: sg.Players({"d": sg.open(discriminator())}, forward, {"d": sg.Player("d", "adam", d_loss)}),
+            r"is a Graph, not a Model. Build it: sg.build",
+        ),
+        (
+            lambda: sg.Players({"d": discriminator()}, forward, {"d": sg.Player("d", "adamm", d_loss)}),
+            "by an optimizer of Keras, or its name, not 'adamm'",
+        ),
+        (
+            lambda: sg.Players({"d": discriminator()}, forward, {"d": sg.Player("d", keras.optimizers.Adam, d_loss)}),
+            "by an optimizer of Keras",
+        ),
+    ],
+)
+def test_players_of_odd_parts_are_refused_when_they_are_made(make, message):
+    with pytest.raises(sg.SurgeryError, match=message):
+        make()
+
+
+def test_a_loss_that_is_no_tensor_is_named():
+    players = sg.Players(
+        {"d": discriminator()},
+        lambda networks, real: networks["d"](real, training=True),
+        {"d": sg.Player("d", "adam", lambda scores: 0.0)},
+    )
+    with pytest.raises(sg.SurgeryError, match=r"the loss of 'd' returns 0\.0; a scalar tensor is wanted"):
+        players.check(np.ones((4, 2), "float32"))

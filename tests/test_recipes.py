@@ -466,3 +466,30 @@ def test_the_digits_are_pictures():
     images_bhwc, labels = sg.digits((7, 8), size=16)
     assert images_bhwc.shape[1:] == (16, 16, 3) and images_bhwc.dtype == "float32"
     assert images_bhwc.min() >= 0 and images_bhwc.max() <= 1 and set(labels) == {7, 8}
+
+
+def test_accuracy_takes_labels_as_datasets_have_them():
+    x = keras.Input((3,))
+    model, images = keras.Model(x, keras.layers.Softmax()(x)), np.eye(3, dtype="float32")[[0, 1, 2, 1]] * 9
+    labels = np.array([0, 1, 2, 0])
+    for told in (labels, labels[:, None], np.eye(3)[labels], labels.astype("uint8")):
+        assert sg.tasks.accuracy(model, images, told) == 0.75
+    one = keras.Model(x, keras.layers.Activation("sigmoid")(x[:, :1] - 4.5))
+    assert sg.tasks.accuracy(one, images, [1, 0, 0, 0]) == 1.0
+    for odd in (np.array(list("abca")), np.zeros((4, 2)), labels[:3]):
+        with pytest.raises(sg.SurgeryError, match=r"\(n,\)|labels"):
+            sg.tasks.accuracy(model, images, odd)
+
+
+def test_a_fresh_network_keeps_what_its_preprocessing_learned():
+    words, numbers = keras.Input((1,), dtype="string"), keras.Input((2,))
+    lookup, scale = keras.layers.StringLookup(output_mode="one_hot"), keras.layers.Normalization()
+    lookup.adapt([["b"], ["a"], ["b"]])
+    scale.adapt(np.random.default_rng(0).normal(5, 3, (100, 2)))
+    joined = keras.layers.Concatenate()([lookup(words), scale(numbers)])
+    model = keras.Model([words, numbers], [joined, keras.layers.Dense(2, name="d")(joined)])
+    new = sg.tasks.fresh(model, seed=1)
+    given = [np.array([["a"], ["b"]]), np.ones((2, 2), "float32")]
+    given = [keras.ops.convert_to_tensor(one) for one in given]
+    np.testing.assert_array_equal(new(given)[0], model(given)[0])
+    assert not np.array_equal(new.get_layer("d").kernel, model.get_layer("d").kernel)

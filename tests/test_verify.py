@@ -290,3 +290,20 @@ def test_texts_and_numbers_together_are_drawn_at_random():
     found = [embed[0](keras.layers.StringLookup(vocabulary=["a", "word"])(text)), embed[1](number)]
     model = keras.Model([text, number], keras.layers.Concatenate(axis=1, name="both")(found))
     assert sg.verify(model, model).differences["both"] == 0.0
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_batch_normalization_with_fixed_statistics_is_kept(nested, tmp_path):
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.BatchNormalization(name="bn")(keras.layers.Conv2D(4, 3, name="c")(x))
+    donor = keras.Model(x, keras.layers.GlobalAveragePooling2D(name="g")(y), name="donor")
+    still = sg.build(sg.freeze(sg.open(donor), "bn", bn="stats"))
+    if nested:
+        z = keras.Input((8, 8, 3))
+        still = keras.Model(z, keras.layers.Dense(2, name="head")(still(z)))
+    sg.save(still, tmp_path / "m.keras")
+    for network in (still, sg.open(tmp_path / "m.keras")):
+        found = sg.verify(network, donor)
+        assert found.exact and not found.dropped and found.parameters["kept"] == donor.count_params()
+        assert [call.name for call in found.new] == (["head"] if nested else [])
+        assert any(name.endswith("bn") for name in found.differences)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def _in_words(value: Any) -> str:
     if isinstance(value, str):
         return printable(value)
     last: Any = value[-1] if isinstance(value, list) and value else value
+    if isinstance(last, Integral):  # a count, or yes and no
+        return _told(last)
     try:
         return f"{float(last):.4g}"
     except Exception:

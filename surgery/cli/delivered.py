@@ -62,15 +62,17 @@ def draw_learned(recipe: str, picture_hwc: Any, plot: Path, account: Words) -> N
 
 
 def _bytes_of(recipe: str, picture: Any, np: Any) -> Any:
-    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; one without channels is grey."""
+    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; without channels it is grey; whole numbers are bytes."""
     try:
-        values = np.nan_to_num(np.asarray(picture, "float64"))
+        values = np.asarray(picture)
+        bytes_were_given = values.dtype.kind in "iu" and values.size and values.max() > 1
+        values = np.nan_to_num(values.astype("float64")) / (255 if bytes_were_given else 1)
     except (TypeError, ValueError):
         values = np.zeros(())
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[-1] not in (1, 3, 4) or not values.size:
         raise SurgeryError(
             f"{recipe}: the picture of fit() is {np.shape(picture)}; an array (height, width, 1 or 3) of "
-            "values from 0 to 1 is wanted."
+            "values from 0 to 1, or of bytes, is wanted."
         )
     return np.round(values.clip(0, 1) * 255).astype("uint8")

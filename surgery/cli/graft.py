@@ -15,6 +15,7 @@ from surgery.cli.account import Json, Words
 from surgery.cli.delivered import draw_learned, draw_networks, pictures, write
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
+from surgery.doors import watch
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.graph import Graph
 from surgery.typed import type_name
@@ -66,7 +67,7 @@ def graft(
             click.echo(ctx.get_help())
             return
         raise click.UsageError("a recipe is wanted: a file, or a name that `surgery recipes` lists.", ctx)
-    with quiet():
+    with quiet(), watch() as donors:  # a donor may be opened as the file is imported
         loaded = cookbook.load(recipe)
     if wants_help:
         click.echo(f"{ctx.get_help()}\n\n{_parameters(loaded)}")
@@ -78,7 +79,7 @@ def graft(
     refuse_picture(plot, force)
     account = (Json if format == "json" else Words)(loaded.title, chosen)
     try:
-        _operate(loaded, chosen, output, plot, force, fit, dry_run, account)
+        _operate(loaded, donors, chosen, output, plot, force, fit, dry_run, account)
     except SurgeryError:
         account.end(failed=True)
         raise
@@ -87,6 +88,7 @@ def graft(
 
 def _operate(
     loaded: cookbook.Recipe,
+    donors: list[Graph],
     chosen: dict[str, Any],
     output: Path | None,
     plot: Path | None,
@@ -95,14 +97,15 @@ def _operate(
     dry_run: bool,
     account: Words,
 ) -> None:
-    from surgery.doors import as_graph, build, watch
+    from surgery.doors import as_graph, build
 
-    with quiet(), watch() as donors:
+    with quiet(), watch() as opened:
         made = loaded.wire(chosen)
         models = cookbook.parts(made)
         _refuse_names(loaded, models)
         graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
     _refuse_places(output, plot, force, graphs)
+    donors = [*donors, *opened]
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
@@ -179,7 +182,8 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: W
     with quiet():
         found = loaded.fit(model, chosen)
     try:
-        found = getattr(found, "history", found)  # what `model.fit` returns: the last value of each
+        for _ in range(2):  # a model has what its fit() returned, which has the values
+            found = getattr(found, "history", found)
         measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
         picture_hwc = measured.pop("picture", None)
         account.measured(measured)

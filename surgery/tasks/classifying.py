@@ -13,9 +13,27 @@ from surgery.tasks.bars import EpochBar
 
 
 def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
-    """Returns the share of pictures whose largest output is that of their label."""
-    guesses = model.predict(images_bhwc, batch_size=256, verbose=0).argmax(axis=-1)
-    return float(np.mean(guesses.reshape(len(labels), -1)[:, 0] == labels))
+    """Returns the share of pictures whose largest output is that of their label.
+
+    Args:
+        model: pictures -> `(batch, classes)`, or `(batch, 1)`, the probability of the second of two classes.
+        images_bhwc: the pictures.
+        labels: `(n,)` or `(n, 1)`, or one-hot: `(n, classes)`.
+
+    Raises:
+        SurgeryError: the labels are no numbers of classes, or the model has other outputs.
+    """
+    outputs, labels = model.predict(images_bhwc, batch_size=256, verbose=0), np.asarray(labels)
+    if not isinstance(outputs, np.ndarray) or outputs.size != len(labels) * outputs.shape[-1]:
+        raise SurgeryError(f"one output (batch, classes) is wanted for {len(labels)} labels, not {model.output_shape}.")
+    width = outputs.shape[-1]
+    if width > 1 and labels.shape == (len(labels), width):
+        labels = labels.argmax(axis=-1)
+    if labels.size != len(labels) or labels.dtype.kind not in "iubf":
+        raise SurgeryError(f"labels are numbers of classes, (n,), not {labels.shape} of {labels.dtype}.")
+    outputs = outputs.reshape(-1, width)
+    guesses = outputs.argmax(axis=-1) if width > 1 else outputs[:, 0] > 0.5
+    return float(np.mean(guesses == labels.reshape(-1)))
 
 
 def check_classes(model: Any, count: int) -> None:

@@ -45,7 +45,7 @@ class Contract(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not self._stepped:  # `batch` is not 0 where several steps are one execution
             self._stepped = True
-            self._check(standstill=not _may_stand_still(self._network.optimizer))
+            self._check(standstill=not _may_stand_still(getattr(self._network, "optimizer", None)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.check()
@@ -92,8 +92,13 @@ class Contract(keras.callbacks.Callback):
 
 
 def _may_stand_still(optimizer: Any) -> bool:
-    """Whether a first step may move nothing: gradients are gathered, the rate begins at 0, or the loss overflowed."""
-    if getattr(optimizer, "gradient_accumulation_steps", None) or hasattr(optimizer, "inner_optimizer"):
+    """Whether a first step may move nothing: gradients are gathered, the rate begins at 0, or the loss overflowed; or
+    another model trains the network, whose optimizer is not known."""
+    if (
+        optimizer is None
+        or getattr(optimizer, "gradient_accumulation_steps", None)
+        or hasattr(optimizer, "inner_optimizer")
+    ):
         return True
     return isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule)
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError
+from surgery.graph import Graph
 
 Tensors = Any  # what the forward pass returns, a dict as a rule
 
@@ -29,27 +30,55 @@ class Player:
     loss: Callable[[Tensors], Any]
     steps: int = 1
 
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise SurgeryError(f"a player takes at least 1 step in each round: a whole number, not {self.steps!r}.")
+        if not callable(self.loss):
+            raise SurgeryError(
+                f"the loss of a player is a function of what the forward pass returns, not {self.loss!r}."
+            )
+
 
 def own_optimizer(optimizer: Any) -> Any:
     """Returns a player's optimizer.
 
     Raises:
-        SurgeryError: it has been built for other variables.
+        SurgeryError: it is none, or has been built for other variables.
     """
-    found: Any = keras.optimizers.get(optimizer)
+    try:
+        found: Any = keras.optimizers.get(optimizer)
+    except (ValueError, TypeError) as error:
+        raise SurgeryError(f"a player learns by an optimizer of Keras, or its name, not {optimizer!r}.") from error
+    if not isinstance(found, keras.optimizers.Optimizer):
+        raise SurgeryError(f"a player learns by an optimizer of Keras, or its name, not {optimizer!r}.")
     if found.built:
         raise SurgeryError(f"{found.name!r} has been built for other variables; each player has one of its own.")
     return found
 
 
-def refuse_one_optimizer(players: Mapping[str, Player]) -> None:
-    """Refuses players that were given one optimizer."""
+def refuse_odd(networks: Any, players: Any) -> None:
+    """Refuses what is no dict of live networks and one of players, and players that were given one optimizer."""
+    for what, given, kind in (("networks", networks, keras.Model), ("players", players, Player)):
+        if not isinstance(given, Mapping) or not given:
+            raise SurgeryError(f"{what} is a dict, name -> {kind.__name__}, not {given!r}.")
+        for name, one in given.items():
+            if not isinstance(one, kind):
+                repair = " Build it: sg.build(graph)." if isinstance(one, Graph) else ""
+                raise SurgeryError(f"{name!r} of {what} is a {type(one).__name__}, not a {kind.__name__}.{repair}")
     owner: dict[int, str] = {}
     for name, player in players.items():
         if not isinstance(player.optimizer, str) and owner.setdefault(id(player.optimizer), name) != name:
             raise SurgeryError(
                 f"{owner[id(player.optimizer)]!r} and {name!r} have one optimizer; each player has one of its own."
             )
+
+
+def refuse_no_scalar(name: str, loss: Any) -> None:
+    """Refuses a loss that is not one number."""
+    if not keras.ops.is_tensor(loss):
+        raise SurgeryError(f"the loss of {name!r} returns {loss!r}; a scalar tensor is wanted.")
+    if len(loss.shape) > 0:
+        raise SurgeryError(f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar.")
 
 
 def stored_owns(owns: Any) -> Any:

@@ -16,7 +16,17 @@ import numpy as np
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, listing, nearest
 from surgery.freezing import flags_for
-from surgery.training.player import Player, Tensors, as_owned, own_optimizer, refuse_one_optimizer, stored_owns
+from surgery.retracing import state_of
+from surgery.slots import extend
+from surgery.training.player import (
+    Player,
+    Tensors,
+    as_owned,
+    own_optimizer,
+    refuse_no_scalar,
+    refuse_odd,
+    stored_owns,
+)
 from surgery.training.states import unmoved
 from surgery.walking import calls_at_every_depth
 
@@ -66,8 +76,8 @@ class Players(keras.Model):
         super().__init__(name=name)
         if keras.backend.backend() != "tensorflow":
             raise SurgeryError(f"Players trains on TensorFlow, not on {keras.backend.backend()}.")
+        refuse_odd(networks, players)
         self.networks = dict(networks)
-        refuse_one_optimizer(players)
         self.players = {
             name: dataclasses.replace(one, optimizer=own_optimizer(one.optimizer)) for name, one in players.items()
         }
@@ -80,6 +90,7 @@ class Players(keras.Model):
         for name, player in self.players.items():
             player.optimizer.build(self.variables_of(name))
         self.built = True
+        self._flags = state_of(self)
 
     # ---- who owns what ----
 
@@ -162,10 +173,7 @@ class Players(keras.Model):
                     tape.watch(variable.value)
                 loss = player.loss(self._forward(dict(self.networks), data))
                 self._refuse_added()
-                if len(loss.shape) > 0:
-                    raise SurgeryError(
-                        f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar."
-                    )
+                refuse_no_scalar(name, loss)
                 total = loss + sum(self._added_by(name), 0.0)
                 replicas = tf.distribute.get_strategy().num_replicas_in_sync
                 scaled = player.optimizer.scale_loss(total / replicas)  # the gradients of replicas are summed
@@ -195,7 +203,17 @@ class Players(keras.Model):
             rest.callbacks.insert(0, self._averaging())
         else:
             rest = [self._averaging(), *rest]
+        self._follow_flags()
         return super().fit(*args, callbacks=rest, **options)
+
+    def _follow_flags(self) -> None:
+        """Lets the next step follow flags that were changed since: what was traced is dropped, slots are added."""
+        flags = state_of(self)
+        if flags != self._flags:
+            self._flags = flags
+            self.train_function = None
+            for name, player in self.players.items():
+                extend(player.optimizer, self.variables_of(name))
 
     def _averaging(self) -> Any:
         """Returns the callback that puts averages in before others see the end of training."""
@@ -225,6 +243,7 @@ class Players(keras.Model):
         Raises:
             SurgeryError: a variable of another player moved, or none of its own did; the message names them.
         """
+        self._follow_flags()
         weights = {id(one): one for network in self.networks.values() for one in network.weights}
         seeds = {id(one): one for network in self.networks.values() for one in network.variables}
         slots = [one for player in self.players.values() for one in player.optimizer.variables]

@@ -20,8 +20,9 @@ def pyramid_pooling_decoder(
 ) -> Callable[[list[Any]], Any]:
     """Makes the head: a part for `graft` with `at=[picture, tap]`.
 
-    The map is averaged in 1 x 1, 2 x 2, 3 x 3 and 6 x 6 parts of the picture, each reduced to a part of the channels,
-    enlarged again, and all are classified together. The output is `(batch, height, width, classes)`, logits.
+    The map is reduced to 1 x 1, 2 x 2, 3 x 3 and 6 x 6 pixels (by anti-aliased resizing: means that weigh what is near
+    more, in the place of the paper's), each with a part of the channels, enlarged again, and all are classified
+    together. The output is `(batch, height, width, classes)`, logits.
 
     Args:
         classes: channels of the output. Must be positive.
@@ -43,7 +44,7 @@ def pyramid_pooling_decoder(
         fitting = [side for side in bins if side <= min(height, width)]
         maps = [x]
         for side in fitting:
-            y = layers.Resizing(side, side, antialias=True, name=f"psp{side}")(x)  # means, with soft edges
+            y = layers.Resizing(side, side, antialias=True, name=f"psp{side}")(x)
             y = layers.Conv2D(max(x.shape[-1] // len(bins), 1), 1, activation="relu", name=f"psp{side}_conv")(y)
             maps.append(layers.Resizing(height, width, name=f"psp{side}_up")(y))
         x = layers.Concatenate(name="psp")(maps) if fitting else x
