@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
@@ -20,7 +21,9 @@ def steps_between(
             not divide the next.
     """
     strides = list(strides) if isinstance(strides, Iterable) else [strides]
-    strides = [whole(stride, "a stride, in pixels,") for stride in strides]
+    if any(isinstance(stride, bool) or not isinstance(stride, Integral) or stride < 1 for stride in strides):
+        raise SurgeryError(f"strides are whole numbers of pixels, at least 1; they are {strides}.")
+    strides = [int(stride) for stride in strides]
     if most is not None and len(strides) > most:
         raise SurgeryError(f"{what} takes feature maps of {_NUMBERS.get(most, most)} sizes; strides are {strides}.")
     if len(strides) < least:
@@ -78,7 +81,18 @@ def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any,
         )
     for stride, tensor in zip(strides, tensors[1:], strict=True):
         _refuse_other_stride(tensors[0].shape[1:3], tensor, stride, what)
+    warn_of_open(tensors[0], max(strides), what)
     return tensors[0], tensors[1:]
+
+
+def warn_of_open(picture: Any, step: int, what: str) -> None:
+    """Warns that of pictures of any size only some come back in their size: what is cropped is not known yet."""
+    if None in picture.shape[1:3] and step > 1:
+        warnings.warn(
+            f"{what} takes pictures of any size here, and serves those whose sides {step} divides: others come back in "
+            "another size, or are refused by Keras. sg.resize(graph, (height, width, channels)) gives the network one.",
+            stacklevel=3,
+        )
 
 
 def _refuse_other_stride(picture: Sequence[Any], tensor: Any, stride: int, what: str) -> None:

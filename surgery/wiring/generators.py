@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError
-from surgery.wiring.checks import whole
+from surgery.wiring.checks import warn_of_open, whole
 from surgery.wiring.sizes import aligned
 
 layers: Any = keras.layers
@@ -64,6 +64,8 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
     """
 
     def generator(picture: Any) -> Any:
+        warn_of_open(picture, 4, "the translator")
+
         def normal(y: Any, name: str) -> Any:
             y = layers.GroupNormalization(-1, name=f"{name}_norm")(y)
             return layers.Activation("relu", name=f"{name}_relu")(y)
