@@ -43,16 +43,14 @@ def extend(graph: Graph, calls: Iterable[Call]) -> Graph:
 def held_still(graph: Graph) -> Graph:
     """Returns the graph of a model whose own flag is `trainable=False`, which in Keras holds over those of its layers:
     what would train by its own flag is marked, and a note says so."""
+    moving = {call.name: _moving(call) for call in graph.calls}
+    if not any(moving.values()):
+        return graph
     calls = tuple(
-        dataclasses.replace(call, flags={**call.flags, **dict.fromkeys(paths, False)})
-        if (paths := _moving(call))
-        else call
+        dataclasses.replace(call, flags={**call.flags, **dict.fromkeys(moving[call.name], False)})
         for call in graph.calls
     )
-    layers = {(call.op, call.layer): len(_moving(call)) for call in graph.calls}
-    count = sum(layers.values())
-    if not count:
-        return graph
+    count = sum({(call.op, call.layer): len(moving[call.name]) for call in graph.calls}.values())
     note = (
         f"the model's own flag is trainable=False, which holds over those of {count} of its layers: nothing trains; "
         "sg.thaw(graph, where) lets layers train"

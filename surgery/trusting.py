@@ -6,6 +6,7 @@ A file is data of a stranger. No module is imported because a file says so, no b
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,31 +83,23 @@ def _is_operation(module: Any, kind: str) -> bool:
 
     It is looked up in what `import keras` has imported; nothing is imported because a file says so.
     """
-    import sys
-
-    import keras
-
     if kind in ("Functional", "Sequential", "SeedGenerator", "DTypePolicyMap"):
         return True
-    if module == "keras.ops":
-        return operation_module(kind) is not None
-    place = sys.modules.get(module) if isinstance(module, str) and module.startswith("keras.") else None
-    found = getattr(place, kind, None)
-    return isinstance(found, type) and issubclass(found, keras.Operation)
+    module = operation_module(kind) if module == "keras.ops" else module
+    return isinstance(module, str) and module.startswith("keras.") and _operation(module, kind) is not None
 
 
 def operation_module(kind: str) -> str | None:
     """Returns the module of Keras that has the class of a raw operation, which HDF5 does not say."""
-    import sys
+    modules = (f"keras.src.ops.{room}" for room in ("numpy", "nn", "core", "math", "linalg", "image"))
+    return next((name for name in modules if getattr(_operation(name, kind), "__module__", None) == name), None)
 
+
+def _operation(module: str, kind: str) -> type | None:
     import keras
 
-    for room in ("numpy", "nn", "core", "math", "linalg", "image"):
-        name = f"keras.src.ops.{room}"
-        found = getattr(sys.modules.get(name), kind, None)
-        if isinstance(found, type) and issubclass(found, keras.Operation) and found.__module__ == name:
-            return name
-    return None
+    found = getattr(sys.modules.get(module), kind, None)
+    return found if isinstance(found, type) and issubclass(found, keras.Operation) else None
 
 
 def refuse_code(addresses: Mapping[str, list[str]]) -> None:

@@ -36,7 +36,6 @@ def parsed(kind: Any, text: str, or_none: bool = False) -> Any:
         if not _takes_any_text(one) and (known := _simple(one, text)) is not _NOTHING:
             return known
     exact = [one for one in kinds if not _takes_any_text(one)]
-    refused = None
     try:
         return converted(exact, ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
@@ -45,8 +44,7 @@ def parsed(kind: Any, text: str, or_none: bool = False) -> Any:
         if one in (Any, object):
             return text
         if _takes_any_text(one):
-            make: Any = one
-            return make(text)
+            return _built(one, text)
     raise ValueError(text) from refused
 
 
@@ -173,8 +171,8 @@ def _collection(container: Any, inside: tuple[Any, ...], value: Any) -> Any:
     return _built(container, entries)
 
 
-def _built(kind: Any, entries: Any) -> Any:
-    return kind(entries)
+def _built(kind: Any, given: Any) -> Any:
+    return kind(given)
 
 
 def _entries(container: Any, kinds: tuple[Any, ...], value: Iterable[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from surgery.cli.account import Json, Words
 from surgery.cli.delivered import draw_learned, draw_networks, pictures, write
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
-from surgery.doors import watch
+from surgery.doors import as_graph, build, watch
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.graph import Graph
 from surgery.typed import type_name
@@ -97,13 +97,11 @@ def _operate(
     dry_run: bool,
     account: Words,
 ) -> None:
-    from surgery.doors import as_graph, build
-
     with quiet(), watch() as opened:
         made = loaded.wire(chosen)
         models = cookbook.parts(made)
         _refuse_names(loaded, models)
-        graphs = {name: _graph(loaded, as_graph, model) for name, model in models.items()}
+        graphs = {name: _graph(loaded, model) for name, model in models.items()}
     _refuse_places(output, plot, force, graphs)
     donors = [*donors, *opened]
     drawn = False
@@ -130,7 +128,7 @@ def _operate(
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 
 
-def _graph(loaded: cookbook.Recipe, as_graph: Any, made: Any) -> Graph:
+def _graph(loaded: cookbook.Recipe, made: Any) -> Graph:
     if made is None:
         raise SurgeryError(f"{loaded.path.name}: recipe() returned None; is a `return` missing?")
     try:

@@ -16,7 +16,7 @@ import numpy as np
 from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, listing, nearest
 from surgery.freezing import flags_for
-from surgery.retracing import state_of
+from surgery.retracing import scope_of, state_of
 from surgery.slots import extend
 from surgery.training.player import (
     Player,
@@ -212,8 +212,9 @@ class Players(keras.Model):
         if flags != self._flags:
             self._flags = flags
             self.train_function = None
-            for name, player in self.players.items():
-                extend(player.optimizer, self.variables_of(name))
+            with scope_of(self):
+                for name, player in self.players.items():
+                    extend(player.optimizer, self.variables_of(name))
 
     def _averaging(self) -> Any:
         """Returns the callback that puts averages in before others see the end of training."""

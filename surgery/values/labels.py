@@ -6,11 +6,8 @@ import re
 from typing import Any
 
 from surgery.files import names_of_variables, own_name
-from surgery.files.mending import Stored
-from surgery.files.placing import natural
-from surgery.files.variables import variable_names
 from surgery.graph import Call
-from surgery.values.tensors import live_layer, tensors_of
+from surgery.values.tensors import live_layer, names_in_tree, tensors_of
 
 
 def labels(call: Call) -> list[str]:
@@ -35,10 +32,7 @@ def _names_below(call: Call) -> list[str]:
     op: Any = call.op
     source = op.source
     if source.tree:
-        names = [name for name, _ in variable_names(Stored(op.name, op.class_name, op.config), source)]
-        places = sorted(source.tree, key=natural)
-        told = {source.tree[place].name: _as_live(name) for place, name in zip(places, names, strict=True)}
-        return [told[tensor.name] for tensor in tensors]
+        return [_as_live(name) for name in names_in_tree(call)]
     return [*source.named] if source.named else [_below(tensor.name, call) for tensor in tensors]
 
 

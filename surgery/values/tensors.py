@@ -56,7 +56,7 @@ def paired_tensors(a: Call, b: Call) -> list[Pair] | None:
         places = list(dict.fromkeys([*trees[0], *trees[1]]))
         return [(trees[0].get(place), trees[1].get(place)) for place in places]
     if not any(live) and any(trees):
-        named = _by_own_name(a, b)
+        named = _by_own_name((a, ours), (b, theirs))
         if named or not (_is_ordered(a) and _is_ordered(b)):
             return named
     longer = max(len(ours), len(theirs))
@@ -104,25 +104,35 @@ def _stored(call: Call) -> Stored:
     return Stored(op.name, op.class_name, op.config)
 
 
-def _by_own_name(a: Call, b: Call) -> list[Pair] | None:
+def _by_own_name(a: tuple[Call, list[Tensor]], b: tuple[Call, list[Tensor]]) -> list[Pair] | None:
     """Pairs the tensors of a tree with those of a list by their own names, `kernel`, or else by their shapes; `None`
     where two have one."""
-    named = [_own_names(call) for call in (a, b)]
-    shaped = [[tensor.shape for tensor in tensors_of(call) or []] for call in (a, b)]
-    for keys in (named, shaped):
-        if set(keys[0]) == set(keys[1]) and len(set(keys[0])) == len(keys[0]) == len(keys[1]):
-            theirs = dict(zip(keys[1], tensors_of(b) or [], strict=True))
-            return [(one, theirs[key]) for key, one in zip(keys[0], tensors_of(a) or [], strict=True)]
+    (_, ours), (_, theirs) = a, b
+    for keys_of in (_own_names, _shapes):
+        keys, others = keys_of(*a), keys_of(*b)
+        if set(keys) == set(others) and len(set(keys)) == len(keys) == len(others):
+            known = dict(zip(others, theirs, strict=True))
+            return [(one, known[key]) for key, one in zip(keys, ours, strict=True)]
     return None
 
 
-def _own_names(call: Call) -> list[str]:
+def _own_names(call: Call, tensors: list[Tensor]) -> list[Any]:
+    return [own_name(name) for name in names_in_tree(call) or [tensor.name for tensor in tensors]]
+
+
+def _shapes(call: Call, tensors: list[Tensor]) -> list[Any]:
+    return [tensor.shape for tensor in tensors]
+
+
+def names_in_tree(call: Call) -> list[str]:
+    """Returns the names of the tensors of a tree, in the order of `tensors_of`: in the file they have numbers."""
+    places = _by_place(call)
+    if not places:
+        return []
     op: Any = call.op
-    if not op.source.tree:
-        return [own_name(tensor.name) for tensor in op.source.tensors]
-    names = [name for name, _ in variable_names(_stored(call), op.source)]
+    names = (name for name, _ in variable_names(_stored(call), op.source))
     told = dict(zip(sorted(op.source.tree, key=natural), names, strict=True))
-    return [own_name(told[place]) for place in _by_place(call)]
+    return [told[place] for place in places]
 
 
 def _by_name(call: Call) -> dict[str, Tensor]:

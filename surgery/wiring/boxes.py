@@ -27,13 +27,15 @@ def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tu
                 f"picture {picture} has boxes {frames.shape} of {frames.dtype} and {len(names)} labels; numbers "
                 "(objects, 4) are wanted."
             )
-        for frame in frames[~(frames[:, 2:] > frames[:, :2]).all(-1) | ~np.isfinite(frames).all(-1)]:
+        odd = frames[~(frames[:, 2:] > frames[:, :2]).all(-1) | ~np.isfinite(frames).all(-1)]
+        if len(odd):
             raise SurgeryError(
-                f"a box of picture {picture} is {frame.tolist()}: left, top, right and bottom in pixels are wanted, "
+                f"a box of picture {picture} is {odd[0].tolist()}: left, top, right and bottom in pixels are wanted, "
                 "right of left and below the top."
             )
-        for name in names[~np.isin(names, np.arange(classes))]:
-            raise SurgeryError(f"a label of picture {picture} is {name}; the classes are 0 to {classes - 1}.")
+        unknown = names[~np.isin(names, np.arange(classes))]
+        if len(unknown):
+            raise SurgeryError(f"a label of picture {picture} is {unknown[0]}; the classes are 0 to {classes - 1}.")
         found.append((frames, names.astype("int64")))
     return found
 

@@ -21,7 +21,7 @@ def steps_between(
             not divide the next.
     """
     strides = list(strides) if isinstance(strides, Iterable) else [strides]
-    if any(isinstance(stride, bool) or not isinstance(stride, Integral) or stride < 1 for stride in strides):
+    if not all(map(_counts, strides)):
         raise SurgeryError(f"strides are whole numbers of pixels, at least 1; they are {strides}.")
     strides = [int(stride) for stride in strides]
     if most is not None and len(strides) > most:
@@ -40,13 +40,17 @@ def steps_between(
 _NUMBERS = {2: "two", 3: "three"}
 
 
+def _counts(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
+
+
 def whole(number: Any, what: str) -> int:
     """Returns a number that counts something: classes, pixels.
 
     Raises:
         SurgeryError: it is no whole number, or less than 1.
     """
-    if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+    if not _counts(number):
         raise SurgeryError(f"{what} must be a whole number, at least 1, not {number!r}.")
     return int(number)
 
@@ -57,7 +61,7 @@ def positive(classes: int) -> int:
     Raises:
         SurgeryError: it is not positive.
     """
-    if isinstance(classes, bool) or not isinstance(classes, Integral) or classes < 1:
+    if not _counts(classes):
         raise SurgeryError(f"classes must be at least 1, not {classes!r}.")
     return int(classes)
 
