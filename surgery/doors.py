@@ -32,7 +32,8 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
             weights file. A file or a live model brings its own (which `"pretrained"` means for a file).
         shapes: for a file: whether Keras computes the shapes that the file does not say and that are not those of
             standard layers; it then reads the weights too.
-        options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`.
+        options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`, and
+            `dtype=`, the dtype policy that its layers are made under (by default the global one of Keras).
 
     Returns:
         The graph. Its ops are shared by every model built from it: training one trains all.

@@ -12,7 +12,7 @@ from networks import arrays_for, assert_same, assert_unchanged, fingerprint, out
 
 import surgery as sg
 from surgery import analysis
-from surgery.zoo import NETWORKS, cards
+from surgery.zoo import NETWORKS, cards, networks
 from surgery.zoo.alexnet import response_normalized
 
 EIGHT = (
@@ -210,6 +210,24 @@ def test_pretrained_names_do_not_depend_on_what_ran_before():
     keras.layers.Conv2D(1, 1)
     two = sg.open("tinyvgg", weights="pretrained")
     assert one == two == sg.open("tinyvgg")
+
+
+def test_published_weights_may_bring_a_layer_that_fresh_ones_do_not(monkeypatch):
+    """EfficientNet has a second Rescaling with the weights of ImageNet only."""
+
+    def made(extra):
+        x = picture = keras.Input((8, 8, 3), name="input_layer")
+        x = keras.layers.Rescaling(1 / 255)(x)
+        x = keras.layers.Rescaling([1.0, 2.0, 3.0])(x) if extra else x
+        return keras.Model(picture, keras.layers.Conv2D(2, 3, name="stem_1")(x), name="efficientnetb0")
+
+    keras.layers.Rescaling(1.0)
+    card = sg.open(made(False))
+    monkeypatch.setattr(networks, "card", lambda *_: card)
+    monkeypatch.setattr(networks, "_pretrained", lambda *_: made(True))
+    names = [call.name for call in sg.open("efficientnetb0", weights="imagenet")]
+    first = card.calls[1].name
+    assert names == ["input_layer", first, "rescaling_1" if first != "rescaling_1" else "rescaling_2", "stem_1"]
 
 
 def test_weights_of_a_file(tmp_path, tinyvgg):

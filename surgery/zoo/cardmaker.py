@@ -1,4 +1,4 @@
-"""Makes one card: `python -m surgery.zoo.cardmaker NAME OPTIONS` writes the JSON of a network to stdout and ends.
+"""Makes one card: `python -m surgery.zoo.cardmaker NAME OPTIONS SETTINGS` writes the JSON of a network to stdout.
 
 The network is made inside a `keras.StatelessScope`, where variables have shapes and no values, and the process ends
 before they would get any: NASNetLarge takes seconds and no gigabytes.
@@ -12,17 +12,21 @@ import sys
 from typing import Any, NoReturn
 
 
-def main(name: str, options: str) -> NoReturn:
+def main(name: str, options: str, policy: str, floatx: str, data_format: str) -> NoReturn:
     import keras
 
     from surgery.encoding import encode
     from surgery.errors import first_line
     from surgery.tracing import trace
     from surgery.zoo.networks import make
+    from surgery.zoo.settings import under
 
+    keras.config.set_floatx(floatx)
+    keras.config.set_image_data_format(data_format)
     keras.StatelessScope().__enter__()
     try:
-        model = make(name, json.loads(options))
+        with under(policy):
+            model = make(name, json.loads(options))
         text = json.dumps(encode(trace(model), _described))
     except (ValueError, TypeError) as error:
         _end(first_line(error), 1)

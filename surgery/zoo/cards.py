@@ -8,6 +8,7 @@ again; a cache that cannot be written is done without.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -23,6 +24,7 @@ from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
 from surgery.waiting import notice
+from surgery.zoo.settings import USUAL, Settings
 
 FORMAT = 1  # of the cards; a new number makes old ones unread
 
@@ -45,17 +47,24 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("surgery"))
 
 
-def card(name: str, options: dict[str, Any]) -> Graph:
-    """Returns the graph of a named network, from the cache when it is there."""
+def card(name: str, options: dict[str, Any], made_under: Settings = USUAL) -> Graph:
+    """Returns the graph of a named network, from the cache when it is there.
+
+    Args:
+        name: of the network.
+        options: its further arguments.
+        made_under: the settings of Keras; each has a card of its own, so that every layer is as Keras makes it.
+    """
     try:
         text = json.dumps(options, sort_keys=True)
     except TypeError as error:
         raise SurgeryError(f"options of {name!r} must be plain values: {error}.") from error
-    key = hashlib.sha256(text.encode() + _own_definition(name)).hexdigest()[:12]
+    unusual = b"" if made_under == USUAL else repr(made_under).encode()
+    key = hashlib.sha256(text.encode() + unusual + _own_definition(name)).hexdigest()[:12]
     path = cache_directory() / "cards" / f"{name}-{key}-keras-{keras_version()}-{FORMAT}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return decode(json.loads(path.read_bytes()))
-    made = _made(name, text)
+    made = _made(name, text, made_under)
     with contextlib.suppress(OSError):
         _write(path, made)
     return decode(json.loads(made))
@@ -67,12 +76,12 @@ def _own_definition(name: str) -> bytes:
     return source.read_bytes() if source.is_file() else b""
 
 
-def _made(name: str, options: str) -> bytes:
+def _made(name: str, options: str, made_under: Settings) -> bytes:
     notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "surgery.zoo.cardmaker", name, options]
+    command = [sys.executable, "-m", "surgery.zoo.cardmaker", name, options, *dataclasses.astuple(made_under)]
     run = subprocess.run(command, env=env, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     if run.returncode == 0:
         return run.stdout

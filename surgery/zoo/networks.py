@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.files import exists, pieces_of_file
-from surgery.graph import Graph
+from surgery.graph import Call, Graph
 from surgery.matching import Target, matched
 from surgery.primitives import rename
 from surgery.walking import calls_at_every_depth
 from surgery.zoo.cards import card
 from surgery.zoo.catalogue import find
+from surgery.zoo.settings import settings, under
 
 
-def open_network(name: str, weights: str | os.PathLike[str] | None = None, **options: Any) -> Graph:
+def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype: Any = None, **options: Any) -> Graph:
     """Opens a named network as a new `Graph`.
 
     Args:
         name: lower-case name, as `surgery zoo` lists them.
         weights: `None` for fresh ones, drawn when a layer is first built; `"pretrained"` (or `"imagenet"` for
             `keras.applications`) for the published ones; or the path of a weights file.
+        dtype: the dtype policy, or its name, that its layers are made under; by default the global one of Keras.
         options: further arguments of the network, such as `include_top=False` or `input_shape=(96, 96, 3)`.
 
     Raises:
         SurgeryError: no such network, no such option, or weights that cannot be had.
     """
     network = find(name)
+    made_under = settings(dtype)
     if weights is None:
-        return card(network.name, options)
+        return card(network.name, options, made_under)
     if str(weights) not in ("pretrained", "imagenet"):
-        return _from_file(card(network.name, options), weights)
+        return _from_file(card(network.name, options, made_under), weights)
     if network.keras_name is None and not network.shipped:
         raise SurgeryError(f"no weights of {network.name} are published for Keras; weights=PATH takes those of a file.")
     if network.keras_name is None and str(weights) == "imagenet":
         raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
     from surgery.tracing import trace
 
-    graph = trace(_pretrained(network.name, network.keras_name, options))
-    return _with_names_of(graph, card(network.name, options))
+    with under(made_under.policy):
+        graph = trace(_pretrained(network.name, network.keras_name, options))
+    return _with_names_of(graph, card(network.name, options, made_under))
 
 
 def make(name: str, options: dict[str, Any], weights: str | None = None) -> Any:
@@ -117,12 +123,39 @@ def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:
     Keras numbers unnamed layers through the life of a process; addresses must not depend on what ran before.
     """
     names: dict[str, str] = {}
-    for live, stored in zip(graph, card_graph, strict=True):
-        names[live.name] = stored.name
+    for live, stored in _side_by_side(graph, card_graph):
         op: Any = live.op
-        if op is None or stored.op is None:
+        name = stored if isinstance(stored, str) else stored.name
+        names[live.name] = name
+        if op is None:
             continue
-        if op.inner is not None and stored.op.inner is not None:
-            op.inner = _with_names_of(op.inner, stored.op.inner)
-        op.layer.name = op.standins[0].name = stored.op.name
+        if isinstance(stored, Call) and stored.op is not None:
+            name = stored.op.name
+            if op.inner is not None and stored.op.inner is not None:
+                op.inner = _with_names_of(op.inner, stored.op.inner)
+        op.layer.name = op.standins[0].name = name
     return rename(graph, names.__getitem__)
+
+
+def _side_by_side(graph: Graph, card_graph: Graph) -> Iterator[tuple[Call, Call | str]]:
+    """Yields each call with that of the card, or with a name of its own: with published weights EfficientNet has one
+    layer more than with fresh ones."""
+    if len(graph) == len(card_graph):
+        yield from zip(graph, card_graph, strict=True)
+        return
+    of_kind: dict[str, list[Call]] = {}
+    for call in reversed(card_graph.calls):
+        of_kind.setdefault(_unnumbered(call.name), []).append(call)
+    taken = {call.name for call in card_graph}
+    for call in graph:
+        kind = _unnumbered(call.name)
+        if of_kind.get(kind):
+            yield call, of_kind[kind].pop()
+            continue
+        name = next(name for count in itertools.count(1) if (name := f"{kind}_{count}") not in taken)
+        taken.add(name)
+        yield call, name
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"(_\d+)?(@\d+)?$", "", name)

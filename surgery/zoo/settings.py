@@ -1,0 +1,86 @@
+"""The global settings of Keras that a named network follows when it is made; read without importing Keras."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from surgery.errors import SurgeryError
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What Keras lets a user set for all layers that are made from then on.
+
+    Args:
+        policy: name of the dtype policy.
+        floatx: the dtype of inputs, and of a policy that nobody set.
+        data_format: where images have their channels.
+    """
+
+    policy: str = "float32"
+    floatx: str = "float32"
+    data_format: str = "channels_last"
+
+
+USUAL = Settings()
+
+
+def settings(dtype: Any = None) -> Settings:
+    """Returns the global settings of Keras: where it is not imported yet, what its configuration file says.
+
+    Args:
+        dtype: a policy or its name, which goes before the global one.
+
+    Raises:
+        SurgeryError: `dtype` is neither.
+    """
+    keras: Any = sys.modules.get("keras")
+    if hasattr(keras, "config"):
+        found = Settings(keras.config.dtype_policy().name, keras.config.floatx(), keras.config.image_data_format())
+    else:
+        found = _configured()
+    if dtype is None:
+        return found
+    policy = getattr(dtype, "name", dtype)
+    if not isinstance(policy, str):
+        raise SurgeryError(f"dtype= is a dtype policy of Keras or its name, such as 'mixed_float16', not {dtype!r}.")
+    return dataclasses.replace(found, policy=policy)
+
+
+def _configured() -> Settings:
+    """Returns the settings of the user's `keras.json`, from where Keras reads it."""
+    home = os.path.expanduser("~")
+    base = os.environ.get("KERAS_HOME") or os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found = json.loads(Path(base, "keras.json").expanduser().read_bytes())
+        floatx, order = found.get("floatx", USUAL.floatx), found.get("image_data_format", USUAL.data_format)
+        return Settings(floatx, floatx, order)
+    return USUAL
+
+
+@contextlib.contextmanager
+def under(policy: str) -> Iterator[None]:
+    """Makes layers inside the block under a dtype policy; the global one is as it was afterwards.
+
+    Raises:
+        SurgeryError: Keras has no such policy.
+    """
+    import keras
+
+    before: Any = keras.config.dtype_policy()
+    try:
+        if policy != before.name:
+            keras.config.set_dtype_policy(policy)
+    except (ValueError, TypeError) as error:
+        raise SurgeryError(f"Keras has no dtype policy {policy!r}: 'float32', 'bfloat16', 'mixed_float16'.") from error
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
