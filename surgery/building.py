@@ -138,7 +138,7 @@ def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
         if isinstance(call.op, StoredOp)
         and call.op.source is not None
         and not call.op.standins
-        and (words := [*refused(call.op.stored, custom_objects), *_assets(call.op)])
+        and (words := [*refused((call.op.stored, call.args, dict(call.kwargs)), custom_objects), *_assets(call.op)])
     }
     refuse_code(found)
 

@@ -8,7 +8,6 @@ graph twice gives the same layers twice.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import inspect
 import json
@@ -26,7 +25,7 @@ from surgery.lookups import RARITY, WORDS, Learned, copy_words, give, is_lookup
 from surgery.normalization import obeys, set_flag
 from surgery.ops import Standin, StoredOp
 from surgery.pairing import reads_by_itself
-from surgery.trusting import operation_module
+from surgery.trusting import admitted
 from surgery.unsaved import lost_in
 
 
@@ -201,10 +200,8 @@ def _teach(layer: Any, source: Source) -> None:
 
 def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:
     """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
-    stored = copy.deepcopy({**op.stored, "config": {**op.config, "name": name}})  # Keras empties models at each step
-    if stored.get("module") == "keras.ops":
-        stored["module"] = operation_module(op.class_name)
     try:
+        stored = admitted({**op.stored, "config": {**op.config, "name": name}}, custom_objects)
         return keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
     except Exception as error:
         raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error

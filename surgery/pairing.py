@@ -158,7 +158,7 @@ def _of_tree(layer: Any, tree: dict[str, Tensor], name: str) -> Pairs:
         for step in path:
             owner = _child(owner, step)
         if owner is None:
-            if "seed_generator" in path:
+            if "seed_generator" in path or "optimizer" in path:  # of a model that was compiled, in a wrapper
                 continue
             raise SurgeryError(f"the file has {printable(place)!r} for {printable(name)!r}, which has no such part.")
         stores.setdefault(id(owner), (owner, {}))[1][number] = tensor
