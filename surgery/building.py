@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-from surgery.copying import Copies
 from surgery.depth import room_for
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Call, Graph
@@ -18,6 +17,7 @@ from surgery.lookups import LOOKUPS, WORDS
 from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
 from surgery.specs import Ref
+from surgery.standins import Copies
 from surgery.structure import leaves, rebuilt
 from surgery.tracing import model_of, spec_of
 from surgery.trusting import refuse_code, refused

@@ -57,8 +57,8 @@ class Filling:
         """Remembers a layer that is made inside the scope."""
         self._layers.append(layer)
 
-    def fill(self, layer: Any, source: Source, name: str) -> None:
-        """Sets the tensors of a built layer aside for its variables.
+    def fill(self, layer: Any, source: Source, name: str) -> set[int]:
+        """Sets the tensors of a built layer aside for its variables; returns the identities of these variables.
 
         Args:
             layer: built inside the scope, which is still open.
@@ -75,6 +75,7 @@ class Filling:
             else:
                 _start_with(variable, lambda dtype, tensor=tensor: self._read(tensor, dtype))
         self._late += found.late
+        return set(found.given)
 
     def _read(self, tensor: Tensor, dtype: str) -> Any:
         try:

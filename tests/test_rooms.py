@@ -17,6 +17,7 @@ FLOORS = [
     ["grammar", "lookups", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
     ["where", "copying", "verification", "kept", "zoo", "values", "figures"],
+    ["standins"],
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],

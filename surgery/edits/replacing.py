@@ -62,12 +62,14 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     """Returns the part for one layer: what the function says, or the layer, of which the second place gets a copy."""
     import keras
 
-    from surgery.copying import renewed
+    from surgery.copying import renewed, variant
 
     if isinstance(part, (Graph, list, tuple, keras.Model)):
         return part
     if isinstance(part, keras.Operation):
-        return part if single else renewed(part, part.name)
+        if single:
+            return part
+        return variant(part) if getattr(part, "built", False) and part.variables else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
         return part(call)
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from surgery.copying import keeps_states
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Graph
 from surgery.specs import Spec
+from surgery.standins import keeps_states
 from surgery.structure import leaves
 from surgery.training import feature_files
 from surgery.training.casting import in_precision
