@@ -16,6 +16,7 @@ import numpy as np
 
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.filling import settle
+from surgery.giving import give_state
 from surgery.lookups import copy_words
 from surgery.pairing import reads_by_itself
 from surgery.unsaved import lost_in
@@ -94,14 +95,12 @@ def variant(layer: Any, **changed: Any) -> Any:
 
 
 def with_weights_of(new: Any, layer: Any) -> Any:
-    """Gives a built layer the values of another one's variables, and its flag; returns it.
+    """Gives a built layer all that another one computes with, its seeds and its flag; returns it.
 
     Raises:
-        SurgeryError: it has other variables.
+        SurgeryError: something would stay fresh, or be lost.
     """
-    for mine, other in _same_variables(new, layer):
-        copy_values(mine, other)
-    new.trainable = layer.trainable
+    give_state(new, layer)
     return given(new)
 
 
@@ -132,10 +131,11 @@ def give_weights(layer: Any, source: Any) -> None:
 
 
 def _same_variables(layer: Any, source: Any) -> list[tuple[Any, Any]]:
-    mine, theirs = getattr(layer, "variables", []), getattr(source, "variables", [])
-    shapes, others = ([tuple(variable.shape) for variable in side] for side in (mine, theirs))
-    names, theirs_by_name = ([re.sub(r"_\d+$", "", variable.name) for variable in side] for side in (mine, theirs))
-    turned = names != theirs_by_name and sorted(names) == sorted(theirs_by_name)
-    if shapes != others or turned:
+    mine, theirs = list(getattr(layer, "variables", [])), list(getattr(source, "variables", []))
+    names, others = ([re.sub(r"_\d+$", "", variable.name) for variable in side] for side in (mine, theirs))
+    turned = names != others and sorted(names) == sorted(others)
+    if turned and len(set(names)) == len(names):  # a layer that was quantized later made its scales last
+        theirs, turned = [theirs[others.index(name)] for name in names], False
+    if turned or [tuple(one.shape) for one in mine] != [tuple(one.shape) for one in theirs]:
         raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
     return list(zip(mine, theirs, strict=True))

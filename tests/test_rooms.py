@@ -11,11 +11,12 @@ ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
     ["graph", "retracing", "dtypes", "configurations"],
-    ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
+    ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting", "effective", "layouts"],
     ["analysis"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "lookups", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
+    ["giving"],
     ["where", "copying", "verification", "kept", "zoo", "values", "figures"],
     ["standins"],
     ["building"],
