@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError, first_line
-from surgery.files import Source, Tensor
+from surgery.files import Source, Tensor, to_hand_over
 from surgery.pairing import Late, Pairs, paired
 
 
@@ -125,5 +125,5 @@ def _as_tensor(array: Any, dtype: str) -> Any:
         import tensorflow as tf
 
         if array.dtype.kind in "fiu" and array.dtype.name != "bfloat16":
-            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+            return tf.experimental.dlpack.from_dlpack(to_hand_over(array).__dlpack__())
     return keras.ops.convert_to_tensor(array, dtype=dtype)

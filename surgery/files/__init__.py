@@ -5,11 +5,12 @@ from surgery.files.opening import SUFFIXES, exists, open_file
 from surgery.files.pieces import Piece, pieces_of_file
 from surgery.files.placing import Source, snake_case
 from surgery.files.saving import save_model
-from surgery.files.tensors import Tensor
+from surgery.files.tensors import ALIGNMENT, Tensor, to_hand_over
 from surgery.files.variables import layers_of, names_of_variables, own_name
 from surgery.files.whole import folder_written_whole, written_whole
 
 __all__ = [
+    "ALIGNMENT",
     "SUFFIXES",
     "NoArchitecture",
     "Piece",
@@ -25,5 +26,6 @@ __all__ = [
     "pieces_of_file",
     "save_model",
     "snake_case",
+    "to_hand_over",
     "written_whole",
 ]
