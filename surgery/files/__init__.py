@@ -2,11 +2,11 @@
 
 from surgery.files.architecture import NoArchitecture, WeightsAlone
 from surgery.files.opening import SUFFIXES, exists, open_file
-from surgery.files.pieces import Piece, pieces_of_file
-from surgery.files.placing import Source, snake_case
+from surgery.files.pieces import Piece, gathered, pieces_of_file
+from surgery.files.placing import Source, natural, snake_case
 from surgery.files.saving import save_model
 from surgery.files.tensors import ALIGNMENT, Tensor, to_hand_over
-from surgery.files.variables import layers_of, names_of_variables, own_name
+from surgery.files.variables import layers_of, names_of_variables, own_name, shapes_written
 from surgery.files.whole import folder_written_whole, written_whole
 
 __all__ = [
@@ -19,12 +19,15 @@ __all__ = [
     "WeightsAlone",
     "exists",
     "folder_written_whole",
+    "gathered",
     "layers_of",
     "names_of_variables",
+    "natural",
     "open_file",
     "own_name",
     "pieces_of_file",
     "save_model",
+    "shapes_written",
     "snake_case",
     "to_hand_over",
     "written_whole",
