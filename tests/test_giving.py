@@ -241,3 +241,65 @@ def test_a_built_layer_brings_its_own_weights_to_every_place():
     new = sg.replace(model, ":Dense", own)
     for name in ("a", "b"):
         assert_same(new.get_layer(name).get_weights(), own.get_weights())
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot keep .*(_attention|unnamed)")
+@pytest.mark.parametrize("kind", [kind for kind in WITH_LORA if kind != "ReversibleEmbedding"])  # Keras cannot open it
+def test_a_network_with_trained_lora_is_saved(kind, tmp_path):
+    make, shape = LAYERS[kind]
+    model, arrays = network(make(), shape)
+    shaken(with_lora(model.layers[1]), seed=1)
+    sg.save(model, tmp_path / "m.keras")
+    assert_same(outputs_of(keras.models.load_model(tmp_path / "m.keras"), arrays), outputs_of(model, arrays))
+
+
+def test_lora_inside_nested_models_is_saved_and_what_thaws_is_said(tmp_path):
+    inner, arrays = network(L.Dense(4), VECTOR, name="inner")
+    shaken(with_lora(inner.layers[1]), seed=1)
+    x = keras.Input((4,))
+    model = keras.Model(x, inner(inner(x)))
+    sg.save(model, tmp_path / "m.keras")
+    assert_same(outputs_of(keras.models.load_model(tmp_path / "m.keras"), arrays), outputs_of(model, arrays))
+    attention, _ = network(L.MultiHeadAttention(2, 3, name="a"), SEQUENCE)
+    with_lora(attention.get_layer("a"))
+    with pytest.warns(UserWarning, match=r"cannot keep a \(MultiHeadAttention\) frozen"):
+        sg.save(attention, tmp_path / "a.keras")
+
+
+def test_a_quantized_network_is_saved_and_rounding_its_lora_is_said(tmp_path):
+    for mode in ("float8", "int8"):
+        model, arrays = network(L.Dense(4, name="d"), VECTOR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.quantize(mode)
+        sg.save(model, tmp_path / f"{mode}.keras")
+        assert_same(outputs_of(keras.models.load_model(tmp_path / f"{mode}.keras"), arrays), outputs_of(model, arrays))
+    layer = with_lora(model.get_layer("d"))
+    for factor in (layer.lora_kernel_a, layer.lora_kernel_b):
+        factor.assign(RANDOM.random(factor.shape) / 3)
+    with pytest.warns(UserWarning, match="'d' computes a little otherwise"):
+        sg.save(model, tmp_path / "lora.keras")
+    read = outputs_of(keras.models.load_model(tmp_path / "lora.keras"), arrays)[0]
+    np.testing.assert_allclose(read, outputs_of(model, arrays)[0], atol=0.05)
+
+
+def test_a_file_of_other_values_is_refused(tmp_path, monkeypatch):
+    model, _ = network(L.Dense(4, name="d"), VECTOR)
+    shaken(with_lora(model.get_layer("d")), seed=1)
+    save = keras.Model.save
+
+    def altered(self, path, **options):
+        self.get_layer("d").lora_kernel_b.assign_add(np.full((2, 4), 1e-3))
+        save(self, path, **options)
+        self.get_layer("d").lora_kernel_b.assign_sub(np.full((2, 4), 1e-3))
+
+    monkeypatch.setattr(keras.Model, "save", altered)
+    with pytest.raises(sg.SurgeryError, match="d/kernel differs after reopening"):
+        sg.save(model, tmp_path / "m.keras")
+    monkeypatch.undo()
+    attention, _ = network(L.MultiHeadAttention(2, 3, name="a"), SEQUENCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        attention.quantize("int8")
+    with pytest.raises(sg.SurgeryError, match="a: layers inside are quantized, which Keras does not write"):
+        sg.save(attention, tmp_path / "a.keras")
