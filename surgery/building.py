@@ -19,7 +19,7 @@ from surgery.primitives import check
 from surgery.specs import Ref
 from surgery.standins import Copies
 from surgery.structure import leaves, rebuilt
-from surgery.tracing import model_of, spec_of
+from surgery.tracing import expecting, model_of, spec_of
 from surgery.trusting import refuse_code, refused
 from surgery.walking import calls_at_every_depth
 from surgery.where import selected
@@ -182,7 +182,8 @@ def placeholder(call: Call) -> Any:
     spec = call.specs[0]
     if spec.shape is None:
         raise SurgeryError(f"the file does not say the shape of the input {call.name!r}; no layer of it is built.")
-    return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=call.name, **call.kwargs)
+    tensor = keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=call.name, **call.kwargs)
+    return expecting(tensor, call.preprocessing)
 
 
 def _applied(layer: Any, call: Call, args: Any, kwargs: Any) -> Any:

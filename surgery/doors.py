@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from surgery import files, zoo
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
+from surgery.preprocessing import by_name, carried, stamped
 from surgery.primitives import held_still
 
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
@@ -150,7 +151,7 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
 
     The file is written beside its place and moved there when it is whole, so a kill at any moment leaves the old file
-    or the new one.
+    or the new one. It also says what the network expects of its images (`graph.preprocessing`), which Keras ignores.
 
     Args:
         x: `Graph` or `keras.Model`.
@@ -164,7 +165,11 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
 
     if not isinstance(x, (Graph, keras.Model)):
         raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")
-    return files.save_model(build(x) if isinstance(x, Graph) else x, path, prove)
+    if isinstance(x, Graph):
+        return files.save_model(build(x), path, prove, by_name(x))
+    from surgery.tracing import expects_images
+
+    return files.save_model(x, path, prove, by_name(as_graph(x)) if expects_images(x) else {})
 
 
 def as_graph(x: Any) -> Graph:
@@ -186,7 +191,11 @@ def edit(verb: Callable[Concatenate[Graph, P], Graph]) -> Callable[Concatenate[N
     @functools.wraps(verb)
     def on_either(x: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         if isinstance(x, Graph):
-            return verb(x, *args, **kwargs)
-        return build(verb(as_graph(x), *args, **kwargs))
+            return edited(x, *args, **kwargs)
+        return build(edited(as_graph(x), *args, **kwargs))
+
+    def edited(graph: Graph, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        new = verb(graph, *args, **kwargs)
+        return stamped(new, *carried(graph, new))  # what images its inputs expect
 
     return on_either  # type: ignore

@@ -10,6 +10,7 @@ import surgery
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
+    ["preprocessing"],
     ["graph", "retracing", "dtypes", "configurations"],
     ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting", "effective", "layouts"],
     ["analysis"],

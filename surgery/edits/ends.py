@@ -173,7 +173,7 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     clash = sorted(layers & set(names))
     if clash:
         raise SurgeryError(f"an input cannot be called {clash[0]!r}: a layer of that name is left.")
-    stubs = [Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()]
+    stubs = [_stub(graph, name, ref) for name, ref in names.items()]
     swap = {ref: Ref(name) for name, ref in names.items()}
     moved = substitute(dataclasses.replace(graph, calls=(*stubs, *kept)), swap)
     used = {ref for call in prune(graph) for ref in call.parents} | set(leaves(graph.outputs))
@@ -208,8 +208,11 @@ def _input_names(refs: list[Ref], taken: set[str]) -> dict[str, Ref]:
     return names
 
 
-def _input_arguments(graph: Graph, ref: Ref) -> Mapping[str, Any]:
-    return graph[ref].kwargs if graph[ref].op is None else {}
+def _stub(graph: Graph, name: str, ref: Ref) -> Call:
+    """Returns the input that stands for a tensor; one that stands for an input is as that one."""
+    if graph[ref].op is None:
+        return dataclasses.replace(graph[ref], name=name)
+    return Call(name, None, (), {}, graph.spec(ref))
 
 
 def _crossing(graph: Graph, refs: list[Ref]) -> list[Ref]:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from surgery.effective import Value, lora_of, own_variables, parts_of, quantized, values_of
 from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.files import safetensors
+from surgery.files.images import add_preprocessing
 from surgery.files.variables import layers_of, named_weights
 from surgery.files.whole import written_whole
+from surgery.preprocessing import Preprocessing
 
 
-def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
+def save_model(
+    model: Any, path: str | os.PathLike[str], prove: bool = True, expected: Mapping[str, Preprocessing] | None = None
+) -> Path:
     """Writes a Keras model to a `.keras` file, or its weights to a `.safetensors` file, atomically.
 
     Args:
         model: a live `keras.Model`.
         path: where to; an existing file is replaced only by a finished one.
         prove: whether the file is opened again and its weights are compared, to the bit, before it takes its place.
+        expected: what the inputs of these names expect of their images, which a `.keras` file says.
 
     Raises:
         SurgeryError: the path ends in neither or cannot be written, or the file does not hold the same model.
@@ -33,6 +39,8 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
     lost: list[str] = []
     with written_whole(path) as draft:
         write(model, draft)
+        if path.suffix == ".keras":
+            add_preprocessing(draft, expected or {})
         if prove:
             lost = compare(model, draft, path)
     if lost:

@@ -6,7 +6,7 @@ import dataclasses
 
 from surgery import analysis
 from surgery.doors import open
-from surgery.edits import cut, dilate, inline, resize
+from surgery.edits import cut, dilate, inline, preprocess, resize
 from surgery.errors import SurgeryError
 from surgery.freezing import freeze as frozen
 from surgery.graph import Graph
@@ -22,6 +22,7 @@ def encoder(
     freeze: bool = False,
     stride: int | None = None,
     channels: int | None = None,
+    takes: str = "unit",
 ) -> tuple[Graph, dict[int, str]]:
     """Opens a backbone for an encoder-decoder.
 
@@ -33,6 +34,8 @@ def encoder(
         freeze: whether it stays as it is.
         stride: dilate it, see `sg.dilate`, so that no map is coarser than this; as it is by default.
         channels: of the pictures that it will be given, to be refused if it takes others; not asked by default.
+        takes: the pixels that it will be given, 0 to 1 by default: where the backbone expects others, layers that make
+            them go in front of it, see `sg.preprocess`.
 
     Returns:
         `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
@@ -43,6 +46,7 @@ def encoder(
         SurgeryError: it has no feature map that is so fine, or it takes other things than one picture.
     """
     graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
+    graph = preprocess(graph, takes)
     graph = cut(graph, outputs=_last(_levels(graph, depth)))
     if size is not None:
         graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
