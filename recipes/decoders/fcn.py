@@ -22,13 +22,14 @@ def recipe(
     Args:
         taps: how many feature maps are scored, from the coarsest on.
     """
-    graph = sg.preprocess(sg.open(backbone, weights=weights))
+    graph = sg.open(backbone, weights=weights)
     levels = dict(list(sg.pyramid(graph).items())[-taps:])  # three in the paper; small pictures have room for one more
     if any(call.class_name == "Flatten" for call in graph):
         graph = sg.fully_convolutional(graph, padding="same")
         classifier = graph[str(graph.outputs)]
         levels[max(levels)] = str(classifier.parents[0])
     graph = sg.freeze(graph, f"..{levels[max(levels)]}") if freeze else graph
+    graph = sg.preprocess(graph)
     decoder = sg.wiring.fcn_decoder(classes, list(levels))
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 

@@ -46,7 +46,6 @@ def encoder(
         SurgeryError: it has no feature map that is so fine, or it takes other things than one picture.
     """
     graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
-    graph = preprocess(graph, takes)
     graph = cut(graph, outputs=_last(_levels(graph, depth)))
     if size is not None:
         graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
@@ -54,6 +53,7 @@ def encoder(
     if stride is not None and max(levels) > stride:
         graph = dilate(graph, stride)
         levels = _levels(graph, depth)
+    graph = preprocess(graph, takes)  # after the levels are known: what comes out of it is no feature map
     return (frozen(graph, f"..{_last(levels)}") if freeze else graph), levels
 
 
