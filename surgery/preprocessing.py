@@ -192,8 +192,9 @@ def carried(old: Any, new: Any) -> tuple[dict[str, Preprocessing | None], list[s
         if expected is None or new[ref.call].preprocessing not in (None, old[ref.call].preprocessing):
             continue  # not known, or said anew by the edit itself
         before, after = users(old, ref), users(new, now[ref.call])
-        added = [name for op, name in after.items() if op not in before and not _keeps_name(op, name, before)]
-        lost = [name for op, name in before.items() if op not in after and name not in after.values()]
+        same = {name for op, name in after.items() if op in before or _keeps_name(op, name, before)}
+        added = [name for name in after.values() if name not in same]
+        lost = [name for op, name in before.items() if op not in after and name not in same]
         if (added and lost) or not expected.fits(new.spec(now[ref.call])):
             notes.append(
                 f"what images {ref.call} expects is no longer known: it was {expected}, and what takes them is now "
