@@ -9,6 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
+    ["isolated"],
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
     ["preprocessing"],
     ["graph", "retracing", "dtypes", "configurations"],
