@@ -46,6 +46,16 @@ def trusted_path() -> "list[str]":
     return [path for path in sys.path if os.path.isabs(path) and (path in named or not _is_current(path))]
 
 
+def program(name: str) -> "str | None":
+    """Returns where a program lies on `PATH`; one in the current folder is none."""
+    import shutil
+
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if os.path.isabs(folder) and not _is_current(folder))
+    found = shutil.which(name, path=path)
+    return None if found is None or _is_current(os.path.dirname(found)) else found
+
+
 def forget_current_folder() -> None:
     """Takes the current folder, which `python -m surgery` puts first, off the path; elsewhere it does nothing."""
     arguments, command = getattr(sys, "argv", []), getattr(sys, "orig_argv", [])

@@ -13,11 +13,14 @@ import pytest
 from old_files import functional, layer, write_h5
 
 import surgery as sg
+from surgery.isolated import program
 
-MODULES = """
-    json h5py keras numpy click tabulate sitecustomize usercustomize zipfile tqdm platformdirs PIL matplotlib pydot torch
-    jax requests evil dataclasses socket copy ast tempfile optree absl typing __future__ hashlib struct recipe lazily
-""".split()
+TEXT = """
+    json h5py keras numpy click tabulate sitecustomize usercustomize zipfile tqdm platformdirs PIL matplotlib pydot
+    recipe lazily torch jax requests evil dataclasses socket copy ast tempfile optree absl typing __future__ hashlib
+    struct
+"""
+MODULES = TEXT.split()
 PACKAGES = ["tensorflow", "keras_hub", "scipy", "ml_dtypes", "recipes"]
 RECIPE = '''
 """A head."""
@@ -152,3 +155,15 @@ def test_processes_find_what_the_parent_finds_when_it_lies_on_its_path_alone(tra
     run = process(traps, sys.executable, "-I", "-c", f"import sys; sys.path[:0] = [{str(tmp_path / 'lib')!r}]\n{code}")
     assert str(tmp_path / "lib" / "surgery") in run.stdout, run.stderr
     assert ran(traps) == []
+
+
+def test_a_program_is_not_taken_from_the_current_folder(tmp_path, monkeypatch):
+    """A `.`, or nothing, on PATH is the folder that one looks into."""
+    (tmp_path / "dot").write_text("#!/bin/sh\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    for path in (".", f"{os.pathsep}/nowhere", str(tmp_path)):
+        monkeypatch.setenv("PATH", path)
+        assert program("dot") is None
+    monkeypatch.chdir("/")
+    assert program("dot") == str(tmp_path / "dot")

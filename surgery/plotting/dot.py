@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
+from surgery.isolated import program
 from surgery.plotting.palette import EDGES, FILLS, legend_of
 from surgery.plotting.scene import Node, Scene
 
@@ -30,13 +30,13 @@ def rendered(scene: Scene, format: str) -> bytes:
             "WHERE draws a part."
         )
     text = source(scene)
-    program = shutil.which("dot")
-    if program is None:
+    found = program("dot")
+    if found is None:
         raise SurgeryError(
             f"{format} pictures need Graphviz, and there is no program 'dot': apt install graphviz, brew install "
             "graphviz or winget install graphviz. .html and .mmd need nothing."
         )
-    command = [program, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
+    command = [found, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
     try:
         run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
