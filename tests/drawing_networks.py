@@ -120,6 +120,10 @@ def _three_deep(name: str) -> Any:
     return keras.Model(entry, middle(layers.LayerNormalization(name="norm")(entry)), name=name)
 
 
+def _each_step(pools: _Pools) -> Any:
+    return layers.TimeDistributed(_dense_stack(f"each_{pools.random.integers(1000)}"))
+
+
 def _trunk(name: str) -> Any:
     entry = keras.Input((SIDE, SIDE, 3), name="pixels")
     x = layers.Conv2D(WIDTH, 3, padding="same", name="conv")(entry)
@@ -251,7 +255,7 @@ def drawn(seed: int) -> Drawn:
             continue
         pools.made[pool].append(table[name]())
         kinds.append(name)
-    model = keras.Model(_given(random, inputs), _outputs(pools), name=f"drawn_{seed}")
+    model = keras.Model(_given(random, inputs), _outputs(pools, inputs), name=f"drawn_{seed}")
     _set_values(model, pools, kinds)
     arrays = keras.tree.map_structure(lambda tensor: _array(random, tensor), model.input)
     return Drawn(model, arrays, kinds)
@@ -287,14 +291,11 @@ def _given(random: np.random.Generator, inputs: dict[str, Any]) -> Any:
     return forms[random.integers(0, len(forms))]
 
 
-def _outputs(pools: _Pools) -> Any:
+def _outputs(pools: _Pools, inputs: dict[str, Any]) -> Any:
     random = pools.random
-    last = [tensors[-1] for tensors in pools.made.values() if tensors and tensors is not pools.made["tokens"]]
-    last = [
-        one
-        for one in last
-        if not hasattr(one, "_keras_history") or one._keras_history.operation.__class__.__name__ != "InputLayer"
-    ]
+    entries = {id(tensor) for tensor in keras.tree.flatten(inputs)}
+    last = [tensors[-1] for pool, tensors in pools.made.items() if tensors and pool != "tokens"]
+    last = [tensor for tensor in last if id(tensor) not in entries]
     last = last or [layers.Dense(WIDTH, name="end")(pools.made["flat"][0])]
     forms = [last, tuple(last), {f"out{number}": one for number, one in enumerate(last)}]
     forms += [last[0]] if len(last) == 1 else [{"first": last[0], "rest": tuple(last[1:])}]
@@ -315,11 +316,9 @@ def _set_values(model: Any, pools: _Pools, kinds: list[str]) -> None:
     if pools.with_lora and random.random() < 0.7:
         for layer in pools.with_lora:
             layer.enable_lora(2)
-            for factor in (
-                layer.lora_kernel_a if hasattr(layer, "lora_kernel_a") else layer.lora_embeddings_a,
-                layer.lora_kernel_b if hasattr(layer, "lora_kernel_b") else layer.lora_embeddings_b,
-            ):
-                factor.assign(random.normal(0.0, 0.3, factor.shape))
+        for variable in model.weights:
+            if "lora" in variable.path:
+                variable.assign(random.normal(0.0, 0.3, variable.shape))
         kinds.append("lora enabled")
     if random.random() < 0.15:
         mode = ("int8", "int4")[random.integers(0, 2)]

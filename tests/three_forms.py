@@ -286,7 +286,7 @@ LAWS = (
 
 
 def subjects(made: Drawn, folder: Path, seed: int) -> Iterator[tuple[str, Callable[[], Any], list[Any]]]:
-    """Yields (form, how it is opened, what it computes) of a network, for each form that stock Keras writes and reads."""
+    """Yields (form, how it is opened, what it computes) for each form that stock Keras writes and reads."""
     expected = outputs_of(made.model, made.arrays)
     yield "live", lambda: sg.open(made.model), expected
     for suffix in (".keras", ".h5"):
