@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from surgery import files, zoo
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, first_line, printable
 from surgery.graph import Graph
 from surgery.preprocessing import by_name, carried, stamped
 from surgery.primitives import held_still
@@ -49,7 +49,7 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
     Spec(shape=(None, 2, 2, 40), dtype='float32')
     """
     graph = _opened(source, weights, options)
-    if shapes and any(spec.shape is None for call in graph for spec in call.specs):
+    if shapes and any(files.may_make_more(call) or None in [one.shape for one in call.specs] for call in graph):
         from surgery.building import shaped
 
         graph = shaped(graph)
@@ -90,6 +90,28 @@ def _of_file(path: str | os.PathLike[str]) -> Graph:
         fits = zoo.fitting(files.pieces_of_file(path))
         known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
         raise files.WeightsAlone(f"{error}{known}") from error
+    except files.NoArchitecture as error:
+        if error.stored is None:
+            raise
+        return _of_model(_constructed(error.stored, path))
+
+
+def _constructed(stored: Any, path: str | os.PathLike[str]) -> Any:
+    """Returns the model of a registered class that makes a graph of layers in code, with the weights of a file."""
+    import keras
+
+    from surgery.trusting import admitted
+
+    try:
+        model: Any = keras.saving.deserialize_keras_object(admitted(stored, {}), safe_mode=True)
+        model.load_weights(path)
+    except (SurgeryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise SurgeryError(
+            f"{printable(path)!r} cannot be opened: Keras cannot make it: {first_line(error)}"
+        ) from error
+    return model
 
 
 def is_path(source: str) -> bool:

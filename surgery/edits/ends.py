@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from surgery.doors import as_graph, build, edit
 from surgery.edits.nesting import reached
 from surgery.errors import SurgeryError, doing, listing
+from surgery.files import may_make_more
 from surgery.graph import Call, Graph
 from surgery.primitives import before, ordered, prune, substitute
 from surgery.specs import Ref
@@ -51,7 +52,13 @@ def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = N
             refs = tensors(graph, where, expect)
             names = list(map(str, refs))
         graph, refs = reached(graph, refs)
-        return prune(dataclasses.replace(graph, outputs=dict(zip(names, refs, strict=True))))
+        notes = [
+            f"{ref.call}: custom, so it may make more tensors than the file says; open(path, shapes=True) asks it"
+            for ref in refs
+            if ref.index == len(graph[ref].specs) - 1 and may_make_more(graph[ref])
+        ]
+        outputs = dict(zip(names, refs, strict=True))
+        return prune(dataclasses.replace(graph, outputs=outputs, notes=(*graph.notes, *dict.fromkeys(notes))))
 
 
 @edit

@@ -1,9 +1,10 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
-from surgery.files.architecture import NoArchitecture, WeightsAlone
 from surgery.files.opening import SUFFIXES, exists, open_file
+from surgery.files.outputs import may_make_more
 from surgery.files.pieces import Piece, gathered, pieces_of_file
 from surgery.files.placing import Source, natural, snake_case
+from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.saving import save_model
 from surgery.files.tensors import ALIGNMENT, Tensor, to_hand_over
 from surgery.files.variables import layers_of, names_of_variables, own_name, shapes_written
@@ -21,6 +22,7 @@ __all__ = [
     "folder_written_whole",
     "gathered",
     "layers_of",
+    "may_make_more",
     "names_of_variables",
     "natural",
     "open_file",

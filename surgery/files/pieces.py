@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from surgery.errors import SurgeryError, printable
-from surgery.files.architecture import NoArchitecture
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
 from surgery.files.opening import OBJECTS, TEXT, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
+from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
 from surgery.files.tensors import Tensor
 from surgery.files.windows import Descriptor, Window
