@@ -10,14 +10,12 @@
 Importing surgery loads neither Keras nor TensorFlow; a verb loads them when it needs them.
 """
 
-from surgery.isolated import forget_current_folder
+from __future__ import annotations
 
-forget_current_folder()  # before any other import, `from __future__` among them
+import importlib
+from typing import TYPE_CHECKING, Any
 
-import importlib  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
-
-from surgery import graph as _graph  # noqa: E402
+from surgery import graph as _graph
 
 if TYPE_CHECKING:
     from surgery import samples, tasks, wiring
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
         inline,
         insert,
         join,
-        preprocess,
         remove,
         replace,
         resize,
@@ -77,7 +74,6 @@ _HOMES = {
         "inline",
         "insert",
         "join",
-        "preprocess",
         "remove",
         "replace",
         "resize",
@@ -145,7 +141,6 @@ __all__ = [
     "objectives",
     "open",
     "plot",
-    "preprocess",
     "progress",
     "pyramid",
     "remove",
@@ -180,7 +175,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _repr_html_(graph: "Graph") -> str:
+def _repr_html_(graph: Graph) -> str:
     """Returns a graph as a notebook shows it: its line, a small picture, and the table of calls, folded."""
     return importlib.import_module("surgery.plotting.notebook").html_of(graph)
 

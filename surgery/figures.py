@@ -1,30 +1,78 @@
-"""Pictures that Matplotlib draws: a blank figure, and one as a file."""
+"""Images that Matplotlib draws: a blank figure, and one as a file."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from surgery.caches import cache_directory
 from surgery.errors import SurgeryError
 from surgery.files import written_whole
 
 
-def blank(width: float, height: float, dpi: int = 120) -> Any:
+def blank(width: float, height: float, dpi: float = 120, **options: Any) -> Any:
     """Returns an empty `matplotlib.figure.Figure` of a size in inches.
 
     Raises:
         SurgeryError: Matplotlib is not installed.
     """
+    refuse_absent()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=dpi, **{"layout": "constrained", **options})
+
+
+def refuse_absent(extra: str = "demo", instead: str = "") -> None:
+    """Refuses what Matplotlib draws where it is not installed; called before long work, that is not lost then.
+
+    Args:
+        extra: the extra of this package that installs Matplotlib.
+        instead: what does without, as a sentence.
+
+    Raises:
+        SurgeryError: Matplotlib is not installed.
+    """
     try:
-        from matplotlib.figure import Figure
+        with _cache_of_matplotlib():
+            import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise SurgeryError("this picture is drawn by Matplotlib: pip install 'surgery[demo]'.") from error
-    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+        raise SurgeryError(f"this image is drawn by Matplotlib: pip install 'surgery[{extra}]'.{instead}") from error
+
+
+@contextlib.contextmanager
+def _cache_of_matplotlib() -> Iterator[None]:
+    """Gives Matplotlib, while it is imported, a folder for its list of fonts where there is no home to keep it in.
+
+    Else it makes one in each process, which takes seconds, and warns of it.
+    """
+    home = os.path.expanduser("~")
+    if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules or os.access(home, os.W_OK):
+        yield
+        return
+    os.environ["MPLCONFIGDIR"] = str(cache_directory() / "matplotlib")
+    try:
+        yield
+    finally:
+        del os.environ["MPLCONFIGDIR"]
+
+
+def written(figure: Any, format: str) -> bytes:
+    """Returns a figure as the bytes of a `png`, `svg` or `pdf` file."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
+        figure.savefig(buffer, format=format)
+    return buffer.getvalue()
 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Writes a figure to a PNG, SVG or PDF file, whole or not at all."""
-    with written_whole(path) as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a letter that the font does not have
-        figure.savefig(draft, format=path.suffix[1:])
+    data = written(figure, path.suffix[1:])
+    with written_whole(path) as draft:
+        draft.write_bytes(data)

@@ -1,6 +1,7 @@
 """Settings of the whole suite: no start-up chatter, cards in a cache of their own, Keras' counters as they come."""
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,7 +11,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as there are cores:
 
 import pytest
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = {"needs_graphviz": ("dot",), "needs_browser": BROWSERS}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    """Skips what needs a program that this machine does not have."""
+    for mark, programs in PROGRAMS.items():
+        if not any(map(shutil.which, programs)):
+            absent = pytest.mark.skip(reason=f"there is no program {' or '.join(programs)} on this machine")
+            for item in items:
+                if item.get_closest_marker(mark) is not None:
+                    item.add_marker(absent)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from conftest import BROWSERS
 from networks import encoder_network, siamese_network
 
 import surgery as sg
@@ -12,18 +13,18 @@ from surgery.graph import Call, Graph
 from surgery.ops import StoredOp
 from surgery.specs import Ref, Spec
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+pytestmark = pytest.mark.needs_browser
 WAIT = 60_000  # milliseconds, where another test shares the machine
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no browser is driven")
-    if BROWSER is None:
-        pytest.skip("there is no Chromium on this machine: the page is not opened")
-    with playwright.sync_playwright() as running:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield browser
         browser.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,27 @@ def write(models: dict[str, Any], output: Path, account: Words) -> None:
     sys.stdout.flush()
 
 
-def pictures(graphs: dict[str, Graph], plot: Path) -> dict[str, Path]:
+def pictures(graphs: Mapping[str, Any], plot: Path) -> dict[str, Path]:
     """Returns where each network is drawn: one into the file, of several each into its own."""
     return {name: plot.with_name(f"{plot.stem}-{name}{plot.suffix}") if name else plot for name in graphs}
 
 
-def draw_networks(graphs: dict[str, Graph], donors: list[Graph], plot: Path, account: Words) -> None:
-    """Draws each network, with what it has of its donors."""
-    from surgery.plotting import draw, scene_of_changes
+def scenes_of(graphs: dict[str, Graph], donors: list[Graph], plot: Path) -> dict[str, Any]:
+    """Returns each network as it is drawn, with what it has of its donors; refuses what is too large for that."""
+    from surgery.plotting import refuse_size, scene_of_changes
 
-    for name, path in pictures(graphs, plot).items():
-        draw(scene_of_changes(graphs[name], donors), path)
+    scenes = {name: scene_of_changes(graph, donors) for name, graph in graphs.items()}
+    for scene in scenes.values():
+        refuse_size(scene.outer(), plot)
+    return scenes
+
+
+def draw_networks(scenes: Mapping[str, Any], plot: Path, graphviz: bool, account: Words) -> None:
+    """Draws each network."""
+    from surgery.plotting import draw
+
+    for name, path in pictures(scenes, plot).items():
+        draw(scenes[name], path, graphviz=graphviz)
         account.drew(path)
 
 

@@ -18,9 +18,19 @@ from surgery.errors import SurgeryError
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("--no-weights", is_flag=True, help="Compare the structure alone; read no values.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
+@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.pass_context
-def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool, plot: Path | None, force: bool) -> None:
+def diff(
+    ctx: click.Context,
+    a: str,
+    b: str,
+    format: str,
+    no_weights: bool,
+    plot: Path | None,
+    graphviz: bool,
+    force: bool,
+) -> None:
     """Print what changed from A to B, names of networks or model files: calls, configurations, wiring, weights.
 
     Calls are the same by the names that people gave, else by structure. Values are read piece by piece and told by
@@ -34,15 +44,19 @@ def diff(ctx: click.Context, a: str, b: str, format: str, no_weights: bool, plot
     from surgery.comparing import diff as compare
 
     try:
-        refuse_picture(plot, force)
+        refuse_picture(plot, force, graphviz)
         one, other = open_network(a), open_network(b)
         if one.name == other.name:  # a network and what was made of it: the files tell them apart
             one, other = (dataclasses.replace(graph, name=source) for graph, source in ((one, a), (other, b)))
+        if plot is not None:
+            from surgery.plotting import refuse_comparison
+
+            refuse_comparison(one, other, plot)
         found = compare(one, other, weights=not no_weights)
         if plot is not None:
             from surgery.plotting import plot as draw_network
 
-            draw_network(found, plot)
+            draw_network(found, plot, graphviz=graphviz)
             click.echo(f"drew {plot}", err=True)
     except SurgeryError as error:
         click.echo(f"Error: {error}", err=True)

@@ -12,7 +12,7 @@ import click
 
 from surgery import cookbook, parameters
 from surgery.cli.account import Json, Words
-from surgery.cli.delivered import draw_learned, draw_networks, pictures, write
+from surgery.cli.delivered import draw_learned, draw_networks, pictures, scenes_of, write
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.doors import as_graph, build, watch
@@ -38,6 +38,7 @@ from surgery.verification import Verification
     metavar="FILE",
     help="Draw the network: html, mmd, svg, png or pdf; with --fit and png, what it learned.",
 )
+@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
 @click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; train and write nothing.")
 @click.option("--fit", "fit", is_flag=True, help="Train with the recipe's own fit().")
@@ -50,6 +51,7 @@ def graft(
     given: tuple[str, ...],
     output: Path | None,
     plot: Path | None,
+    graphviz: bool,
     force: bool,
     dry_run: bool,
     fit: bool,
@@ -76,10 +78,10 @@ def graft(
     if fit and not loaded.can_fit:
         raise SurgeryError(f"{loaded.path.name} has no fit(): define def fit(model, ...) to train it.")
     refuse_output(output, force, (".keras", ""))
-    refuse_picture(plot, force)
+    refuse_picture(plot, force, graphviz)
     account = (Json if format == "json" else Words)(loaded.title, chosen)
     try:
-        _operate(loaded, donors, chosen, output, plot, force, fit, dry_run, account)
+        _operate(loaded, donors, chosen, output, plot, graphviz, force, fit, dry_run, account)
     except SurgeryError:
         account.end(failed=True)
         raise
@@ -92,6 +94,7 @@ def _operate(
     chosen: dict[str, Any],
     output: Path | None,
     plot: Path | None,
+    graphviz: bool,
     force: bool,
     fit: bool,
     dry_run: bool,
@@ -104,11 +107,12 @@ def _operate(
         graphs = {name: _graph(loaded, model) for name, model in models.items()}
     _refuse_places(output, plot, force, graphs)
     donors = [*donors, *opened]
+    scenes = scenes_of(graphs, donors, plot) if plot else {}
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
     if plot and not (fit and plot.suffix == ".png"):
-        draw_networks(graphs, donors, plot, account)
+        draw_networks(scenes, plot, graphviz, account)
         drawn, plot = True, None
     if dry_run:
         account.say("dry run: nothing trained, no model written")
@@ -123,7 +127,7 @@ def _operate(
             draw_learned(loaded.path.name, picture_hwc, plot, account)
         elif plot:
             click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
-            draw_networks(graphs, donors, plot, account)
+            draw_networks(scenes, plot, graphviz, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
 

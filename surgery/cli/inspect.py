@@ -32,6 +32,7 @@ from surgery.waiting import notice
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples, for memory.")
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="H W", help="Of pictures, where it is open.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
+@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--shapes", is_flag=True, help="Have Keras compute the shapes that a file does not say.")
 def inspect(
@@ -46,6 +47,7 @@ def inspect(
     batch: int,
     size: tuple[int, int] | None,
     plot: Path | None,
+    graphviz: bool,
     force: bool,
     shapes: bool,
 ) -> None:
@@ -64,7 +66,7 @@ def inspect(
     """
     if where and also:
         raise click.UsageError("WHERE is said twice.")
-    refuse_picture(plot, force)
+    refuse_picture(plot, force, graphviz)
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
         try:
             graph = open_network(source, shapes=shapes)
@@ -86,7 +88,7 @@ def inspect(
         click.echo(graph)
         from surgery.plotting import plot as draw_network
 
-        draw_network(graph, plot, where or also, nested=nested)
+        draw_network(graph, plot, where or also, nested=nested, graphviz=graphviz)
         click.echo(f"drew {plot}", err=True)
         return
     view = View(where or also, format, columns, sort, nested, stages, batch, terminal_width(sys.stdout))

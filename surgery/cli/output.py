@@ -45,9 +45,22 @@ def refuse_entries(folder: Path, names: Iterable[str]) -> None:
             raise SurgeryError(f"{str(folder / name)!r} is a folder; it stays as it is. Give another name.")
 
 
-def refuse_picture(plot: Path | None, force: bool) -> None:
-    """Refuses, before any work, a picture of a network that could not be drawn after it."""
-    if plot is not None:
-        from surgery.plotting import SUFFIXES  # whoever draws nothing does not wait for it
+def refuse_picture(plot: Path | None, force: bool, graphviz: bool = False) -> None:
+    """Refuses, before any work, an image of a network that could not be drawn after it."""
+    if plot is None:
+        if graphviz:
+            raise SurgeryError("--graphviz: only with --plot FILE.")
+        return
+    from surgery.plotting import SUFFIXES, refuse  # whoever draws nothing does not wait for it
 
-        refuse_output(plot, force, SUFFIXES)
+    refuse_output(plot, force, SUFFIXES)
+    refuse(plot, graphviz)
+
+
+def refuse_chart(plot: Path | None, force: bool) -> None:
+    """Refuses, before any work, an image of values that Matplotlib could not draw after it."""
+    if plot is not None:
+        from surgery.figures import refuse_absent
+
+        refuse_output(plot, force, (".png", ".svg", ".pdf"))
+        refuse_absent()

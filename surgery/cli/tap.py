@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from surgery.cli import sources
-from surgery.cli.output import refuse_output
+from surgery.cli.output import refuse_chart, refuse_output
 from surgery.cli.quiet import quiet
+from surgery.doors import is_path
 from surgery.errors import SurgeryError, printable
 
 
@@ -22,7 +23,7 @@ from surgery.errors import SurgeryError, printable
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --image: png, svg or pdf.")
 @click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
 @click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
-@click.option("--preprocess", metavar="NAME", help="What SOURCE expects by default; a network, unit, none.")
+@click.option("--preprocess", metavar="NAME", help="A network's own way, or unit; by default that of SOURCE.")
 @click.option("--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="In which the network computes.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Pictures in a batch.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
@@ -55,7 +56,7 @@ def tap(
         raise click.UsageError("--image FILE and --plot FILE go together, without --images.")
     if output is None and image is None:
         raise click.UsageError("-o OUT, or --image and --plot, say what to write.")
-    refuse_output(plot, force, (".png", ".svg", ".pdf"))
+    refuse_chart(plot, force)
     files = images if image is None else [image]
     refuse_output(output, force, (".keras",) if files is None else (".h5", ".hdf5", ".npy"))
     if images is None and image is None:
@@ -66,6 +67,7 @@ def tap(
     elif output is not None and output.suffix == ".npy":
         refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
+        named = not is_path(source)
         graph = sources.opened(source, weights)
         if files is None and output is not None:
             from surgery.doors import save
@@ -76,17 +78,30 @@ def tap(
         else:
             from surgery.training.extracting import extract
 
-            found = extract(graph, where, files or [], output, size or None, preprocess or "own", dtype, batch)
+            if plot is not None:
+                _refuse_taps(graph, where)
+            way = preprocess or (source.lower() if named else None)
+            found = extract(graph, where, files or [], output, size or None, way, dtype, batch)
     for name, why in getattr(found, "unreadable", {}).items():
         click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
-    for note in getattr(found, "notes", ()) if files is not None else ():
-        click.echo(f"note: {printable(note)}", err=True)
     if plot is not None:
         _draw(found, plot)
     if output is not None:
         click.echo(f"wrote {output}: {found}")
     if plot is not None:
         click.echo(f"drew {plot}: {found}")
+
+
+def _refuse_taps(graph: Any, where: str) -> None:
+    """Refuses, before anything is computed, taps whose features are no maps, sequences or vectors."""
+    from surgery.edits import tap as tapped
+    from surgery.tasks.feature_maps import RANKS
+
+    taps = tapped(graph, where)
+    shapes = {name: taps.spec(ref).shape for name, ref in taps.outputs.items()}
+    odd = [f"{printable(name)} {shape}" for name, shape in shapes.items() if len(shape) - 1 not in RANKS]
+    if odd:
+        raise SurgeryError(f"no image can be drawn of {', '.join(odd)}: expected maps, sequences or vectors.")
 
 
 def _draw(features: Any, plot: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from surgery.cli.output import refuse_output
+from surgery.cli.output import refuse_chart
 from surgery.cli.quiet import quiet
 from surgery.doors import is_path
 from surgery.doors import open as open_network
@@ -38,7 +38,9 @@ def weights(
     surgery weights vgg16_weights.h5 "block5_*"
     surgery weights model.keras --plot weights.png
     """
-    refuse_output(plot, force, (".png", ".svg", ".pdf"))
+    if plot is not None and alone:
+        raise click.UsageError("--list reads no values, and --plot draws them.")
+    refuse_chart(plot, force)
     fits = ""
     with quiet() if given else contextlib.nullcontext():
         try:

@@ -1,42 +1,31 @@
-"""A scene through Graphviz: SVG, PNG, PDF. `pydot` writes its language, the program `dot` does the layout."""
+"""A scene through Graphviz, where it is asked for: `pydot` writes its language, the program `dot` does the layout."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
-from surgery.isolated import program
 from surgery.plotting.palette import EDGES, FILLS, legend_of
 from surgery.plotting.scene import Node, Scene
 
 SECONDS = 120  # for the layout
-MOST = 3_000  # nodes; beyond, layers of a drawing are no picture, and Graphviz takes minutes
 
 
 def rendered(scene: Scene, format: str) -> bytes:
-    """Returns the picture of a scene.
+    """Returns the image of a scene.
 
     Args:
         scene: the scene.
         format: `svg`, `png` or `pdf`.
 
     Raises:
-        SurgeryError: Graphviz is not installed, the network is too large for it, or it fails.
+        SurgeryError: Graphviz is not installed, takes too long, or fails.
     """
-    if len(scene.nodes) > MOST:
-        raise SurgeryError(
-            f"a picture of {len(scene.nodes):,} calls is more than Graphviz draws; .html and .mmd take any number, and "
-            "WHERE draws a part."
-        )
     text = source(scene)
-    found = program("dot")
-    if found is None:
-        raise SurgeryError(
-            f"{format} pictures need Graphviz, and there is no program 'dot': apt install graphviz, brew install "
-            "graphviz or winget install graphviz. .html and .mmd need nothing."
-        )
-    command = [found, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
+    program = refuse_absent()
+    command = [program, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
     try:
         run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -46,16 +35,40 @@ def rendered(scene: Scene, format: str) -> bytes:
     return run.stdout
 
 
+def refuse_absent() -> str:
+    """Returns the path of the program `dot`.
+
+    Raises:
+        SurgeryError: it is not installed, or pydot is not.
+    """
+    _pydot()
+    program = shutil.which("dot")
+    if program is None:
+        raise SurgeryError(
+            "there is no program 'dot' of Graphviz: apt install graphviz, brew install graphviz or winget install "
+            "graphviz. Without graphviz=True (--graphviz) images need no program."
+        )
+    return program
+
+
+def _pydot() -> Any:
+    try:
+        import pydot
+    except ImportError as error:
+        raise SurgeryError(
+            "Graphviz is reached through pydot: pip install 'surgery[plot]'. Without graphviz=True (--graphviz) images "
+            "do not need it."
+        ) from error
+    return pydot
+
+
 def source(scene: Scene) -> str:
     """Returns the scene in Graphviz' language.
 
     Raises:
         SurgeryError: pydot is not installed.
     """
-    try:
-        import pydot
-    except ImportError as error:
-        raise SurgeryError("svg, png and pdf need pydot: pip install pydot. .html and .mmd need nothing.") from error
+    pydot = _pydot()
     whole = pydot.Dot("network", graph_type="digraph", rankdir="TB", bgcolor="white", label=_quoted(scene.title))
     whole.set_graph_defaults(fontname="Helvetica", labelloc="t")
     whole.set_node_defaults(shape="box", style="filled,rounded", fontname="Helvetica", fontsize="10")

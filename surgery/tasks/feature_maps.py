@@ -13,6 +13,7 @@ from surgery.errors import SurgeryError, printable
 from surgery.figures import blank, save_figure
 from surgery.tasks.drawing import tiles
 
+RANKS = (1, 2, 3)  # of features of one image: vectors, sequences, maps
 SUFFIXES = (".png", ".svg", ".pdf")
 _ROW = 8  # tiles
 _TALLEST = 12.0  # inches of a tap; maps that are much higher than wide are pressed together
@@ -38,7 +39,7 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
     if path.suffix not in SUFFIXES:
         raise SurgeryError(f"{printable(path)!r} should end in {', '.join(SUFFIXES)}.")
     shapes = {name: np.shape(values) for name, values in features.items()}
-    odd = {name: shape for name, shape in shapes.items() if len(shape) not in (1, 2, 3) or 0 in shape}
+    odd = {name: shape for name, shape in shapes.items() if len(shape) not in RANKS or 0 in shape}
     if odd or not features or channels < 1:
         raise SurgeryError(f"no picture can be drawn of {odd or 'no tap at all'}.")
     heights = [_height(values, channels) for values in features.values()]

@@ -15,14 +15,15 @@ import importlib.metadata
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from surgery.caches import cache_directory
 from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
-from surgery.isolated import isolated
 from surgery.waiting import notice
 from surgery.zoo.settings import USUAL, Settings
 
@@ -36,15 +37,6 @@ def keras_version() -> str:
         return importlib.metadata.version("keras")
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
-
-
-def cache_directory() -> Path:
-    """Returns where cards are kept: `SURGERY_CACHE`, or the user's cache directory."""
-    if "SURGERY_CACHE" in os.environ:
-        return Path(os.environ["SURGERY_CACHE"])
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("surgery"))
 
 
 def card(name: str, options: dict[str, Any], made_under: Settings = USUAL) -> Graph:
@@ -78,10 +70,11 @@ def _own_definition(name: str) -> bytes:
 
 def _made(name: str, options: str, made_under: Settings) -> bytes:
     notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
-    statement = "from surgery.zoo.cardmaker import main; main(*sys.argv[1:])"
-    making = isolated(statement, name, options, *dataclasses.astuple(made_under))
-    making["env"]["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    run = subprocess.run(**making, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "surgery.zoo.cardmaker", name, options, *dataclasses.astuple(made_under)]
+    run = subprocess.run(command, env=env, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     if run.returncode == 0:
         return run.stdout
     said = run.stdout.decode(errors="replace").strip() or run.stderr.decode(errors="replace").strip()[-300:]

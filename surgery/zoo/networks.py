@@ -14,13 +14,11 @@ from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.files import exists, pieces_of_file
 from surgery.graph import Call, Graph
 from surgery.matching import Target, matched
-from surgery.preprocessing import stamped
 from surgery.primitives import rename
-from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
 from surgery.zoo.cards import card
-from surgery.zoo.catalogue import Network, find
-from surgery.zoo.settings import Settings, settings, under
+from surgery.zoo.catalogue import find
+from surgery.zoo.settings import settings, under
 
 
 def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype: Any = None, **options: Any) -> Graph:
@@ -37,12 +35,7 @@ def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype
         SurgeryError: no such network, no such option, or weights that cannot be had.
     """
     network = find(name)
-    graph = _opened(network, weights, settings(dtype), options)
-    expected = network.preprocessing(included=options.get("include_preprocessing", True) is not False)
-    return stamped(graph, {ref.call: expected for ref in leaves(graph.inputs) if expected.fits(graph.spec(ref))})
-
-
-def _opened(network: Network, weights: Any, made_under: Settings, options: dict[str, Any]) -> Graph:
+    made_under = settings(dtype)
     if weights is None:
         return card(network.name, options, made_under)
     if str(weights) not in ("pretrained", "imagenet"):
@@ -80,12 +73,18 @@ def _pretrained(name: str, keras_name: str | None, options: dict[str, Any]) -> A
         url = re.search(r"https?://\S+/([\w.\-]+)", str(error))
         if url is None:
             raise SurgeryError(f"{name!r} cannot be opened: {first_line(error)}") from error
-        home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+        home = _home_of_keras() / "models"
         raise SurgeryError(
             f"the ImageNet weights of {name!r} could not be downloaded ({_reason(error)}).\n"
             f"  The file is {url[1]}; put it into {home} and try again,\n"
             "  or open with weights=PATH (a weights file of yours) or weights=None (fresh weights)."
         ) from error
+
+
+def _home_of_keras() -> Path:
+    """Returns where Keras keeps its files; without a home that can be written, in /tmp."""
+    user = os.path.expanduser("~")
+    return Path(os.environ.get("KERAS_HOME") or os.path.join(user if os.access(user, os.W_OK) else "/tmp", ".keras"))
 
 
 def _reason(error: BaseException) -> str:
