@@ -10,12 +10,14 @@
 Importing surgery loads neither Keras nor TensorFlow; a verb loads them when it needs them.
 """
 
-from __future__ import annotations
+from surgery.isolated import forget_current_folder
 
-import importlib
-from typing import TYPE_CHECKING, Any
+forget_current_folder()  # before any other import, `from __future__` among them
 
-from surgery import graph as _graph
+import importlib  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from surgery import graph as _graph  # noqa: E402
 
 if TYPE_CHECKING:
     from surgery import samples, tasks, wiring
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         inline,
         insert,
         join,
+        preprocess,
         remove,
         replace,
         resize,
@@ -74,6 +77,7 @@ _HOMES = {
         "inline",
         "insert",
         "join",
+        "preprocess",
         "remove",
         "replace",
         "resize",
@@ -141,6 +145,7 @@ __all__ = [
     "objectives",
     "open",
     "plot",
+    "preprocess",
     "progress",
     "pyramid",
     "remove",
@@ -175,7 +180,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _repr_html_(graph: Graph) -> str:
+def _repr_html_(graph: "Graph") -> str:
     """Returns a graph as a notebook shows it: its line, a small picture, and the table of calls, folded."""
     return importlib.import_module("surgery.plotting.notebook").html_of(graph)
 

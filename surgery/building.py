@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-from surgery.copying import Copies
 from surgery.depth import room_for
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Call, Graph
@@ -18,8 +17,9 @@ from surgery.lookups import LOOKUPS, WORDS
 from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
 from surgery.specs import Ref
+from surgery.standins import Copies
 from surgery.structure import leaves, rebuilt
-from surgery.tracing import model_of, spec_of
+from surgery.tracing import expecting, model_of, spec_of
 from surgery.trusting import refuse_code, refused
 from surgery.walking import calls_at_every_depth
 from surgery.where import selected
@@ -97,12 +97,11 @@ def shaped(graph: Graph) -> Graph:
         _refuse_code(graph, {})
         copies = Copies(nested=_model)
         with room_for(len(graph)), _one_error(), copies.of(graph.calls):
-            tensors = _run(graph, copies)
-        calls = []
-        for call in graph:
-            found = iter(spec_of(tensors[ref]) for ref in call.refs)
-            calls.append(dataclasses.replace(call, output=rebuilt(lambda _, found=found: next(found), call.output)))
-        return dataclasses.replace(graph, calls=tuple(calls))
+            outputs: dict[str, Any] = {}
+            _run(graph, copies, outputs)
+        specs = {name: rebuilt(spec_of, output) for name, output in outputs.items()}
+        calls = tuple(dataclasses.replace(call, output=specs[call.name]) for call in graph)
+        return dataclasses.replace(graph, calls=calls)
 
 
 def known(graph: Graph, ref: Ref) -> Any:
@@ -157,8 +156,8 @@ def _model(graph: Graph, name: str, copies: Copies) -> keras.Model:
     return model_of(inputs, outputs, name)
 
 
-def _run(graph: Graph, copies: Copies) -> dict[Ref, Any]:
-    """Returns every tensor of a symbolic run through the graph."""
+def _run(graph: Graph, copies: Copies, outputs: dict[str, Any] | None = None) -> dict[Ref, Any]:
+    """Returns every tensor of a symbolic run through the graph; `outputs` gets what each call makes."""
     tensors: dict[Ref, Any] = {}
 
     def look(leaf: Any) -> Any:
@@ -170,6 +169,8 @@ def _run(graph: Graph, copies: Copies) -> dict[Ref, Any]:
         else:
             args, kwargs = rebuilt(look, call.args), rebuilt(look, dict(call.kwargs))
             output = _applied(copies.layer_for(call), call, args, kwargs)
+        if outputs is not None:
+            outputs[call.name] = output
         made = leaves(output)
         if len(made) < len(call.refs):
             raise SurgeryError(f"{call.name!r} makes {len(made)} tensors, not {len(call.refs)}.")
@@ -182,7 +183,8 @@ def placeholder(call: Call) -> Any:
     spec = call.specs[0]
     if spec.shape is None:
         raise SurgeryError(f"the file does not say the shape of the input {call.name!r}; no layer of it is built.")
-    return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=call.name, **call.kwargs)
+    tensor = keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=call.name, **call.kwargs)
+    return expecting(tensor, call.preprocessing)
 
 
 def _applied(layer: Any, call: Call, args: Any, kwargs: Any) -> Any:

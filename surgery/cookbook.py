@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import inspect
 import os
@@ -175,6 +177,41 @@ def find(name: str) -> Path:
     )
 
 
+class _Beside(importlib.abc.MetaPathFinder):
+    """Finds modules that lie beside a recipe, as beside a script: those that it imports, and what these import.
+
+    What others look for, and do without if it is not there, is not imported from the folder.
+
+    Args:
+        path: the recipe.
+    """
+
+    def __init__(self, path: Path):
+        self._folder = str(path.parent)
+        self._names = _imported(path)
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        if path is not None or fullname not in self._names:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, [self._folder])
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+            inside = Path(spec.origin).parent if spec.submodule_search_locations else None
+            for file in inside.rglob("*.py") if inside else [Path(spec.origin)]:
+                self._names |= _imported(file)
+        return spec
+
+
+def _imported(path: Path) -> set[str]:
+    """Returns the names of the modules that a file imports, up to their first dot."""
+    try:
+        found = list(ast.walk(_tree(path)))
+    except (SurgeryError, SyntaxError, ValueError):
+        return set()  # whoever runs it says what is wrong with it
+    names = [alias.name for node in found if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in found if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
 def load(name: str) -> Recipe:
     """Imports a recipe by path or by shipped name. Recipes are the user's own code, and run as such.
 
@@ -187,8 +224,8 @@ def load(name: str) -> Recipe:
         raise SurgeryError(f"{printable(path.name)!r} is no Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    if path not in shipped().values() and str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # what lies beside a recipe is found, as beside a script; after all else
+    if path not in shipped().values():
+        sys.meta_path.append(_Beside(path))  # after all else
     folder = os.getcwd()
     try:
         spec.loader.exec_module(module)

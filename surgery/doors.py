@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from surgery import files, zoo
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, first_line, printable
 from surgery.graph import Graph
+from surgery.preprocessing import by_name, carried, stamped
 from surgery.primitives import held_still
 
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
@@ -48,7 +49,7 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
     Spec(shape=(None, 2, 2, 40), dtype='float32')
     """
     graph = _opened(source, weights, options)
-    if shapes and any(spec.shape is None for call in graph for spec in call.specs):
+    if shapes and any(files.may_make_more(call) or None in [one.shape for one in call.specs] for call in graph):
         from surgery.building import shaped
 
         graph = shaped(graph)
@@ -89,6 +90,28 @@ def _of_file(path: str | os.PathLike[str]) -> Graph:
         fits = zoo.fitting(files.pieces_of_file(path))
         known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
         raise files.WeightsAlone(f"{error}{known}") from error
+    except files.NoArchitecture as error:
+        if error.stored is None:
+            raise
+        return _of_model(_constructed(error.stored, path))
+
+
+def _constructed(stored: Any, path: str | os.PathLike[str]) -> Any:
+    """Returns the model of a registered class that makes a graph of layers in code, with the weights of a file."""
+    import keras
+
+    from surgery.trusting import admitted
+
+    try:
+        model: Any = keras.saving.deserialize_keras_object(admitted(stored, {}), safe_mode=True)
+        model.load_weights(path)
+    except (SurgeryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise SurgeryError(
+            f"{printable(path)!r} cannot be opened: Keras cannot make it: {first_line(error)}"
+        ) from error
+    return model
 
 
 def is_path(source: str) -> bool:
@@ -150,7 +173,7 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
 
     The file is written beside its place and moved there when it is whole, so a kill at any moment leaves the old file
-    or the new one.
+    or the new one. It also says what the network expects of its images (`graph.preprocessing`), which Keras ignores.
 
     Args:
         x: `Graph` or `keras.Model`.
@@ -164,7 +187,11 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
 
     if not isinstance(x, (Graph, keras.Model)):
         raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")
-    return files.save_model(build(x) if isinstance(x, Graph) else x, path, prove)
+    if isinstance(x, Graph):
+        return files.save_model(build(x), path, prove, by_name(x))
+    from surgery.tracing import expects_images
+
+    return files.save_model(x, path, prove, by_name(as_graph(x)) if expects_images(x) else {})
 
 
 def as_graph(x: Any) -> Graph:
@@ -186,7 +213,11 @@ def edit(verb: Callable[Concatenate[Graph, P], Graph]) -> Callable[Concatenate[N
     @functools.wraps(verb)
     def on_either(x: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         if isinstance(x, Graph):
-            return verb(x, *args, **kwargs)
-        return build(verb(as_graph(x), *args, **kwargs))
+            return edited(x, *args, **kwargs)
+        return build(edited(as_graph(x), *args, **kwargs))
+
+    def edited(graph: Graph, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        new = verb(graph, *args, **kwargs)
+        return stamped(new, *carried(graph, new))  # what images its inputs expect
 
     return on_either  # type: ignore

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError, first_line
-from surgery.files import Source, Tensor
+from surgery.files import Source, Tensor, to_hand_over
 from surgery.pairing import Late, Pairs, paired
 
 
@@ -57,8 +57,8 @@ class Filling:
         """Remembers a layer that is made inside the scope."""
         self._layers.append(layer)
 
-    def fill(self, layer: Any, source: Source, name: str) -> None:
-        """Sets the tensors of a built layer aside for its variables.
+    def fill(self, layer: Any, source: Source, name: str) -> set[int]:
+        """Sets the tensors of a built layer aside for its variables; returns the identities of these variables.
 
         Args:
             layer: built inside the scope, which is still open.
@@ -75,6 +75,7 @@ class Filling:
             else:
                 _start_with(variable, lambda dtype, tensor=tensor: self._read(tensor, dtype))
         self._late += found.late
+        return set(found.given)
 
     def _read(self, tensor: Tensor, dtype: str) -> Any:
         try:
@@ -124,5 +125,5 @@ def _as_tensor(array: Any, dtype: str) -> Any:
         import tensorflow as tf
 
         if array.dtype.kind in "fiu" and array.dtype.name != "bfloat16":
-            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+            return tf.experimental.dlpack.from_dlpack(to_hand_over(array).__dlpack__())
     return keras.ops.convert_to_tensor(array, dtype=dtype)

@@ -136,7 +136,7 @@ def _refuse_what_does_not_hold(address: str, call: Call, flag: bool, bn: Flag | 
         SurgeryError: the layer moves its weights whatever its flag, or keeps statistics where they cannot be reached.
     """
     kind = call.class_name
-    if not flag and (kind == "SpectralNormalization" or "'SpectralNormalization'" in repr(call.config.get("layer"))):
+    if not flag and (kind == "SpectralNormalization" or _wraps(call, "SpectralNormalization")):
         raise SurgeryError(
             f"{address!r} ({'' if 'Spectral' in kind else f'{kind} of a '}SpectralNormalization) changes its kernel in "
             "training, whatever its flag: leave it out, "
@@ -144,12 +144,18 @@ def _refuse_what_does_not_hold(address: str, call: Call, flag: bool, bn: Flag | 
         )
     if not flag and bn is not False:
         own = kind.endswith("BatchNormalization") and kind not in ("BatchNormalization", "FixedBatchNormalization")
-        if (own and bn == "affine") or (not kind.endswith("BatchNormalization") and _holds_statistics(call)):
+        if (own and bn == "affine") or (not kind.endswith("BatchNormalization") and _wraps(call, "BatchNormalization")):
             raise SurgeryError(f"{address!r} ({kind}) keeps its statistics in a way of its own; bn='freeze' holds.")
 
 
-def _holds_statistics(call: Call) -> bool:
-    return "BatchNormalization" in repr(call.config.get("layer"))
+def _wraps(call: Call, kind: str) -> bool:
+    """Whether a layer holds one whose class, or one that it extends, is called so. A live one is asked itself: it may
+    not be able to describe itself."""
+    layer = getattr(call.op, "layer", None)
+    if layer is not None and hasattr(layer, "_flatten_layers"):
+        parts = layer._flatten_layers(include_self=False)
+        return any(base.__name__.endswith(kind) for part in parts for base in type(part).__mro__)
+    return f"{kind}'" in repr(call.config.get("layer"))
 
 
 def set_flags(model: Any, graph: Graph, flags: dict[str, Flag]) -> None:

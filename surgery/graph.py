@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
+from surgery.preprocessing import Preprocessing, of_graph
 from surgery.specs import Ref, Spec, Weight, megabytes
 from surgery.structure import leaves, plain
 
@@ -57,6 +58,7 @@ class Call:
         output: nested structure of `Spec`.
         flags: marks of `freeze` and `thaw` that `build` applies: the path of a leaf layer below this call (`""` for the
             layer itself) -> trainable; `"affine"` for a BatchNormalization that trains with fixed statistics.
+        preprocessing: for an input: what its images should be, where that is known.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Call:
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     output: Any = None
     flags: Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
 
     @property
     def layer(self) -> str:
@@ -173,6 +176,8 @@ class Graph:
     outputs: Any
     notes: tuple[str, ...] = ()
 
+    preprocessing = property(of_graph)
+
     @functools.cached_property
     def _position(self) -> dict[str, int]:
         return {call.name: position for position, call in enumerate(self.calls)}
@@ -271,9 +276,6 @@ def leaf_layers(graph: Graph, owner: str = "") -> Iterator[tuple[Any, Call]]:
 def owner_below(owner: str, call: Call) -> str:
     """Returns the renamed models around what is inside a nested call: one under another name has layers of its own."""
     return owner if call.op is None or call.layer == call.op.name else f"{owner}/{call.layer}"
-
-
-# ---- reading --------------------------------------------------------------------------------------------------------
 
 
 def one_call_per_op(calls: Iterable[Call]) -> list[Call]:

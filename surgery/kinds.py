@@ -23,6 +23,8 @@ def kind_of(call: Call) -> str:
     if layer is None:
         return kind_of_stored(op.stored)
     cls = type(layer)
+    if getattr(op, "undescribed", ""):  # a wrapper of Keras', say: nothing can be concluded from its class alone
+        return f"{cls.__module__}.{cls.__name__}"
     if _KERAS.match(cls.__module__):
         return ALIASES.get(cls.__name__, cls.__name__)
     registered = _registered_name(cls)

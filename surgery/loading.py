@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.doors import as_graph, build
 from surgery.errors import SurgeryError, doing, listing, printable
-from surgery.files import Piece, Source, Tensor, layers_of, names_of_variables, pieces_of_file
+from surgery.files import Piece, Source, Tensor, gathered, layers_of, names_of_variables, pieces_of_file
 from surgery.graph import Graph
 from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
@@ -153,11 +153,14 @@ def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, stric
     targets = _targets(model, where)
     if not targets and where != "**":
         raise SurgeryError(f"no layer that matches {where!r} has weights.")
+    pieces = gathered(pieces, {target.name: target.shapes for target in targets})
     pairs = matched(targets, pieces, rename)
     missing = [target for target in targets if target.name not in {one.name for one, _, _ in pairs}]
     if strict and missing:
         raise SurgeryError(_missing(targets, missing, pieces))
     report, writes = _planned(targets, pairs, pieces, strict, adapt)
+    if targets and not report.loaded:
+        raise SurgeryError(_nothing(report, pieces))
     from surgery.filling import give
 
     for layer, pairs in writes:
@@ -193,6 +196,15 @@ def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piec
     return (
         f"{len(missing)} of {len(targets)} layers find no weights of their shapes:\n{lines}{more}\nThe file has "
         f"{offered}.\nrename= says which is which; strict=False leaves them as they are; where= chooses layers."
+    )
+
+
+def _nothing(report: Loaded, pieces: Sequence[Piece]) -> str:
+    reasons = listing(dict.fromkeys(origin.how for origin in report.origins), 3)
+    offered = listing((printable(piece.name) for piece in pieces), 8)
+    return (
+        f"none of {len(report.origins)} weights would be loaded: {reasons}.\nThe file has {offered}.\n"
+        "rename= says which is which."
     )
 
 

@@ -7,6 +7,7 @@ a layer comes or goes; so among layers of the same shapes they are believed only
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from surgery.errors import SurgeryError, printable
 from surgery.files.pieces import Piece
 from surgery.files.placing import snake_case
+from surgery.files.variables import shapes_written
+from surgery.kinds import ALIASES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,16 @@ class Target:
     layer: Any
     path: str = ""
     order: int = 0
+
+    @functools.cached_property
+    def written(self) -> list[tuple[int, ...]]:
+        """The shapes of the tensors that Keras 3 writes for it into a tree, by size."""
+        return shapes_written(self.layer)
+
+    def has_shapes_of(self, piece: Piece) -> bool:
+        """Whether a layer of a file has tensors of the shapes of its weights, or of what Keras writes for it."""
+        found = sorted(tensor.shape for tensor in piece.tensors)
+        return found == sorted(self.shapes) or (bool(piece.source.tree) and found == self.written)
 
     @property
     def numbered(self) -> bool:
@@ -63,7 +76,7 @@ def matched(
     used, having = _taken(pairs)
     given = [target for target in targets if not target.numbered and target.name not in having]
     pairs += _by_name(given, [piece for piece in pieces if piece.sure and id(piece) not in used], new)
-    pairs += _by_structure(targets, pieces, *_taken(pairs))
+    pairs += _by_structure(targets, pieces, new, *_taken(pairs))
     used, having = _taken(pairs)
     rest = [target for target in targets if target.name not in having]
     left = [piece for piece in pieces if id(piece) not in used]
@@ -128,12 +141,16 @@ def _signature(shapes: Sequence[tuple[int, ...]], kind: str) -> Any:
 
 
 def _by_structure(
-    targets: Sequence[Target], pieces: Sequence[Piece], used: set[int], having: set[str]
+    targets: Sequence[Target], pieces: Sequence[Piece], new: dict[int, str], used: set[int], having: set[str]
 ) -> list[tuple[Target, Piece, str]]:
     """Pairs by the places at which Keras writes layers, if file and network have the same places and shapes there."""
-    wanted = {target.path: sorted(target.shapes) for target in targets}
-    offered = {piece.path: sorted(tensor.shape for tensor in piece.tensors) for piece in pieces}
-    if "" in wanted or len(wanted) < len(targets) or wanted != offered:
+    wanted = {target.path: target for target in targets}
+    offered = {piece.path: piece for piece in pieces}
+    if "" in wanted or len(wanted) < len(targets) or wanted.keys() != offered.keys():
+        return []
+    if not all(target.has_shapes_of(offered[path]) for path, target in wanted.items()):
+        return []
+    if pieces[0].order == "made" and _made_out_of_order(targets, offered, new):
         return []
     by_path = {piece.path: piece for piece in pieces if id(piece) not in used}
     return [
@@ -143,12 +160,24 @@ def _by_structure(
     ]
 
 
+def _made_out_of_order(targets: Sequence[Target], offered: Mapping[str, Piece], new: dict[int, str]) -> bool:
+    """Whether layers of the same shapes are called in another order than that in which they were made."""
+    counted = _by_count(targets, list(offered.values()), new)
+    if counted is not None:
+        return any(piece is not offered[target.path] for target, piece in counted)
+    alike: dict[Any, list[Target]] = {}
+    for target in targets:
+        alike.setdefault(_signature(target.shapes, target.class_name), []).append(target)
+    ranks = [_ranks([one.name for one in sorted(group, key=lambda one: one.order)]) for group in alike.values()]
+    return any(found != sorted(found) for found in ranks if found is not None)
+
+
 def _could_be(target: Target, piece: Piece, name: str) -> bool:
     """Whether a layer of the file has the shapes of a target, and nothing says that it is of another class."""
-    if sorted(tensor.shape for tensor in piece.tensors) != sorted(target.shapes):
+    if not target.has_shapes_of(piece):
         return False
     if piece.class_name:
-        return piece.class_name == target.class_name
+        return piece.class_name == ALIASES.get(target.class_name, target.class_name)
     stem = re.sub(r"_\d+$", "", _last(name))
     return piece.sure or stem == snake_case(target.class_name)
 
@@ -159,6 +188,9 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
         return []
     if not any(piece.class_name for piece in pieces):  # not from a graph: in the order in which Keras writes layers
         targets = sorted(targets, key=lambda target: target.order)
+    counted = None if pieces[0].order == "calls" else _by_count(targets, pieces, new)
+    if counted is not None:
+        return [(target, piece, "number") for target, piece in counted]
     in_order = list(zip(targets, pieces, strict=False))
     by_name = {new[id(piece)]: piece for piece in pieces if piece.sure}
     named = [(target, by_name[target.name]) for target in targets if target.name in by_name]
@@ -168,12 +200,38 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
         return [(target, piece, "position") for target, piece in in_order]
     if whole and named == in_order:
         return [(target, piece, "number") for target, piece in named]
-    other = named if whole else list(zip(targets[::-1], pieces[::-1], strict=False))[::-1]
+    from_the_end = list(zip(targets[::-1], pieces[::-1], strict=False))[::-1]
+    crossed = list(zip(targets, pieces[::-1], strict=False)) if from_the_end == in_order else from_the_end
+    other = named if whole else crossed
     raise SurgeryError(
         f"{len(pieces)} layers of the file have the shapes of {len(targets)} layers of the network, and their names do "
         f"not tell them apart:\n  {_reading(in_order, new)}\n  or {_reading(other, new)}\n"
         "Say rename={name in the file: name in the network}."
     )
+
+
+def _by_count(
+    targets: Sequence[Target], pieces: Sequence[Piece], new: dict[int, str]
+) -> list[tuple[Target, Piece]] | None:
+    """Pairs layers that lie in a file without an order by their numbers, if these are the same but for where counting
+    began: `dense_4` and `dense_5` for `dense` and `dense_1`. `None` where they are not, or the file says no names.
+    """
+    if len(targets) != len(pieces) or not all(piece.sure for piece in pieces):
+        return None
+    sides = [
+        [re.fullmatch(r"(.*?)(?:_(\d+))?", name) for name in names]
+        for names in ([target.name for target in targets], [new[id(piece)] for piece in pieces])
+    ]
+    mine, theirs = ([(one[1], int(one[2] or 0)) for one in side if one] for side in sides)
+    if not mine or {stem for stem, _ in mine} != {stem for stem, _ in theirs}:
+        return None
+    shift = {stem: min(n for one, n in theirs if one == stem) for stem, _ in theirs}
+    start = {stem: min(n for one, n in mine if one == stem) for stem, _ in mine}
+    by_number = {(stem, number - shift[stem]): piece for (stem, number), piece in zip(theirs, pieces, strict=True)}
+    keys = [(stem, number - start[stem]) for stem, number in mine]
+    if set(keys) != set(by_number) or len(by_number) < len(keys):
+        return None
+    return [(target, by_number[key]) for target, key in zip(targets, keys, strict=True)]
 
 
 def _made_in_one_order(targets: list[Target], pieces: list[Piece], new: dict[int, str]) -> bool:
@@ -184,7 +242,7 @@ def _made_in_one_order(targets: list[Target], pieces: list[Piece], new: dict[int
     """
     if len(targets) == 1:
         return True
-    if len({piece.path.rpartition("/layers/")[0] for piece in pieces}) > 1:
+    if len({piece.path.rpartition("/layers/")[0] for piece in pieces}) > 1 or not pieces[0].order:
         return False
     mine = _ranks([target.name for target in targets])
     theirs = _ranks([new[id(piece)] for piece in pieces])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from surgery.configurations import told_still
+from surgery.errors import first_line
 from surgery.graph import Graph
 from surgery.specs import Weight
 
@@ -63,10 +64,22 @@ class LiveOp:
 
     @property
     def config(self) -> dict[str, Any]:
+        return self._description[0]
+
+    @functools.cached_property
+    def undescribed(self) -> str:
+        """Why the layer cannot describe itself, empty if it can: it can be looked at and frozen, if not copied."""
+        return self._description[1]
+
+    @property
+    def _description(self) -> tuple[dict[str, Any], str]:
         try:
-            return self.layer.get_config()
-        except NotImplementedError:  # a custom layer without get_config can be looked at, if not copied
-            return {"name": self.layer.name}
+            config = self.layer.get_config()
+        except Exception as error:  # code of the layer's author, hence anything
+            config, why = {}, f"get_config() raises {type(error).__name__}: {first_line(error)}"
+        else:
+            why = "" if isinstance(config, dict) else f"get_config() returns {type(config).__name__}"
+        return ({"name": self.layer.name}, why) if why else (config, "")
 
     @property
     def weights(self) -> tuple[Weight, ...]:

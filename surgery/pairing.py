@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from surgery.errors import SurgeryError, listing, printable
-from surgery.files import Source, Tensor, names_of_variables, snake_case
+from surgery.files import Source, Tensor, names_of_variables, natural, snake_case
 
 Refit = Callable[[Tensor, tuple[int, ...]], Tensor | None]
 
@@ -106,12 +106,20 @@ def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:
     if set(own) >= set(named):
         return [(own[name], tensor) for name, tensor in named.items()]
     bare_own, bare_named = (list(map(_unnumbered, names)) for names in (own, named))
-    if bare_own == bare_named:
-        return list(zip(own.values(), named.values(), strict=True))
-    by_name = {_unnumbered(name): variable for name, variable in own.items()}
-    if len(by_name) == len(own) and len(set(bare_named)) == len(named):
-        return [(by_name[bare], one) for bare, one in zip(bare_named, named.values(), strict=True) if bare in by_name]
+    mine, theirs = (sorted(names, key=natural) for names in (own, named))  # of one name: in the order of the numbers
+    if sorted(bare_own) == sorted(bare_named):
+        mine, theirs = (sorted(names, key=_unnumbered) for names in (mine, theirs))
+        return [(own[name], named[other]) for name, other in zip(mine, theirs, strict=True)]
+    for form in (str, _unnumbered):
+        found = [(own[name], [other for other in named if _one_ends_as(form(name), form(other))]) for name in own]
+        if all(len(others) == 1 for _, others in found) and len({others[0] for _, others in found}) == len(named):
+            return [(variable, named[others[0]]) for variable, others in found]
     return []
+
+
+def _one_ends_as(name: str, other: str) -> bool:
+    """Whether two paths may be of one variable: around a part that was built alone there are no names."""
+    return f".{name}".endswith(f".{other}") or f".{other}".endswith(f".{name}")
 
 
 def _unnumbered(name: str) -> str:

@@ -7,8 +7,10 @@ so that the operation itself records nothing and the donor stays as it is. No we
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +20,7 @@ from surgery.depth import room_for
 from surgery.errors import SurgeryError, first_line
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
+from surgery.preprocessing import Preprocessing
 from surgery.primitives import check, named, ordered
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
@@ -146,14 +149,32 @@ def _refuse_what_has_no_graph(model: Any) -> None:
         )
 
 
-def _inputs(model: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Returns the name of each input and what `clone_model` drops of it: whether it is optional, sparse or ragged."""
+def _inputs(model: Any) -> list[Call]:
+    """Returns the inputs, with what `clone_model` drops of them: whether they are optional, sparse or ragged."""
     layers = {id(layer.output): layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
-    configs = [layers[id(tensor)].get_config() for tensor in model.inputs]
-    return [
-        (config["name"], {key: True for key in ("optional", "sparse", "ragged") if config.get(key)})
-        for config in configs
-    ]
+    calls = []
+    for tensor in model.inputs:
+        layer = layers[id(tensor)]
+        config = layer.get_config()
+        further = {key: True for key in ("optional", "sparse", "ragged") if config.get(key)}
+        calls.append(Call(config["name"], None, (), further, preprocessing=_EXPECTED.get(layer)))
+    return calls
+
+
+_EXPECTED: weakref.WeakKeyDictionary[Any, Preprocessing] = weakref.WeakKeyDictionary()  # InputLayer -> of its images
+
+
+def expecting(tensor: Any, preprocessing: Preprocessing | None) -> Any:
+    """Returns a symbolic input, of which it is remembered what its images should be; nothing is changed in the layer,
+    so that whatever Keras writes of it is as ever."""
+    if preprocessing is not None:
+        _EXPECTED[keras.Function(tensor, tensor).operations[0]] = preprocessing
+    return tensor
+
+
+def expects_images(model: Any) -> bool:
+    """Whether of an input of a model, or of one inside it, it is known what its images should be."""
+    return is_graph(model) and any(layer in _EXPECTED for layer in model._flatten_layers())
 
 
 def spec_of(tensor: Any) -> Spec:
@@ -166,7 +187,7 @@ def _graph(
     inputs: Any,
     outputs: Any,
     log: list[tuple[Any, Any, Any, Any]],
-    entries: list[tuple[str, dict[str, Any]]],
+    entries: list[Call],
 ) -> Graph:
     """Wires the log of a symbolic run, in which tensors are known by identity."""
     places: dict[int, Ref] = {}
@@ -180,8 +201,8 @@ def _graph(
         places.update((id(tensor), Ref(call.name, index)) for index, tensor in enumerate(leaves(output)))
         calls.append(call)
 
-    for tensor, (entry, further) in zip(leaves(inputs), entries, strict=True):
-        add(Call(entry, None, (), further, spec_of(tensor)), tensor)
+    for tensor, entry in zip(leaves(inputs), entries, strict=True):
+        add(dataclasses.replace(entry, output=spec_of(tensor)), tensor)
     for number, (op, args, kwargs, output) in enumerate(log):
         op = ops.setdefault(id(op), _live(op))
         output_specs = rebuilt(lambda leaf: spec_of(leaf) if isinstance(leaf, keras.KerasTensor) else leaf, output)

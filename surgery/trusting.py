@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from surgery.errors import SurgeryError, printable
+from surgery.kinds import ALIASES
 
 _ROOMS = ("layers", "initializers", "regularizers", "constraints", "activations", "dtype_policies", "quantizers")
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")  # layers that are code, or load some
@@ -146,9 +147,10 @@ class _Gate:
             return None
         rooms = sorted(_ROOMS, key=lambda room: f"keras.{room}" != module and f".{room}." not in f"{module}.")
         for room in rooms:
-            found = getattr(getattr(self._keras, room), name, None)
+            public = ALIASES.get(name, name)  # HDF5 has the name of the class, which is not always the public one
+            found = getattr(getattr(self._keras, room), public, None)
             if isinstance(found, type) and found.__name__ not in _CODE:
-                return _at(f"keras.{room}", found.__name__)
+                return _at(f"keras.{room}", public)
         return None
 
     def _function(self, name: str) -> dict[str, Any] | None:

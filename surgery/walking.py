@@ -22,6 +22,12 @@ def calls_at_every_depth(graph: Graph, prefix: str = "") -> Iterator[tuple[str, 
         yield prefix + call.name, call
 
 
+def undescribed(graph: Graph) -> dict[str, str]:
+    """Returns the layers that cannot describe themselves, by address, and why."""
+    found = ((address, getattr(call.op, "undescribed", "")) for address, call in calls_at_every_depth(graph))
+    return {address: why for address, why in found if why}
+
+
 def tree(graph: Graph) -> Iterator[tuple[str, Call]]:
     """Yields (address, call) at every depth, with the marks that calls carry for what is inside them, which comes after
     them: as a person reads it.

@@ -9,14 +9,18 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
+    ["isolated"],
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
+    ["preprocessing"],
     ["graph", "retracing", "dtypes", "configurations", "caches"],
-    ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "trusting"],
-    ["analysis"],
+    ["hdf5", "primitives", "ops", "kinds", "walking", "depth", "shapes", "effective", "layouts"],
+    ["analysis", "trusting"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "lookups", "pairing", "matching", "refitting"],
     ["filling", "unsaved"],
+    ["giving"],
     ["where", "copying", "verification", "kept", "zoo", "values", "figures"],
+    ["standins"],
     ["building"],
     ["doors", "samples"],
     ["edits", "freezing", "verifying", "pyramids", "showing", "comparing", "cookbook", "loading"],

@@ -29,6 +29,7 @@ def recipe(
         classifier = graph[str(graph.outputs)]
         levels[max(levels)] = str(classifier.parents[0])
     graph = sg.freeze(graph, f"..{levels[max(levels)]}") if freeze else graph
+    graph = sg.preprocess(graph)
     decoder = sg.wiring.fcn_decoder(classes, list(levels))
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 

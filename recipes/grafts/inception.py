@@ -16,7 +16,7 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
     Args:
         at: the call after which it is inserted.
     """
-    graph = sg.open(backbone, weights=weights)
+    graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.freeze(graph, "**") if freeze else graph
     module = sg.wiring.inception_module(name="mixed")
     return sg.insert(graph, sg.wiring.starting_at_zero(module, name="mixed"), after=at)

@@ -50,7 +50,7 @@ def fit(
     seed: int = 0,
 ):
     keras.utils.set_random_seed(seed)
-    front = sg.build(sg.cut(sg.open(backbone, weights=weights), outputs=entry))
+    front = sg.build(sg.cut(sg.preprocess(sg.open(backbone, weights=weights)), outputs=entry))
     large_bhwc, _ = sg.digits(range(10), size=front.input_shape[1])
     small_bhwc, _ = sg.digits(range(10), size=model.input_shape[1])
     stem = sg.build(sg.cut(sg.open(model), outputs="stem3"))

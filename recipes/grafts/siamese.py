@@ -18,7 +18,7 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
     Args:
         at: the tensor at which two pictures are compared.
     """
-    graph = sg.cut(sg.open(backbone, weights=weights), outputs=at)
+    graph = sg.cut(sg.preprocess(sg.open(backbone, weights=weights)), outputs=at)
     graph = sg.freeze(graph, f"..{at}") if freeze else graph
     features = [keras.layers.Flatten(name="flat"), keras.layers.UnitNormalization(name="direction")]
     twins = sg.share(sg.graft(graph, features), ["left", "right"])

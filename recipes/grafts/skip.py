@@ -21,7 +21,7 @@ def recipe(
     Args:
         edges: from which call to which.
     """
-    graph = sg.open(backbone, weights=weights)
+    graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.freeze(graph, "**") if freeze else graph
     for number, (source, into) in enumerate(edges, 1):
         graph = sg.rewire(graph, source, into=into, merge=sg.wiring.zero_skip(f"skip{number}"))

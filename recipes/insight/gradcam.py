@@ -20,7 +20,7 @@ def recipe(
     Args:
         where: the feature map; by default the coarsest with four places or more on each side.
     """
-    graph = sg.open(backbone, weights=weights)
+    graph = sg.preprocess(sg.open(backbone, weights=weights))
     if size is not None:
         graph = sg.resize(graph, (size, size, 3))
     scores = str(graph.outputs)

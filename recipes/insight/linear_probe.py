@@ -24,7 +24,7 @@ def recipe(
         where: the taps.
         side: maps with more places than this on a side are pooled to it.
     """
-    graph = sg.freeze(sg.open(backbone, weights=weights), "**")
+    graph = sg.freeze(sg.preprocess(sg.open(backbone, weights=weights)), "**")
     taps = [call.name for call in sg.select(graph, where) if call.op is not None]
     names = ["pixels", *taps]
 

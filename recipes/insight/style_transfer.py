@@ -27,7 +27,8 @@ def recipe(
         height: of the picture, in pixels.
         width: of the picture, in pixels.
     """
-    graph = sg.unfuse(sg.open(backbone, weights=weights), ", ".join(dict.fromkeys((*style, content))))
+    graph = sg.preprocess(sg.open(backbone, weights=weights))
+    graph = sg.unfuse(graph, ", ".join(dict.fromkeys((*style, content))))
     graph = sg.tap(graph, {**{f"style{number}": tap for number, tap in enumerate(style, 1)}, "content": content})
     return sg.freeze(sg.resize(graph, (height, width, 3)), "**")
 

@@ -21,7 +21,7 @@ def recipe(backbone: str = "tinyvgg", at: str = "block3_pool", classes: int = 5,
     Args:
         at: the tensor that the new head takes.
     """
-    graph = sg.open(backbone, weights=weights)
+    graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.cut(graph, outputs=at)
     graph = sg.freeze(graph, f"..{at}")
     return sg.graft(graph, [keras.layers.Flatten(), keras.layers.Dense(classes, name="digits")])

@@ -66,6 +66,8 @@ def is_pointwise(call: Call) -> bool:
     kind = applied(call)[0]
     if _ON_AN_AXIS.fullmatch(kind):
         return on_channels(call)
+    if kind == "Flip":  # RGB to BGR
+        return call.config.get("axis") is not None and on_channels(call)
     return kind == "Dense" or bool(_ELEMENTWISE.fullmatch(kind)) or _slices(call)
 
 

@@ -10,7 +10,6 @@ import click
 from surgery.cli import sources
 from surgery.cli.output import refuse_chart, refuse_output
 from surgery.cli.quiet import quiet
-from surgery.doors import is_path
 from surgery.errors import SurgeryError, printable
 
 
@@ -23,7 +22,7 @@ from surgery.errors import SurgeryError, printable
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --image: png, svg or pdf.")
 @click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
 @click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
-@click.option("--preprocess", metavar="NAME", help="A network's own way, or unit; by default that of SOURCE.")
+@click.option("--preprocess", metavar="NAME", help="What SOURCE expects by default; a network, unit, none.")
 @click.option("--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="In which the network computes.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Pictures in a batch.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
@@ -67,7 +66,6 @@ def tap(
     elif output is not None and output.suffix == ".npy":
         refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
-        named = not is_path(source)
         graph = sources.opened(source, weights)
         if files is None and output is not None:
             from surgery.doors import save
@@ -80,10 +78,11 @@ def tap(
 
             if plot is not None:
                 _refuse_taps(graph, where)
-            way = preprocess or (source.lower() if named else None)
-            found = extract(graph, where, files or [], output, size or None, way, dtype, batch)
+            found = extract(graph, where, files or [], output, size or None, preprocess or "own", dtype, batch)
     for name, why in getattr(found, "unreadable", {}).items():
         click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
+    for note in getattr(found, "notes", ()) if files is not None else ():
+        click.echo(f"note: {printable(note)}", err=True)
     if plot is not None:
         _draw(found, plot)
     if output is not None:

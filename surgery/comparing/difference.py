@@ -9,6 +9,7 @@ from typing import Any
 from surgery.errors import listing, printable
 from surgery.graph import Call, Graph
 from surgery.specs import megabytes
+from surgery.walking import undescribed
 
 SCHEMA = 1
 _SHOWN = 40  # characters of a value in the text
@@ -138,6 +139,8 @@ class Difference:
             tensors = "no tensors compared"
         if self.without:
             tensors += f"; not compared: those of {listing(map(printable, self.without), 3)}"
+        if unknown := [*dict.fromkeys([*undescribed(self.a), *undescribed(self.b)])]:
+            tensors += f"; settings not known, hence not compared: those of {listing(map(printable, unknown), 3)}"
         if self.equal:
             return f"equal{' in structure' if self.without else ''}: {len(self.a):,} calls · {tensors}"
         changed = len(self._by_call())

@@ -7,6 +7,7 @@ from surgery.edits.grafting import graft
 from surgery.edits.inserting import insert, remove
 from surgery.edits.joining import join, share, unshare
 from surgery.edits.nesting import inline
+from surgery.edits.preparing import preprocess
 from surgery.edits.replacing import replace, unfuse
 from surgery.edits.resizing import resize
 from surgery.edits.rewiring import rewire
@@ -21,6 +22,7 @@ __all__ = [
     "inline",
     "insert",
     "join",
+    "preprocess",
     "remove",
     "replace",
     "resize",

@@ -102,15 +102,22 @@ def _convolution(graph: Graph, call: Call, kernel: tuple[int, int], padding: str
 
     from surgery.building import live_layer
     from surgery.copying import copy_values
+    from surgery.effective import quantized, values_of
 
     dense = live_layer(graph, call)
+    if mode := quantized(dense):
+        raise SurgeryError(
+            f"{call.name!r} (Dense) is quantized to {mode}, and there are no such convolutions. Give its values to a "
+            f'layer that is not: replace(x, "{call.name}", keras.layers.Dense({dense.units}, ...)).'
+        )
+    values = values_of(dense)
     settings = {key: value for key, value in dense.get_config().items() if key in _SHARED}
     conv: Any = keras.layers.Conv2D(dense.units, kernel, padding=padding, name=call.layer, **settings)
     channels = dense.kernel.shape[0] // (kernel[0] * kernel[1])
     conv.build((None, None, None, channels))
-    copy_values(conv.kernel, keras.ops.reshape(dense.kernel, (*kernel, channels, dense.units)))
+    copy_values(conv.kernel, keras.ops.reshape(values["kernel"].read(), (*kernel, channels, dense.units)))
     if dense.use_bias:
-        copy_values(conv.bias, dense.bias)
+        copy_values(conv.bias, values["bias"].read())
     conv.trainable = dense.trainable
     return conv
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from surgery.doors import as_graph, build, edit
 from surgery.edits.nesting import reached
 from surgery.errors import SurgeryError, doing, listing
+from surgery.files import may_make_more
 from surgery.graph import Call, Graph
 from surgery.primitives import before, ordered, prune, substitute
 from surgery.specs import Ref
@@ -51,7 +52,13 @@ def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = N
             refs = tensors(graph, where, expect)
             names = list(map(str, refs))
         graph, refs = reached(graph, refs)
-        return prune(dataclasses.replace(graph, outputs=dict(zip(names, refs, strict=True))))
+        notes = [
+            f"{ref.call}: custom, so it may make more tensors than the file says; open(path, shapes=True) asks it"
+            for ref in refs
+            if ref.index == len(graph[ref].specs) - 1 and may_make_more(graph[ref])
+        ]
+        outputs = dict(zip(names, refs, strict=True))
+        return prune(dataclasses.replace(graph, outputs=outputs, notes=(*graph.notes, *dict.fromkeys(notes))))
 
 
 @edit
@@ -173,7 +180,7 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     clash = sorted(layers & set(names))
     if clash:
         raise SurgeryError(f"an input cannot be called {clash[0]!r}: a layer of that name is left.")
-    stubs = [Call(name, None, (), _input_arguments(graph, ref), graph.spec(ref)) for name, ref in names.items()]
+    stubs = [_stub(graph, name, ref) for name, ref in names.items()]
     swap = {ref: Ref(name) for name, ref in names.items()}
     moved = substitute(dataclasses.replace(graph, calls=(*stubs, *kept)), swap)
     used = {ref for call in prune(graph) for ref in call.parents} | set(leaves(graph.outputs))
@@ -208,8 +215,11 @@ def _input_names(refs: list[Ref], taken: set[str]) -> dict[str, Ref]:
     return names
 
 
-def _input_arguments(graph: Graph, ref: Ref) -> Mapping[str, Any]:
-    return graph[ref].kwargs if graph[ref].op is None else {}
+def _stub(graph: Graph, name: str, ref: Ref) -> Call:
+    """Returns the input that stands for a tensor; one that stands for an input is as that one."""
+    if graph[ref].op is None:
+        return dataclasses.replace(graph[ref], name=name)
+    return Call(name, None, (), {}, graph.spec(ref))
 
 
 def _crossing(graph: Graph, refs: list[Ref]) -> list[Ref]:

@@ -13,6 +13,7 @@ from surgery.edits.inserting import matched_calls
 from surgery.edits.nesting import next_call, reached
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph
+from surgery.preprocessing import met, stamped
 from surgery.primitives import check, ordered, prune, rename
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
@@ -54,6 +55,7 @@ def join(
         ends = set(fed.values())
         for name, ref in fed.items():
             left, fed[name] = fitted(left, ref, right[name].specs[0], f"{name!r} of {right.name!r}", adapt)
+        left = stamped(left, *met(left, right, {Ref(name): ref for name, ref in fed.items()}))
         _refuse_clash(left, [call for call in right if call.name not in fed], right.name, prefix)
         right = rename(right, lambda name: prefix + name)
         swap = {Ref(prefix + name): ref for name, ref in fed.items()}

@@ -16,6 +16,7 @@ from surgery.edits.nesting import next_call
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.files import snake_case
 from surgery.graph import Call, Graph, Op
+from surgery.preprocessing import met, stamped
 from surgery.primitives import extend
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt, sorted_keys
@@ -126,7 +127,7 @@ def attach(graph: Graph, part: Graph, feeds: list[Ref]) -> tuple[Graph, Any]:
         for call in part
         if call.op is not None
     )
-    grown = extend(graph, calls)
+    grown = stamped(extend(graph, calls), *met(graph, part, swap))
     return dataclasses.replace(grown, notes=grown.notes + part.notes), rebuilt(look, part.outputs)
 
 

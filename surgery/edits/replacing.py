@@ -62,12 +62,14 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     """Returns the part for one layer: what the function says, or the layer, of which the second place gets a copy."""
     import keras
 
-    from surgery.copying import renewed
+    from surgery.copying import renewed, variant
 
     if isinstance(part, (Graph, list, tuple, keras.Model)):
         return part
     if isinstance(part, keras.Operation):
-        return part if single else renewed(part, part.name)
+        if single:
+            return part
+        return variant(part) if getattr(part, "built", False) and part.variables else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
         return part(call)
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
@@ -80,6 +82,8 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     name_is_free = all(one.layer != calls[0].layer for one in grown)
     empty = _has_no_weights_yet(part)
     new: dict[Ref, Ref] = {}
+    if empty:
+        _teach(graph, calls[0], part)
     for call in calls:
         if len(call.specs) != 1:
             raise SurgeryError(f"{call.name!r} makes {len(call.specs)} tensors, and a part that replaces it one.")
@@ -134,27 +138,32 @@ def _has_no_weights_yet(part: Any) -> bool:
     return all(hasattr(layer, "built") and not layer.built for layer in layers)
 
 
-def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
-    """Gives a new layer the weights of the old one that have its names and shapes; returns what to say of it.
-
-    Where both have the same names and shapes in the same order, all move; else those that are unique on both sides.
-    """
-    if not old.weights and not new.weights:
-        return ""
+def _teach(graph: Graph, old: Call, part: Any) -> None:
+    """Gives a new lookup layer the vocabulary of the old one before it is called: it decides how wide the output is."""
     from surgery.building import live_layer
-    from surgery.copying import copy_values
+    from surgery.filling import give
+    from surgery.giving import gift
+    from surgery.lookups import is_lookup
 
-    source, target = live_layer(graph, old).weights, new.op.layer.weights  # type: ignore
-    mine, theirs = ([(one.path.rpartition("/")[2], tuple(one.shape)) for one in side] for side in (target, source))
-    if mine == theirs:
-        pairs = list(zip(target, source, strict=True))
-    else:
-        alone = [key for key in mine if mine.count(key) == theirs.count(key) == 1]
-        pairs = [(target[mine.index(key)], source[theirs.index(key)]) for key in alone]
-    for variable, other in pairs:
-        copy_values(variable, other)
-    moved = listing(variable.path.rpartition("/")[2] for variable, _ in pairs) or "nothing"
-    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {len(source)} weights"
+    if is_lookup(part) and is_lookup(layer := live_layer(graph, old)):
+        give(part, gift(part, layer).pairs)
+
+
+def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
+    """Gives a new layer what the old one computes with, where names and shapes allow; returns what to say of it."""
+    from surgery.building import live_layer
+    from surgery.filling import give
+    from surgery.giving import gift
+
+    source, target = live_layer(graph, old), new.op.layer  # type: ignore
+    found = gift(target, source)
+    give(target, found.pairs)
+    if not found.moved and not found.fresh and not found.left:
+        return ""
+    count = len(found.left) + len(found.moved)
+    fresh = f"; fresh: {listing(found.fresh)}" if found.fresh else ""
+    moved = listing(found.moved) or "nothing"
+    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {count} weights{fresh}"
 
 
 _FUSED = re.compile(r"(Dense|EinsumDense|(Depthwise|Separable)?Conv[123]D(Transpose)?)$")
@@ -195,13 +204,14 @@ def _unfused(graph: Graph, call: Call) -> Graph:
 
     from surgery.building import live_layer
     from surgery.copying import variant
+    from surgery.effective import unquantized_policy
 
     layer = live_layer(graph, call)
     bare = LiveOp(variant(layer, activation="linear"))
     name = f"{call.layer}_activation"
     if any(one.layer == name for one in graph):
         raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
-    act = LiveOp(keras.layers.Activation(layer.activation, name=name, dtype=layer.dtype_policy))
+    act = LiveOp(keras.layers.Activation(layer.activation, name=name, dtype=unquantized_policy(layer)))
     calls, new = [], {}
     for one in graph:
         if (one.op, one.layer) != (call.op, call.layer):

@@ -1,15 +1,17 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
-from surgery.files.architecture import NoArchitecture, WeightsAlone
 from surgery.files.opening import SUFFIXES, exists, open_file
-from surgery.files.pieces import Piece, pieces_of_file
-from surgery.files.placing import Source, snake_case
+from surgery.files.outputs import may_make_more
+from surgery.files.pieces import Piece, gathered, pieces_of_file
+from surgery.files.placing import Source, natural, snake_case
+from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.saving import save_model
-from surgery.files.tensors import Tensor
-from surgery.files.variables import layers_of, names_of_variables, own_name
+from surgery.files.tensors import ALIGNMENT, Tensor, to_hand_over
+from surgery.files.variables import layers_of, names_of_variables, own_name, shapes_written
 from surgery.files.whole import folder_written_whole, written_whole
 
 __all__ = [
+    "ALIGNMENT",
     "SUFFIXES",
     "NoArchitecture",
     "Piece",
@@ -18,12 +20,17 @@ __all__ = [
     "WeightsAlone",
     "exists",
     "folder_written_whole",
+    "gathered",
     "layers_of",
+    "may_make_more",
     "names_of_variables",
+    "natural",
     "open_file",
     "own_name",
     "pieces_of_file",
     "save_model",
+    "shapes_written",
     "snake_case",
+    "to_hand_over",
     "written_whole",
 ]

@@ -14,6 +14,7 @@ from surgery.files.connections import Connections, references, states_by_keyword
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
+from surgery.files.registered import opened_as
 from surgery.files.variables import merged_lora, variable_names, written_twice
 from surgery.files.wrapped import held_by, names_inside
 from surgery.graph import Call, Graph
@@ -24,14 +25,6 @@ from surgery.specs import Ref, Weight
 from surgery.structure import leaves
 
 MODELS = ("Functional", "Model", "Sequential")
-
-
-class NoArchitecture(SurgeryError):
-    """The file holds no graph of layers."""
-
-
-class WeightsAlone(NoArchitecture):
-    """The file holds weights, and does not say of what network."""
 
 
 @dataclasses.dataclass
@@ -73,10 +66,7 @@ class Reader:
         """
         kind, config = _text(stored, "class_name"), stored.get("config")
         if kind not in MODELS:
-            raise NoArchitecture(
-                f"the model is a {printable(kind)!r}, a class of its author with code of its own, not a graph of "
-                "layers. Load it where its code is, and open the live model: sg.open(keras.Model(x, model.call(x)))."
-            )
+            kind = opened_as(stored, self._report)
         if kind == "Sequential" and isinstance(config, list):
             self._report.append("model: a Sequential kept as a list is a dict since Keras 2.2.3")
             config = {"layers": config}

@@ -11,7 +11,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError, printable
 from surgery.files.mending import Origin, Stored
-from surgery.files.tensors import Tensor
+from surgery.files.tensors import Tensor, to_hand_over
 
 
 def converted(old: Stored, new: Stored, tensors: list[Tensor], origin: Origin, report: list[str]) -> list[Tensor]:
@@ -47,12 +47,7 @@ def _inner(layer: Stored) -> Stored | None:
 
 
 def _made(like: Tensor, shape: tuple[int, ...], values: Callable[[], Any]) -> Tensor:
-    def load() -> Any:
-        import numpy as np
-
-        return np.ascontiguousarray(values())
-
-    return Tensor(like.name, shape, like.dtype, load)
+    return Tensor(like.name, shape, like.dtype, lambda: to_hand_over(values()))
 
 
 def _cudnn(old: Stored, new: Stored, tensors: list[Tensor], origin: Origin) -> list[Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.analysis.sizes import inside, made_of
 from surgery.errors import SurgeryError, listing, printable
+from surgery.files.outputs import number_of_outputs
 from surgery.graph import Call, Graph
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, packed
@@ -46,6 +47,10 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
         if any(isinstance(leaf, float) for leaf in leaves((call.args, dict(call.kwargs)))):  # `x / 255.0`
             made = [Spec(one.shape, "float32") if "int" in one.dtype else one for one in made]
         structure = made[0] if len(made) == 1 else made
+        number = number_of_outputs(call, given)
+        if number is not None and number != len(made):
+            made = [*made[:1], *(Spec(None) for _ in range(number - len(made[:1])))]
+            structure = made[0] if number == 1 else made
     if count > len(made) and op.inner is None:
         made = []  # arguments of the call make it return more than the layer alone would
     if count > max(len(made), 1) and made:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, nearest, printable
-from surgery.files.architecture import Reader, WeightsAlone
+from surgery.files.architecture import Reader
 from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
+from surgery.files.images import with_preprocessing
 from surgery.files.members import weights_of
 from surgery.files.mending import Origin
 from surgery.files.placing import NoPlaces, Places, Rows, Tree
+from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.safetensors import is_safetensors
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive, is_zip
@@ -51,14 +53,17 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     try:
         if kind in _WITHOUT_MODEL:
             raise WeightsAlone(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
-        if kind == "zip":
-            stored, origin, places = _of_zip(Archive(source), what)
+        archive = Archive(source) if kind == "zip" else None
+        if archive is not None:
+            stored, origin, places = _of_zip(archive, what)
         else:
             stored, origin, places = _of_hdf5(read_hdf5(Window(source), what), what)
         graph = _graph(Reader(origin, report), stored, places)
+        graph = graph if archive is None else with_preprocessing(graph, archive)
     except SurgeryError as error:
         text = str(error)
-        raise type(error)(text if what in text else f"{what} cannot be opened: {text}") from error
+        stored = [error.stored] if isinstance(error, NoArchitecture) else []
+        raise type(error)(text if what in text else f"{what} cannot be opened: {text}", *stored) from error
     notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
     return dataclasses.replace(graph, notes=notes)
 

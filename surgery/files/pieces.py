@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from surgery.errors import SurgeryError, printable
-from surgery.files.architecture import NoArchitecture
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
 from surgery.files.opening import OBJECTS, TEXT, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
+from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
 from surgery.files.tensors import Tensor
 from surgery.files.windows import Descriptor, Window
@@ -30,6 +32,8 @@ class Piece:
         sure: whether the file says this name; else it is Keras' numbering, `dense_1`.
         class_name: the class of the layer, where the file says it.
         path: the place at which Keras 3 would write the layer, `layers/dense_1`, where it is known.
+        order: how the layers of the file lie in it: as the network calls them (`"calls"`), perhaps as its author made
+            them (`"made"`: the file may be that of a model with code of its own), or by the names of attributes (`""`).
     """
 
     name: str
@@ -37,6 +41,7 @@ class Piece:
     sure: bool = True
     class_name: str = ""
     path: str = ""
+    order: str = "calls"
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -83,24 +88,91 @@ def pieces_of_graph(graph: Graph) -> list[Piece]:
 
 
 def _of_tree(file: Hdf5) -> list[Piece]:
-    """Returns the layers of a tree: the topmost groups below `layers` that are no models."""
+    """Returns the layers of a tree: the topmost ones that are not models of layers.
+
+    A Functional or Sequential model keeps its layers in order, below `layers`. A model with code of its own keeps them
+    below its attributes, by name, so that their order in the file says nothing.
+    """
     owners: dict[str, dict[str, Tensor]] = {}
+    nodes: dict[str, list[str]] = {}
+    containers = _containers(file)
     for path, tensor in file.tensors.items():
-        parts = path.split("/")
-        at = 2 * next((number for number in range(len(parts)) if parts[2 * number : 2 * number + 1] != ["layers"]), 0)
-        owner = "/".join(parts[: at or 1]) if at else ""
+        nodes_above = _nodes(path.split("/"), file, containers)
+        owner = nodes_above[-1] if nodes_above else ""
+        nodes[owner] = nodes_above
         owners.setdefault(owner, {})[path[len(owner) + 1 :] if owner else path] = tensor
+    listed = all(owner.startswith(("layers/", "_layer_checkpoint_dependencies/", "optimizer")) for owner in owners)
+    has_input = any(path.startswith("layers/input_layer") for path in file.groups)  # of a Functional alone
+    order = ("calls" if has_input else "made") if listed else ""
     found = []
     for owner in sorted(owners, key=natural):
-        names = [
-            str(file.groups.get("/".join(owner.split("/")[: end + 2]) + "/vars", {}).get("name", ""))
-            for end in range(0, len(owner.split("/")), 2)
-        ]
-        parts = owner.split("/")[1::2]
-        sure = bool(names) and all(names)
-        name = "/".join(names if sure else parts) or "model"
-        found.append(Piece(name, Source(tree=owners[owner]), sure, path=owner))
+        names = [str(file.groups.get(f"{node}/vars", {}).get("name", "")) for node in nodes[owner]]
+        places = [node.rpartition("/")[2] for node in nodes[owner]]
+        above = nodes[owner][-2] if len(names) > 1 else ""
+        own = bool(owner) and "/" not in owner.removeprefix(above).strip("/")  # an attribute, named by its author
+        sure = (bool(names) and all(names)) or own
+        name = "/".join(names if names and all(names) else places) or "model"
+        found.append(Piece(name, Source(tree=owners[owner]), sure, path=owner, order=order))
     return found
+
+
+def _containers(file: Hdf5) -> set[str]:
+    """Returns the groups below which all tensors lie in `layers`: those of models that are made of layers."""
+    inside, beside = set(), set()
+    for path in file.tensors:
+        parts = path.split("/")
+        for end in range(1, len(parts)):
+            (inside if parts[end] == "layers" else beside).add("/".join(parts[:end]))
+    return inside - beside
+
+
+def _nodes(parts: list[str], file: Hdf5, containers: set[str]) -> list[str]:
+    """Returns the layers on the way to a tensor, from the outermost: models that are made of layers, then a layer."""
+    found, at = [], 0
+    while parts[at : at + 1] not in ([], ["vars"]):
+        end = at + (2 if parts[at] == "layers" else 1)
+        while end < len(parts) - 1 and parts[end] != "vars" and "/".join([*parts[:end], "vars"]) not in file.groups:
+            end += 1  # a list of layers has no variables of its own
+        found.append("/".join(parts[:end]))
+        if found[-1] not in containers:
+            break
+        at = end
+    return found
+
+
+def gathered(pieces: Sequence[Piece], wanted: Mapping[str, Sequence[tuple[int, ...]]]) -> list[Piece]:
+    """Returns the pieces with those of a model together as one, where the network has that model as one layer: a model
+    with code of its own, whose tree may look like that of a model of layers.
+
+    Args:
+        pieces: of a file.
+        wanted: name of a layer of the network -> the shapes of its weights.
+    """
+    below: dict[tuple[str, str], list[Piece]] = {}
+    for piece in pieces:
+        ends = [match.start() for match in re.finditer("/layers/", piece.path)]
+        names = piece.name.split("/")
+        for depth, end in enumerate(ends, start=len(names) - len(ends)):
+            below.setdefault((piece.path[:end], "/".join(names[:depth])), []).append(piece)
+    found = list(pieces)
+    for (path, name), inside in below.items():
+        shapes = sorted(tensor.shape for piece in inside for tensor in piece.tensors)
+        last = name.rpartition("/")[2]
+        alike = [one for one, given in wanted.items() if _stem(one) == _stem(last) and sorted(given) == shapes]
+        if alike and all(piece in found for piece in inside):
+            tree = {
+                f"{piece.path[len(path) + 1 :]}/{place}": tensor
+                for piece in inside
+                for place, tensor in piece.source.tree.items()
+            }
+            whole = Piece(name, Source(tree=tree), inside[0].sure, path=path, order=inside[0].order)
+            at = found.index(inside[0])
+            found = [*found[:at], whole, *(piece for piece in found[at + 1 :] if piece not in inside)]
+    return found
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"_\d+$", "", name.rpartition("/")[2])
 
 
 def _of_safetensors(window: Window, what: str) -> list[Piece]:

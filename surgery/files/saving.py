@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from surgery.effective import Value, lora_of, own_variables, parts_of, quantized, values_of
 from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.files import safetensors
+from surgery.files.images import add_preprocessing
 from surgery.files.variables import layers_of, named_weights
 from surgery.files.whole import written_whole
+from surgery.preprocessing import Preprocessing
 
 
-def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
+def save_model(
+    model: Any, path: str | os.PathLike[str], prove: bool = True, expected: Mapping[str, Preprocessing] | None = None
+) -> Path:
     """Writes a Keras model to a `.keras` file, or its weights to a `.safetensors` file, atomically.
 
     Args:
         model: a live `keras.Model`.
         path: where to; an existing file is replaced only by a finished one.
         prove: whether the file is opened again and its weights are compared, to the bit, before it takes its place.
+        expected: what the inputs of these names expect of their images, which a `.keras` file says.
 
     Raises:
         SurgeryError: the path ends in neither or cannot be written, or the file does not hold the same model.
@@ -32,6 +39,8 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
     lost: list[str] = []
     with written_whole(path) as draft:
         write(model, draft)
+        if path.suffix == ".keras":
+            add_preprocessing(draft, expected or {})
         if prove:
             lost = compare(model, draft, path)
     if lost:
@@ -47,7 +56,9 @@ def save_model(model: Any, path: str | os.PathLike[str], prove: bool = True) -> 
 def _write_model(model: Any, draft: Path) -> None:
     try:
         model.save(draft)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a layer's get_config() is code of its author
         raise SurgeryError(f"Keras cannot save {model.name!r}: {first_line(error)}") from error
 
 
@@ -89,9 +100,8 @@ def _numpy(variable: Any) -> Any:
 
 
 def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
-    """Opens a file as Keras does, and compares its weights; returns the layers that it does not keep frozen."""
+    """Opens a file as Keras does, compares what layers compute with, and returns those that it does not keep frozen."""
     import keras
-    import numpy as np
 
     try:
         reopened: Any = keras.models.load_model(
@@ -102,14 +112,52 @@ def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
             f"{printable(path)!r} was not written: Keras cannot open what it saved: {first_line(error)} "
             f"{_repair(model)}"
         ) from error
-    if len(reopened.weights) != len(model.weights):
-        raise SurgeryError(
-            f"{printable(path)!r} was not written: it has {len(reopened.weights)} weights, not {len(model.weights)}."
-        )
-    for mine, theirs in zip(model.weights, reopened.weights, strict=True):
-        if not np.array_equal(_numpy(mine), _numpy(theirs), equal_nan=mine.dtype not in ("string",)):
-            raise SurgeryError(f"{printable(path)!r} was not written: {mine.path} differs after reopening.")
+    if differing := _differing(model, reopened):
+        raise SurgeryError(f"{printable(path)!r} was not written: {differing} after reopening.")
     return _thawed(model, reopened)
+
+
+def _differing(model: Any, reopened: Any) -> str:
+    """Returns what differs between a model and what was read from its file, or `""`.
+
+    Variables may: Keras merges LoRA into the kernel when it writes, for one. What layers compute with may not.
+    """
+    mine, theirs = parts_of(model), parts_of(reopened)
+    if odd := sorted(mine.keys() ^ theirs.keys()):
+        return f"the layers in it differ ({odd[0] or model.name})"
+    for place, part in mine.items():
+        one, other = own_variables(part), own_variables(theirs[place])
+        if one.keys() == other.keys() and all(_equal(_numpy(one[name]), _numpy(other[name])) for name in one):
+            continue
+        values, read = values_of(part), values_of(theirs[place])
+        for name in [name for name, value in values.items() if value.variable is not None]:
+            if name not in read or not _as_written(part, values[name], read[name]):
+                return f"{values[name].variable.path} differs"
+    return ""
+
+
+def _equal(one: Any, other: Any) -> bool:
+    import numpy as np
+
+    return np.array_equal(one, other, equal_nan=one.dtype.kind not in "OSU")
+
+
+def _as_written(part: Any, value: Value, read: Value) -> bool:
+    """Whether two tensors are the same: to the bit, but for new codes of the sum of a quantized kernel and its LoRA."""
+    import numpy as np
+
+    one, other = _numpy(value.read()), _numpy(read.read())
+    if _equal(one, other) or not (quantized(part) and lora_of(part)):
+        return _equal(one, other)
+    step = np.abs(one).max(initial=0) / (7 if quantized(part) == "int4" else 127)
+    if one.shape != other.shape or not np.abs(one - other).max(initial=0) <= step:
+        return False
+    warnings.warn(
+        f"{part.name!r} computes a little otherwise when the file is opened: Keras rounds the sum of its "
+        f"{quantized(part)} kernel and its LoRA to {quantized(part)} again.",
+        stacklevel=3,
+    )
+    return True
 
 
 def _repair(model: Any) -> str:
@@ -121,14 +169,23 @@ def _repair(model: Any) -> str:
                 owners.setdefault(id(layer), set()).add(id(one))
     if any(len(models) > 1 for models in owners.values()):
         return "Two nested models share a layer, whose weights Keras reads for one: save sg.inline(model)."
+    inside = [layer.name for _, _, layer in layers_of(model) if any(map(quantized, layer._flatten_layers(False)))]
+    if inside:
+        return (
+            f"{listing(inside, 3)}: layers inside are quantized, which Keras does not write. Save the weights alone "
+            "(.safetensors), or the network from before it was quantized."
+        )
     return "Register custom classes with keras.saving.register_keras_serializable()."
 
 
 def _thawed(model: Any, reopened: Any) -> list[str]:
     """Returns the layers that are frozen and train when Keras opens the file: what attention makes in itself, say."""
     still = {id(one) for one in model.weights if not (model.trainable and one.trainable)}
-    pairs = zip(model.weights, reopened.weights, strict=True) if reopened.trainable else ()
-    moves = {id(mine) for mine, one in pairs if one.trainable}
+    theirs = parts_of(reopened) if reopened.trainable else {}
+    moves: set[int] = set()
+    for place, part in parts_of(model).items():
+        other = own_variables(theirs[place]) if place in theirs else {}
+        moves.update(id(one) for name, one in own_variables(part).items() if name in other and other[name].trainable)
     return [
         f"{address} ({type(layer).__name__})"
         for address, _, layer in layers_of(model)

@@ -10,6 +10,8 @@ from typing import Any
 from surgery.errors import SurgeryError, printable
 from surgery.files.windows import Window
 
+ALIGNMENT = 64  # bytes; the widest registers of a processor, hence what TensorFlow and JAX ask of memory they share
+
 _BYTES = {"bool": 1, "float8_e4m3fn": 1, "float8_e5m2": 1, "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8} | {
     f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
@@ -104,11 +106,26 @@ def stored(name: str, window: Window, offset: int, shape: tuple[int, ...], dtype
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Any:
-    """Returns an array, not filled, at an address that a backend can take over without a copy (64 bytes)."""
+    """Returns an array, not filled, at an address that a backend can take over without a copy."""
     import numpy as np
 
     kind = numpy_type(dtype)
     size = math.prod(shape) * kind.itemsize
-    raw = np.empty(size + 64, "uint8")
-    start = -raw.ctypes.data % 64
+    raw = np.empty(size + ALIGNMENT, "uint8")
+    start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size].view(kind).reshape(shape)
+
+
+def to_hand_over(values: Any) -> Any:
+    """Returns an array whose memory a backend can take over: itself where it lies so, else a copy that does.
+
+    TensorFlow ends the process, without an exception, where a matrix product meets memory that is not aligned.
+    """
+    import numpy as np
+
+    values = np.asarray(values)
+    if values.ctypes.data % ALIGNMENT == 0 and values.flags.carray and values.dtype.isnative:
+        return values
+    copy = aligned(values.shape, values.dtype.name)
+    np.copyto(copy, values)
+    return copy

@@ -171,17 +171,37 @@ def _made_names(path: str) -> tuple[str, ...]:
 def names_of_variables(layer: Any) -> dict[str, Any]:
     """Returns the weights of a layer by their names below it: `kernel`, `forward_lstm.lstm_cell.kernel`.
 
-    A raw operation has none. Where two have one name, the second is `kernel~1`: no weight is lost.
+    A raw operation has none. Where two have one name, the second is `kernel~1`: no weight is lost. A part that was
+    built before the layer was, as in a layer that is made from a configuration, does not have the layer's name in its
+    path.
     """
     found: dict[str, Any] = {}
+    parts_of = getattr(layer, "_flatten_layers", None)
+    inside = () if parts_of is None else parts_of(include_self=False)
+    of_parts = {id(one) for part in inside for one in part.weights}
     for variable in getattr(layer, "weights", ()):
         parts = variable.path.split("/")
-        tail = parts[len(parts) - 1 - parts[::-1].index(layer.name) + 1 :] if layer.name in parts else parts[-1:]
+        if layer.name in parts:
+            tail = parts[len(parts) - 1 - parts[::-1].index(layer.name) + 1 :]
+        else:
+            tail = parts if id(variable) in of_parts else parts[-1:]
         name, count = ".".join(tail) or variable.name, 0
         while (f"{name}~{count}" if count else name) in found:
             count += 1
         found[f"{name}~{count}" if count else name] = variable
     return found
+
+
+def shapes_written(layer: Any) -> list[tuple[int, ...]]:
+    """Returns the shapes of the tensors that Keras writes for a live layer and its parts, in order of size: not those
+    of its weights where a part writes a kernel that is merged, packed, or a second time.
+    """
+    shapes = []
+    for part in layer._flatten_layers() if hasattr(layer, "_flatten_layers") else ():
+        store: dict[str, Any] = {}
+        part.save_own_variables(store)
+        shapes += [tuple(getattr(one, "shape", ())) for one in store.values()]
+    return sorted(shapes)
 
 
 def layers_of(model: Any, prefix: str = "", root: str = "") -> Iterator[tuple[str, str, Any]]:

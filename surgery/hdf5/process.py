@@ -13,13 +13,12 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError
 from surgery.hdf5 import index
+from surgery.isolated import isolated
 
 SECONDS = 60  # for one request
 MEMORY = 6 * 2**30
@@ -67,12 +66,10 @@ class _Child:
 
     def __init__(self) -> None:
         self.socket, other = socket.socketpair()
-        root = str(Path(__file__).resolve().parents[2])
-        code = (
-            f"import sys; sys.path.insert(0, {root!r}); from surgery.hdf5.process import serve; serve({other.fileno()})"
+        serving = isolated(f"from surgery.hdf5.process import serve; serve({other.fileno()})")
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+            **serving, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL
         )
-        command = [sys.executable, "-c", code]
-        self.process = subprocess.Popen(command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL)
         other.close()
         self.owner = os.getpid()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, printable
+from surgery.isolated import program
 from surgery.plotting.palette import EDGES, FILLS, legend_of
 from surgery.plotting.scene import Node, Scene
 
@@ -24,8 +24,7 @@ def rendered(scene: Scene, format: str) -> bytes:
         SurgeryError: Graphviz is not installed, takes too long, or fails.
     """
     text = source(scene)
-    program = refuse_absent()
-    command = [program, f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
+    command = [refuse_absent(), f"-T{format}", *(["-Gdpi=110"] if format == "png" else [])]
     try:
         run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -42,13 +41,13 @@ def refuse_absent() -> str:
         SurgeryError: it is not installed, or pydot is not.
     """
     _pydot()
-    program = shutil.which("dot")
-    if program is None:
+    found = program("dot")
+    if found is None:
         raise SurgeryError(
             "there is no program 'dot' of Graphviz: apt install graphviz, brew install graphviz or winget install "
             "graphviz. Without graphviz=True (--graphviz) images need no program."
         )
-    return program
+    return found
 
 
 def _pydot() -> Any:

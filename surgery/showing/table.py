@@ -18,7 +18,7 @@ from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, siz
 from surgery.showing.fitting import fitted
 from surgery.showing.sheet import Row, Sheet
 from surgery.showing.totals import params_of, stages, totals
-from surgery.walking import tree
+from surgery.walking import tree, undescribed
 from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
@@ -93,8 +93,17 @@ def _whole(sheet: Sheet, names: tuple[str, ...], rows: list[Row], picked: dict[s
     heads = shown.partition("\n")[0].split()
     hidden = [name for name in names if name not in heads]
     note = [f"The terminal is too narrow for: {', '.join(hidden)}."] if hidden and lines else []
+    note += [f"{one}\nWhat follows from settings is `?` there." for one in unknown_settings(sheet.graph)]
     parts = [str(sheet.graph), shown, *note, _totals(sheet, picked)]
     return "\n\n".join([*parts, *([table_of_stages(sheet, width=view.width)] if view.stages else [])])
+
+
+def unknown_settings(graph: Graph) -> list[str]:
+    """Returns a note on the layers that cannot describe themselves, if there are any."""
+    found = undescribed(graph)
+    lines = [f"  {printable(address)}: {printable(why)}" for address, why in list(found.items())[:4]]
+    more = [f"  and {len(found) - 4} more"] if len(found) > 4 else []
+    return ["\n".join(["The settings of these layers are not known:", *lines, *more])] if found else []
 
 
 def table(names: tuple[str, ...], lines: list[list[str]], width: int | None = None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from surgery.errors import SurgeryError
 from surgery.samples import digits_in_noise
 from surgery.tasks.bars import EpochBar
+from surgery.training.preprocessing import samples_for
 
 
 def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
@@ -71,7 +72,7 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
         raise SurgeryError("nothing in the model trains.")
     keras.utils.set_random_seed(seed)
     images_bhwc, _, labels = digits_in_noise(model.input_shape[1] or 32, noise, seed, count=1600)
-    images_bhwc, labels = images_bhwc[labels < 5], labels[labels < 5]
+    images_bhwc, labels = samples_for(model, images_bhwc[labels < 5]), labels[labels < 5]
     few, rest = slice(0, 300), slice(300, None)
     before = accuracy(model, images_bhwc[rest], labels[rest])
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")

@@ -13,6 +13,7 @@ from surgery.tasks.bars import EpochBar
 from surgery.tasks.baselines import fresh
 from surgery.tasks.drawing import tiles
 from surgery.tasks.measures import overlap
+from surgery.training.preprocessing import samples_for
 from surgery.waiting import progress
 
 
@@ -42,14 +43,15 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
             "for pictures of your own."
         )
     images_bhwc, masks_bhw, _ = digits_on_photographs(shape[1], seed, pictures + test)
+    given_bhwc = samples_for(model, images_bhwc)
     few, rest = slice(0, pictures), slice(pictures, None)
     other = fresh(model, seed)
     found, scores = {}, {}
     for name, one in progress([("pretrained", model), ("from scratch", other)], "training"):
         keras.utils.set_random_seed(seed)
         one.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        one.fit(images_bhwc[few], masks_bhw[few], batch_size=16, epochs=epochs, callbacks=[EpochBar()], verbose=0)
-        found[name] = one.predict(images_bhwc[rest], batch_size=64, verbose=0).argmax(axis=-1) == 1
+        one.fit(given_bhwc[few], masks_bhw[few], batch_size=16, epochs=epochs, callbacks=[EpochBar()], verbose=0)
+        found[name] = one.predict(given_bhwc[rest], batch_size=64, verbose=0).argmax(axis=-1) == 1
         scores[name] = overlap(found[name], masks_bhw[rest] == 1)
     grey_bhw = images_bhwc.mean(axis=-1)
     levels = np.linspace(0, 1, 41)

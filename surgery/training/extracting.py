@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,18 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from surgery.copying import keeps_states
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Graph
+from surgery.preprocessing import Preprocessing
 from surgery.specs import Spec
+from surgery.standins import keeps_states
 from surgery.structure import leaves
 from surgery.training import feature_files
 from surgery.training.casting import in_precision
 from surgery.training.features import fingerprint
 from surgery.training.pictures import Pictures, files_in
-from surgery.training.preprocessing import preprocessing
+from surgery.training.preprocessing import OWN, Prepared, chosen, hint
 from surgery.training.storing import Store
 from surgery.waiting import progress
 from surgery.walking import calls_at_every_depth
@@ -46,6 +46,8 @@ class Extracted:
         seconds: that the computing took.
         rate: pictures per second.
         path: the file that was written, if one was.
+        preprocessing: what was done to the pictures first, and who said so: the network or the argument, or nobody.
+        notes: what there is to say of it.
     """
 
     names: list[str]
@@ -54,11 +56,16 @@ class Extracted:
     seconds: float
     rate: float
     path: Path | None = None
+    preprocessing: str = ""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{printable(name)} {tuple(array.shape[1:])}" for name, array in self.features.items())
         skipped = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
-        return f"{len(self.names):,} pictures{skipped}: {shapes}; {self.seconds:.1f} s, {self.rate:.1f} pictures/s"
+        return (
+            f"{len(self.names):,} pictures{skipped}: {shapes}; {self.seconds:.1f} s, {self.rate:.1f} pictures/s; "
+            f"preprocessing {self.preprocessing}"
+        )
 
 
 def extract(
@@ -67,7 +74,7 @@ def extract(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
-    preprocess: str | Callable[[Any], Any] | None = None,
+    preprocess: str | Preprocessing | Callable[[Any], Any] | None = OWN,
     dtype: str | None = None,
     batch_size: int = 32,
 ) -> Extracted:
@@ -81,8 +88,10 @@ def extract(
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
             it stopped (not with a `preprocess` function that cannot be told by its name). `None` keeps all in memory.
         size: `(height, width)` of the pictures, in pixels; the network's own by default.
-        preprocess: what is done to pictures of 0 to 255: the name of a network (its published preprocessing), `"unit"`
-            (0 to 1), a function of `images_bhwc`, or `None` for nothing.
+        preprocess: what is done to pictures of 0 to 255: by default `"own"`, what the network expects
+            (`graph.preprocessing`), where that is known, else nothing, with a note. Also the name of a network (its
+            published preprocessing), `"unit"` (0 to 1), `"tf"`, `"torch"` or `"caffe"`, a function of `images_bhwc`,
+            or `None` for nothing. The file says what was done.
         dtype: in which the network computes, `"bfloat16"` for instance; features are kept as float32 then.
         batch_size: pictures in a batch.
 
@@ -104,8 +113,7 @@ def extract(
             feature_files.refuse_taps(target, graph.outputs)
         entry = graph.spec(leaves(graph.inputs)[0])
         pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
-        run = _Run(graph, pictures, preprocessing(preprocess), dtype, batch_size)
-        return run.into(target, _name_of(preprocess))
+        return _Run(graph, pictures, chosen(preprocess, graph), dtype, batch_size).into(target)
 
 
 def _refuse_numbers(size: Any, batch_size: Any) -> None:
@@ -114,16 +122,6 @@ def _refuse_numbers(size: Any, batch_size: Any) -> None:
     sides = size if isinstance(size, (tuple, list)) else [0]
     if size is not None and (len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
         raise SurgeryError(f"size= is (height, width) in pixels, not {size!r}.")
-
-
-def _name_of(preprocess: Any) -> str:
-    """Returns what tells a preprocessing from others; a function that is in no module is told from all others."""
-    if not callable(preprocess):
-        return str(preprocess)
-    module, name = getattr(preprocess, "__module__", "__main__"), getattr(preprocess, "__qualname__", "")
-    if module != "__main__" and getattr(sys.modules.get(module), name, None) is preprocess:
-        return f"{module}.{name}"
-    return os.urandom(8).hex()
 
 
 def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
@@ -152,7 +150,7 @@ def _refuse_states(graph: Graph) -> None:
 class _Run:
     """One run over pictures: what is computed, batch by batch, and where it is kept."""
 
-    def __init__(self, graph: Graph, pictures: Pictures, prepare: Any, dtype: str | None, batch: int):
+    def __init__(self, graph: Graph, pictures: Pictures, prepare: Prepared, dtype: str | None, batch: int):
         from surgery.building import assemble
 
         self._names = list(graph.outputs)
@@ -166,13 +164,13 @@ class _Run:
         self._graph = graph
         self._problems: dict[str, str] = {}
 
-    def into(self, target: Path | None, prepared: str) -> Extracted:
+    def into(self, target: Path | None) -> Extracted:
         """Computes all features, and writes them to a file if there is one."""
         start = time.perf_counter()
         folder = None if target is None else target.with_name(f".{target.name}.partial")
         rows = len(self._pictures.files)
         flag = Spec((None,), "bool")
-        key = "" if folder is None else self._key(prepared)
+        key = "" if folder is None else self._key()
         store = Store([*self._specs, flag], rows, folder, key)
         begun = store.done
         batches = self._pictures.batches(self._batch, store.done, self._problems)
@@ -192,26 +190,31 @@ class _Run:
         rate = (rows - begun) / seconds if seconds else 0.0
         if target is None or folder is None:
             features = {name: array if len(keep) == rows else array[keep] for name, array in self._named(arrays)}
-            return Extracted(names, features, unreadable, seconds, rate)
-        written = feature_files.write(target, dict(self._named(arrays)), names, keep)
+            return Extracted(names, features, unreadable, seconds, rate, None, *self._said())
+        written = feature_files.write(target, dict(self._named(arrays)), names, keep, self._prepare.attributes)
         shutil.rmtree(folder, ignore_errors=True)
-        return Extracted(names, written, unreadable, seconds, rate, target)
+        return Extracted(names, written, unreadable, seconds, rate, target, *self._said())
+
+    def _said(self) -> tuple[str, tuple[str, ...]]:
+        """Returns what was done to the pictures, and what there is to say of it."""
+        by = {"network": ", as the network expects", "argument": ", as asked", "nobody": ""}[self._prepare.said_by]
+        return f"{self._prepare.text}{by}", (hint(self._graph),) if self._prepare.said_by == "nobody" else ()
 
     def _named(self, arrays: list[Any]) -> list[tuple[str, Any]]:
         return list(zip(self._names, arrays, strict=True))
 
     def _computed(self, images_bhwc: Any) -> list[Any]:
-        if self._prepare is not None:
-            images_bhwc = self._prepared(images_bhwc)
+        if self._prepare.function is not None:
+            images_bhwc = self._prepared(images_bhwc, self._prepare.function)
         made = self._model.predict_on_batch(images_bhwc)
         return [
             np.asarray(made[name]).astype(spec.dtype, copy=False)
             for name, spec in zip(self._names, self._specs, strict=True)
         ]
 
-    def _prepared(self, images_bhwc: Any) -> Any:
+    def _prepared(self, images_bhwc: Any, function: Callable[[Any], Any]) -> Any:
         try:
-            found = self._prepare(images_bhwc)
+            found = function(images_bhwc)
         except Exception as error:
             raise SurgeryError(f"preprocess= failed: {type(error).__name__}: {first_line(error)}") from error
         shape, wanted = tuple(getattr(found, "shape", ())), tuple(images_bhwc.shape)
@@ -219,10 +222,10 @@ class _Run:
             raise SurgeryError(f"preprocess= made {shape} of pictures {wanted}; it should keep their shape.")
         return found
 
-    def _key(self, prepared: str) -> str:
+    def _key(self) -> str:
         """Returns a hash of what the features depend on: files, size, preprocessing, wiring and weights."""
         found = hashlib.blake2b(digest_size=16)
-        found.update(f"{self._pictures.size} {prepared} {self._dtype} {self._names} {self._specs}".encode())
+        found.update(f"{self._pictures.size} {self._prepare.key} {self._dtype} {self._names} {self._specs}".encode())
         for file in self._pictures.files:
             try:
                 status = file.stat()

@@ -59,7 +59,9 @@ def _refuse_names(names: list[str]) -> None:
             raise SurgeryError(f"a data set cannot be called {name!r}: {why}. Name the taps: {{'other': {name!r}}}.")
 
 
-def write(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> dict[str, Shape]:
+def write(
+    target: Path, arrays: dict[str, Any], names: list[str], keep: Any, said: dict[str, str] | None = None
+) -> dict[str, Shape]:
     """Writes features to a file, whole or not at all; returns what it holds.
 
     Args:
@@ -67,15 +69,20 @@ def write(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> 
         arrays: tap -> array.
         names: of the pictures that are kept.
         keep: their rows.
+        said: attributes of an HDF5 file: how the features were made.
     """
-    (_write_npy if target.suffix == ".npy" else _write_h5)(target, arrays, names, keep)
+    if target.suffix == ".npy":
+        _write_npy(target, arrays, names, keep)
+    else:
+        _write_h5(target, arrays, names, keep, said or {})
     return {name: Shape((len(names), *array.shape[1:])) for name, array in arrays.items()}
 
 
-def _write_h5(target: Path, arrays: dict[str, Any], names: list[str], keep: Any) -> None:
+def _write_h5(target: Path, arrays: dict[str, Any], names: list[str], keep: Any, said: dict[str, str]) -> None:
     import h5py
 
     with written_whole(target) as draft, h5py.File(draft, "w") as file:
+        file.attrs.update(said)
         raw = [name.encode("utf-8", "surrogateescape") for name in names]  # a name may be no text
         file.create_dataset("names", data=raw, dtype=h5py.string_dtype())
         for name, array in arrays.items():

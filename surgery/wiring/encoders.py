@@ -6,7 +6,7 @@ import dataclasses
 
 from surgery import analysis
 from surgery.doors import open
-from surgery.edits import cut, dilate, inline, resize
+from surgery.edits import cut, dilate, inline, preprocess, resize
 from surgery.errors import SurgeryError
 from surgery.freezing import freeze as frozen
 from surgery.graph import Graph
@@ -22,6 +22,7 @@ def encoder(
     freeze: bool = False,
     stride: int | None = None,
     channels: int | None = None,
+    takes: str = "unit",
 ) -> tuple[Graph, dict[int, str]]:
     """Opens a backbone for an encoder-decoder.
 
@@ -33,6 +34,8 @@ def encoder(
         freeze: whether it stays as it is.
         stride: dilate it, see `sg.dilate`, so that no map is coarser than this; as it is by default.
         channels: of the pictures that it will be given, to be refused if it takes others; not asked by default.
+        takes: the pixels that it will be given, 0 to 1 by default: where the backbone expects others, layers that make
+            them go in front of it, see `sg.preprocess`.
 
     Returns:
         `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
@@ -50,6 +53,7 @@ def encoder(
     if stride is not None and max(levels) > stride:
         graph = dilate(graph, stride)
         levels = _levels(graph, depth)
+    graph = preprocess(graph, takes)  # after the levels are known: what comes out of it is no feature map
     return (frozen(graph, f"..{_last(levels)}") if freeze else graph), levels
 
 

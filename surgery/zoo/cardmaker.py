@@ -1,4 +1,4 @@
-"""Makes one card: `python -m surgery.zoo.cardmaker NAME OPTIONS SETTINGS` writes the JSON of a network to stdout.
+"""Makes one card, in a process of its own: writes the JSON of a network to stdout.
 
 The network is made inside a `keras.StatelessScope`, where variables have shapes and no values, and the process ends
 before they would get any: NASNetLarge takes seconds and no gigabytes.
@@ -45,7 +45,3 @@ def _end(text: str, code: int) -> NoReturn:
     sys.stdout.write(text)
     sys.stdout.flush()
     os._exit(code)  # without leaving the scope, which would compute every initial weight
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

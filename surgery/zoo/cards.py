@@ -15,7 +15,6 @@ import importlib.metadata
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from surgery.caches import cache_directory
 from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
+from surgery.isolated import isolated
 from surgery.waiting import notice
 from surgery.zoo.settings import USUAL, Settings
 
@@ -70,11 +70,10 @@ def _own_definition(name: str) -> bytes:
 
 def _made(name: str, options: str, made_under: Settings) -> bytes:
     notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "surgery.zoo.cardmaker", name, options, *dataclasses.astuple(made_under)]
-    run = subprocess.run(command, env=env, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    statement = "from surgery.zoo.cardmaker import main; main(*sys.argv[1:])"
+    making = isolated(statement, name, options, *dataclasses.astuple(made_under))
+    making["env"]["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    run = subprocess.run(**making, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     if run.returncode == 0:
         return run.stdout
     said = run.stdout.decode(errors="replace").strip() or run.stderr.decode(errors="replace").strip()[-300:]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from surgery.errors import SurgeryError, nearest
+from surgery.preprocessing import MODES, Preprocessing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +40,33 @@ class Network:
         if self.keras_name is not None:
             return "ImageNet, downloaded by Keras"
         return "digits 0-4, shipped" if self.shipped else "none published for Keras: weights=PATH"
+
+    def preprocessing(self, included: bool = True) -> Preprocessing:
+        """Returns what it expects of its images: what `preprocess_input` of its family in Keras does.
+
+        Args:
+            included: whether the layers that prepare images are in the network, where its family has such layers.
+        """
+        found = None if included else _first(_LEFT_OUT, self.name)
+        return found or _first(_EXPECTED, self.name) or Preprocessing()
+
+
+_EXPECTED = {
+    r"alexnet|resnet\d+|squeezenet|vgg\d+": MODES["caffe"],
+    r"densenet\d+": MODES["torch"],
+    r"inception\w+|mobilenet(v2)?|nasnet\w+|resnet\d+v2|xception": MODES["tf"],
+    r"convnext\w+|efficientnet\w+|mobilenetv3\w+": MODES["none"],  # their first layers do it
+    r"tinyvgg": MODES["unit"],
+}
+_LEFT_OUT = {  # what these first layers do: with include_preprocessing=False it is left to the user
+    r"convnext\w+|efficientnetv2b\d": MODES["torch"],
+    r"mobilenetv3\w+": MODES["tf"],
+    r"efficientnetv2[sml]": Preprocessing(128.0, (1.0,)),
+}
+
+
+def _first(table: dict[str, Preprocessing], name: str) -> Preprocessing | None:
+    return next((one for pattern, one in table.items() if re.fullmatch(pattern, name)), None)
 
 
 _ALL = (
@@ -100,3 +129,22 @@ def find(name: str) -> Network:
             f"no network or file called {name!r}.{nearest(name, NETWORKS)} `surgery zoo` lists all {len(NETWORKS)}."
         )
     return NETWORKS[name.lower()]
+
+
+def published(preprocessing: str | Preprocessing) -> Preprocessing:
+    """Returns a preprocessing of images by its name in Keras, or by that of a network that expects it.
+
+    Raises:
+        SurgeryError: there is none of that name.
+    """
+    if isinstance(preprocessing, Preprocessing):
+        return preprocessing
+    name = preprocessing.lower() if isinstance(preprocessing, str) else ""
+    if name in MODES:
+        return MODES[name]
+    if name in NETWORKS:
+        return NETWORKS[name].preprocessing()
+    known = [*MODES, *NETWORKS]
+    raise SurgeryError(
+        f"no preprocessing {preprocessing!r}: {', '.join(MODES)}, or the name of a network.{nearest(name, known)}"
+    )

@@ -14,11 +14,13 @@ from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.files import exists, pieces_of_file
 from surgery.graph import Call, Graph
 from surgery.matching import Target, matched
+from surgery.preprocessing import stamped
 from surgery.primitives import rename
+from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
 from surgery.zoo.cards import card
-from surgery.zoo.catalogue import find
-from surgery.zoo.settings import settings, under
+from surgery.zoo.catalogue import Network, find
+from surgery.zoo.settings import Settings, settings, under
 
 
 def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype: Any = None, **options: Any) -> Graph:
@@ -35,7 +37,12 @@ def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype
         SurgeryError: no such network, no such option, or weights that cannot be had.
     """
     network = find(name)
-    made_under = settings(dtype)
+    graph = _opened(network, weights, settings(dtype), options)
+    expected = network.preprocessing(included=options.get("include_preprocessing", True) is not False)
+    return stamped(graph, {ref.call: expected for ref in leaves(graph.inputs) if expected.fits(graph.spec(ref))})
+
+
+def _opened(network: Network, weights: Any, made_under: Settings, options: dict[str, Any]) -> Graph:
     if weights is None:
         return card(network.name, options, made_under)
     if str(weights) not in ("pretrained", "imagenet"):

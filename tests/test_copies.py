@@ -1,0 +1,167 @@
+"""Layers made anew, from a file or from another layer: each variable has the value that it should, in every order."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from networks import numpy_of
+
+import surgery as sg
+from surgery.copying import renewed
+from surgery.ops import LiveOp
+
+layers = keras.layers
+VERBS = {
+    "build": sg.build,
+    "freeze": lambda graph: sg.build(sg.freeze(graph, "outer")),
+    "freeze one": lambda graph: sg.build(sg.freeze(graph, "outer/middle/inner/a")),
+    "fixed": lambda graph: sg.build(sg.freeze(graph, "outer", bn="stats")),
+    "copy": lambda graph: sg.build(graph, copy=True),
+    "frozen copy": lambda graph: sg.build(sg.freeze(graph, "outer"), copy=True),
+    "thaw": lambda graph: sg.build(sg.thaw(graph)),
+    "inline": lambda graph: sg.build(sg.inline(graph)),
+}
+
+
+def nested_network():
+    """Three models deep, the outermost called twice; a layer inside is also used outside; a wrapped model; an operation
+    without a layer of its own inside."""
+    shared = layers.Dense(6, name="shared")
+    x = keras.Input((6,))
+    norm = layers.BatchNormalization(name="norm")(layers.Dense(6, activation="tanh", name="a")(x))
+    inner = keras.Model(x, norm + x, name="inner")
+    x = keras.Input((6,))
+    middle = keras.Model(x, layers.Dense(6, name="b")(inner(x)), name="middle")
+    x = keras.Input((6,))
+    outer = keras.Model(x, layers.Dropout(0.5, name="drop")(shared(middle(x))), name="outer")
+    x = keras.Input((6,))
+    steps = layers.RepeatVector(2, name="steps")(outer(outer(shared(x))))
+    wrapped = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(6, name="w1"), layers.BatchNormalization(name="w2"), layers.Dense(6)], name="w"
+    )
+    back = layers.Bidirectional(layers.GRU(3, name="gru"), name="both")(
+        layers.TimeDistributed(wrapped, name="td")(steps)
+    )
+    model = keras.Model(x, layers.Dense(2, name="head")(back), name="net")
+    random = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(random.uniform(0.1, 0.6, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("form", [".keras", ".h5"])
+def test_every_build_of_a_file_has_its_weights_and_its_own_flags_whatever_was_built_before(form, tmp_path):
+    model = nested_network()
+    path = tmp_path / f"net{form}"
+    model.save(path)
+    x = np.random.default_rng(1).normal(size=(3, 6)).astype("float32")
+    flags = {}
+    for order in (list(VERBS), list(reversed(VERBS))):
+        graph, built = sg.open(path), []
+        for verb in order:
+            built.append(VERBS[verb](graph))
+            np.testing.assert_allclose(
+                numpy_of(built[-1](x)), numpy_of(model(x)), atol=1e-5, err_msg=f"{verb} in {order}"
+            )
+        for verb, one in zip(order, built, strict=True):
+            found = [variable.trainable for variable in one.weights]
+            assert flags.setdefault(verb, found) == found, f"{verb} in {order}"
+    assert flags["build"] == flags["copy"]
+    assert sum(flags["freeze"]) < sum(flags["fixed"]) < sum(flags["freeze one"]) < sum(flags["build"])
+
+
+def test_copies_share_no_variable_with_what_is_built_later(tmp_path):
+    path = tmp_path / "net.keras"
+    nested_network().save(path)
+    graph = sg.open(path)
+    copied, built, again = sg.build(graph, copy=True), sg.build(graph), sg.build(graph)
+    assert not {id(one) for one in copied.variables} & {id(one) for one in built.variables}
+    assert {id(one) for one in again.variables} == {id(one) for one in built.variables}
+
+
+def test_a_build_with_a_layer_that_was_made_anew_and_got_no_weights_is_refused():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="a"), layers.Dense(2, name="b")])
+    graph = sg.open(model)
+    anew = LiveOp(renewed(model.get_layer("a"), "a"))
+    calls = tuple(dataclasses.replace(call, op=anew) if call.name == "a" else call for call in graph)
+    with pytest.raises(sg.SurgeryError, match="'a' was made anew, and a did not get the values"):
+        sg.build(dataclasses.replace(graph, calls=calls))
+
+
+def test_a_built_layer_that_replaces_several_brings_its_weights_to_each():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="a"), layers.Dense(4, name="b")])
+    part = layers.Dense(4, name="part")
+    part.build((None, 4))
+    new = sg.replace(model, ":Dense", part)
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(numpy_of(new.get_layer(name).kernel), numpy_of(part.kernel))
+    assert new.get_layer("a").kernel is not new.get_layer("b").kernel
+
+
+# ---- layers of users ------------------------------------------------------------------------------------------------
+
+
+class Gain(layers.Layer):
+    """As tutorials write a layer: what add_weight returned is an attribute; also in a list, a dict, by two names."""
+
+    def build(self, shape):
+        self.gain = self.add_weight(shape=shape[-1:], initializer="uniform", name="gain")
+        self.alias = self.gain
+        self.pair = [self.add_weight(shape=(), initializer="uniform", name=f"pair{number}") for number in range(2)]
+        self.named = {"bias": self.add_weight(shape=(), initializer="uniform", name="bias")}
+        self.below = layers.Dense(shape[-1])
+        self.below.build(shape)
+        self.seed = keras.random.SeedGenerator(3)
+        self.table = np.arange(4.0)
+
+    def call(self, x):
+        return self.below(x * self.gain + self.pair[0] - self.pair[1] + self.named["bias"])
+
+
+class Holder:
+    def __init__(self):
+        self.table = np.zeros(3)
+
+
+class Hidden(layers.Layer):
+    """Keeps values that neither its variables nor its configuration have."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.holder = Holder()
+        self.later = []
+        object.__setattr__(self, "unknown", keras.Variable([1.0]))
+
+    def call(self, x):
+        return x + self.unknown + float(self.holder.table.sum())
+
+
+def around(layer, width=5):
+    x = keras.Input((width,))
+    return keras.Model(x, layer(x))
+
+
+def test_a_layer_that_keeps_its_variables_as_attributes_is_copied_and_frozen():
+    model = around(Gain(name="own"))
+    x = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+    for new in (sg.build(sg.open(model), copy=True), sg.build(sg.freeze(sg.open(model), "own"))):
+        np.testing.assert_array_equal(numpy_of(new(x)), numpy_of(model(x)))
+        own = new.get_layer("own")
+        assert own.alias is own.gain is not model.get_layer("own").gain
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        (lambda layer: layer.unknown.assign([2.0]), "unknown"),
+        (lambda layer: setattr(layer.holder, "table", np.ones(3)), "holder"),
+        (lambda layer: layer.later.append(np.ones(3)), "later"),
+    ],
+)
+def test_a_value_that_a_copy_would_lose_is_refused(spoil, name):
+    model = around(Hidden(name="own"))
+    sg.build(sg.open(model), copy=True)  # has_variables: it has none, so it is shared
+    spoil(model.get_layer("own"))
+    with pytest.raises(sg.SurgeryError, match=f"keeps Hidden.{name} beside its weights"):
+        renewed(model.get_layer("own"), "own")
