@@ -372,6 +372,14 @@ def test_recipes_give_a_backbone_what_it_expects(name, monkeypatch, images_bhwc)
     assert graph.preprocessing == MODES["unit"]
 
 
+def test_a_recipe_on_a_file_of_which_nothing_is_known_says_so(tmp_path):
+    network().save(tmp_path / "mine.keras")
+    arguments = ["graft", "transfer", "--dry-run", "--set", f"backbone={tmp_path / 'mine.keras'}", "--set", "at=c2"]
+    result = CliRunner().invoke(main, [*arguments, "--set", "weights=none"])
+    assert result.exit_code == 0, result.output
+    assert "note: picture takes its images as they are: what mine expects is not known" in result.stderr
+
+
 def test_tinyvgg_takes_samples_as_they_are():
     for recipe in ("transfer", "autoencoder", "skip"):
         graph = cookbook.load(recipe).wire({})

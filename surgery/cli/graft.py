@@ -16,7 +16,7 @@ from surgery.cli.delivered import draw_learned, draw_networks, pictures, scenes_
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.doors import as_graph, build, watch
-from surgery.errors import SurgeryError, first_line, listing
+from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.graph import Graph
 from surgery.typed import type_name
 from surgery.verification import Verification
@@ -111,6 +111,8 @@ def _operate(
     drawn = False
     for name, graph in graphs.items():
         account.network(name, graph, _verified(name, graph, donors))
+        for note in _new_notes(graph, donors):
+            click.echo(f"note: {printable(note)}", err=True)
     if plot and not (fit and plot.suffix == ".png"):
         draw_networks(scenes, plot, graphviz, account)
         drawn, plot = True, None
@@ -130,6 +132,12 @@ def _operate(
             draw_networks(scenes, plot, graphviz, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
+
+
+def _new_notes(graph: Graph, donors: list[Graph]) -> list[str]:
+    """Returns what the edits of a recipe had to say, without what was said of its donors."""
+    known = {note for donor in donors for note in donor.notes}
+    return [note for note in graph.notes if note not in known]
 
 
 def _graph(loaded: cookbook.Recipe, made: Any) -> Graph:
