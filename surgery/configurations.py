@@ -3,11 +3,50 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from surgery.kinds import is_of_keras, kind_of_stored
 from surgery.structure import plain
 
 _WRITER = ("build_config", "compile_config", "shared_object_id", "batch_input_shape")
+
+# What a layer of Keras has where its file does not say it: Keras 1 and 2 had no such key, or wrote it only if it was
+# given. A class for which another value is the default (`groups` of GroupNormalization) was always written with it.
+DEFAULTS: Mapping[str, Any] = {
+    "bias_initializer": "Zeros",
+    "data_format": "channels_last",
+    "dilation_rate": 1,
+    "dtype": "float32",
+    "go_backwards": False,
+    "groups": 1,
+    "keepdims": False,
+    "kernel_initializer": "GlorotUniform",
+    "recurrent_initializer": "Orthogonal",
+    "mask_zero": False,
+    "merge_mode": "concat",
+    "renorm": False,
+    "renorm_momentum": 0.99,
+    "return_sequences": False,
+    "return_state": False,
+    "stateful": False,
+    "synchronized": False,
+    "unroll": False,
+    "use_bias": True,
+    "use_cudnn": "auto",
+    "zero_output_for_mask": False,
+    "dropout": 0,
+    "recurrent_dropout": 0,
+}
+# How a layer is trained, or how the same is computed; in inference the output is the same.
+_TRAINING = re.compile(r"(\w+_)?(initializer|regularizer|constraint)|seed")
+_TRAINING_IN_KERAS = re.compile(
+    r"rate|stddev|noise_shape|dropout|recurrent_dropout|momentum|renorm|renorm_\w+|synchronized|lora_rank|lora_alpha|"
+    r"implementation|unroll|unit_forget_bias|use_cudnn|flash_attention"
+)
+# What Keras no longer keeps, or makes anew: without a say in what is computed.
+_HOW = ("implementation", "time_major")
 
 
 def bare(config: Any) -> Any:
@@ -18,6 +57,84 @@ def bare(config: Any) -> Any:
 def alike(one: Any, other: Any) -> bool:
     """Whether two configurations say the same, nested models with their wiring; whoever wrote them."""
     return _without_marks(plain(one)) == _without_marks(plain(other))
+
+
+def comparable(config: Any, kind: str, training: bool = True) -> dict[str, Any]:
+    """Returns a configuration in one form, whoever wrote it, without what is as it is by default.
+
+    Args:
+        config: of a layer.
+        kind: its class, as `kinds.kind_of` has it.
+        training: whether keys count that change no output in inference.
+    """
+    found = {}
+    for key, value in plain(config).items():
+        if key in (*_WRITER, "name", "trainable") or (not training and _is_of_training(key, kind)):
+            continue
+        said = _comparable(value, training)
+        said = _initializer(said) if key.endswith("initializer") else said
+        if said is not None and not (is_of_keras(kind) and is_default(key, said)):
+            found[key] = said
+    return _of_both_directions(found) if kind == "Bidirectional" else found
+
+
+def is_default(key: str, value: Any) -> bool:
+    """Whether a layer of Keras whose configuration lacks a key has this value."""
+    if key in _HOW:
+        return True
+    default = DEFAULTS.get(key)
+    every = value if isinstance(value, list) and value else [value]
+    return default is not None and all(type(one) is type(default) and one == default for one in every)
+
+
+def _is_of_training(key: str, kind: str) -> bool:
+    return bool(_TRAINING.fullmatch(key) or (is_of_keras(kind) and _TRAINING_IN_KERAS.fullmatch(key)))
+
+
+def _comparable(value: Any, training: bool) -> Any:
+    if isinstance(value, dict) and "class_name" in value:
+        inner, rest = value.get("config"), {}
+        if str(value["class_name"]).endswith("Policy"):
+            return _bare(value)
+        if value["class_name"] == "function":
+            return value.get("registered_name") or inner
+        kind = kind_of_stored(value)
+        said = comparable(inner, kind, training) if isinstance(inner, dict) else inner
+        if isinstance(inner, dict) and "layers" in inner:
+            rest = {key: item for key, item in value.items() if key == "inbound_nodes"}
+        return {"class_name": kind.rpartition(".")[2], "config": said, **_comparable(rest, training)}
+    if isinstance(value, dict):
+        said = {key: _comparable(item, training) for key, item in value.items() if key not in (*_WRITER, "module")}
+        return {key: item for key, item in said.items() if item is not None}
+    if isinstance(value, list):
+        return [_comparable(item, training) for item in value]
+    if isinstance(value, float):
+        return str(value) if not math.isfinite(value) else int(value) if value.is_integer() else value
+    return value
+
+
+def _initializer(value: Any) -> Any:
+    """Returns an initializer in one form: one that is made without arguments by its name, `GlorotUniform`."""
+    if isinstance(value, str):
+        return "".join(part[:1].upper() + part[1:] for part in value.split("_"))
+    if isinstance(value, dict) and value.get("config") in ({}, {"gain": 1}):
+        return value.get("class_name")
+    return value
+
+
+def _of_both_directions(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the configuration of a Bidirectional without what Keras makes of the layer that goes forward."""
+    forward, backward = (config.get(key) for key in ("layer", "backward_layer"))
+    sides = [
+        {key: item for key, item in side["config"].items() if key not in ("go_backwards", "zero_output_for_mask")}
+        for side in (forward, backward)
+        if isinstance(side, dict) and isinstance(side.get("config"), dict)
+    ]
+    kept = {key: item for key, item in config.items() if key != "backward_layer"}
+    if not sides or (len(sides) == 2 and sides[0] != sides[1]):
+        return config
+    turned = bool(forward["config"].get("go_backwards"))
+    return {**kept, "layer": {**forward, "config": {**sides[0], "go_backwards": turned}}}
 
 
 def told_still(config: Any) -> bool:

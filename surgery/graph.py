@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.preprocessing import Preprocessing, of_graph
+from surgery.sameness import same_structure
 from surgery.specs import Ref, Spec, Weight, megabytes
 from surgery.structure import leaves, plain
 
@@ -166,8 +167,8 @@ class Graph:
     """An immutable model: calls in an order in which they can be run, and nested structures of `Ref` at both ends.
 
     It reads like a value: `len(graph)`, `graph["block1_conv1"]`, iteration over calls, `print(graph)` for one line,
-    `==` for the same structure (names, classes, configurations and wiring; weights are not compared). `notes` are what
-    edits had to say: weights that moved to a new layer, adapters that were put in.
+    `==` for the same structure (names, classes, configurations, wiring, flags: a network is equal to its own file;
+    weights are not compared). `notes` are what edits had to say: weights that moved, adapters that were put in.
     """
 
     name: str
@@ -209,7 +210,11 @@ class Graph:
         return len(self.calls)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Graph) and outline(self) == outline(other)
+        return (
+            isinstance(other, Graph)
+            and same_structure(self, other)
+            and plain([self.inputs, self.outputs]) == plain([other.inputs, other.outputs])
+        )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
@@ -288,12 +293,3 @@ def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
         if call.op is not None:
             first.setdefault((call.op, call.layer), call)
     return list(first.values())
-
-
-def outline(graph: Graph) -> Any:
-    """Returns the structure of a graph as plain comparable values."""
-    calls = [
-        (call.name, call.class_name, plain([call.config, call.args, dict(call.kwargs), call.output]), dict(call.flags))
-        for call in graph
-    ]
-    return calls, plain(graph.inputs), plain(graph.outputs)

@@ -6,15 +6,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from surgery.graph import Call
+from typing import Any, Protocol
 
 ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # as it is written to files
+
+
+class Applied(Protocol):
+    """What is asked of a `Call` here."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def op(self) -> Any: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+
+
 _KERAS = re.compile(r"(keras|tensorflow\.keras|tf_keras|builtins|surgery)(\.|$)")
 
 
-def kind_of(call: Call) -> str:
+def kind_of(call: Applied) -> str:
     """Returns the class of what a call applies: `Conv2D` of Keras', `mine.Conv2D` or `package>Conv2D` of others'."""
     op: Any = call.op
     if op is None:
@@ -41,7 +52,12 @@ def kind_of_stored(stored: Mapping[str, Any]) -> str:
     return ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
 
 
-def numbered_input(call: Call) -> bool:
+def is_of_keras(kind: str) -> bool:
+    """Whether a kind is a class of Keras' own."""
+    return not re.search(r"[.>]", kind)
+
+
+def numbered_input(call: Applied) -> bool:
     """Whether a call is an input that Keras named and numbered: `input_layer_3`, of a clone `keras_tensor_7`."""
     return call.op is None and bool(re.fullmatch(r"(input|input_layer|keras_tensor)(_\d+)?", call.name))
 
@@ -53,7 +69,7 @@ def _registered_name(cls: type) -> str:
     return keras.saving.get_registered_name(cls) if keras is not None else cls.__name__
 
 
-def applied(call: Call) -> tuple[str, Mapping[str, Any]]:
+def applied(call: Applied) -> tuple[str, Mapping[str, Any]]:
     """Returns class and configuration of the layer that does the work: what `SpectralNormalization` wraps."""
     kind, config = kind_of(call), call.config
     inner = config.get("layer")

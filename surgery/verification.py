@@ -15,6 +15,29 @@ from surgery.graph import Call, Graph, one_call_per_op
 from surgery.primitives import before
 
 SCHEMA = 1
+MOST = 12  # causes that are listed
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """Why calls that are kept compute something else than the donor's.
+
+    Args:
+        call: the first call that does.
+        kind: `rewired`, `configuration`, `weights`, `new` (it takes what new calls made), or `output` (of the same
+            layer, which nothing here explains).
+        text: what is different about it.
+        reaches: how many kept calls compute something else for it, itself included.
+    """
+
+    call: str
+    kind: str
+    text: str
+    reaches: int
+
+    def __str__(self) -> str:
+        after = f"; {self.reaches:,} kept call{'s compute' if self.reaches != 1 else ' computes'} something else"
+        return f"{printable(self.call)} {printable(self.text)}{after if self.reaches else ''}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +48,20 @@ class Verification:
 
     Args:
         donor: the graph that it was compared with.
-        kept: calls of the donor that are there under the same address with the same configuration.
+        kept: calls of the donor that are there: the same layer, or one of the same name that is made alike but for what
+            changes no output, as a regularizer or an initializer.
         new: calls that the donor does not have.
         dropped: calls of the donor that are gone.
         frozen: calls with weights none of which trains.
         changed: kept calls whose weights differ from the donor's, in any bit.
         shared: kept calls with weights whose layer is the donor's own: what trains one trains both.
-        differences: kept tensor -> largest absolute difference from the donor's on random inputs; compared are the
-            tensors that depend on kept calls alone.
+        altered: call -> call of the donor, in the place of the donor's but made otherwise: another activation, another
+            size of a pool. They are among `new` and `dropped`.
+        causes: why kept calls compute something else, the first call for each.
+        fed: tensor -> tensor of the donor that was given instead, where new layers, or another input, are in front of
+            what is kept.
+        differences: kept tensor -> largest absolute difference from the donor's on random inputs.
+        uncompared: kept calls that could not be run on the donor's tensors.
         parameters: `kept`, `new`, `dropped`, `frozen` -> number of parameters. A layer counts once: the second call of
             a kept layer is a new call of no new parameter.
         pairs: address -> address in the donor, of kept calls.
@@ -48,7 +77,11 @@ class Verification:
     frozen: list[Call]
     changed: list[Call]
     shared: list[Call]
+    altered: dict[str, str]
+    causes: list[Cause]
+    fed: dict[str, str]
     differences: dict[str, float]
+    uncompared: list[str]
     parameters: dict[str, int]
     pairs: dict[str, str] = dataclasses.field(repr=False)
 
@@ -60,8 +93,11 @@ class Verification:
 
     @property
     def exact(self) -> bool:
-        """Whether something was kept, with equal weights, and all that was compared is equal."""
-        return bool(self.kept) and not self.changed and self.largest == 0
+        """Whether what is kept computes what the donor computes: something was compared, and nothing differs, in
+        wiring, configuration, weights, or any tensor."""
+        compared = bool(self.differences) or any(call.weights for call in self.kept)
+        unknown = self.uncompared and (self.new or self.altered)
+        return compared and not (self.changed or self.altered or self.causes or unknown) and self.largest == 0
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the verification in what JSON has; docs/json.md describes it."""
@@ -70,6 +106,10 @@ class Verification:
             "donor": self.donor.name,
             "exact": self.exact,
             **{key: [call.name for call in getattr(self, key)] for key in lists},
+            "altered": self.altered,
+            "causes": [dataclasses.asdict(cause) for cause in self.causes],
+            "fed": self.fed,
+            "uncompared": self.uncompared,
             "parameters": self.parameters,
             "compared": len(self.differences),
             "largest": self.largest if math.isfinite(self.largest) else None,
@@ -90,7 +130,16 @@ class Verification:
         ]
         lines = [_row(label, calls, self.parameters[label], note if calls else "") for label, calls, note in rows]
         table = tabulate(lines, tablefmt="plain", colalign=("left", "right", "right", "left"), disable_numparse=True)
-        return "\n".join([*(f" {line}".rstrip() for line in table.splitlines()), "", self._compared()])
+        lines = [*(f" {line}".rstrip() for line in table.splitlines()), ""]
+        told = [cause for cause in self.causes if cause.kind != "weights"]  # the table has them
+        lines += [f" ! {cause}" for cause in told[:MOST]]
+        lines += [f" ! and {len(told) - MOST:,} more"] if len(told) > MOST else []
+        return "\n".join([*lines, *self._in_front(), self._compared()])
+
+    def _in_front(self) -> list[str]:
+        """Returns what is in front of what is kept, as text."""
+        pairs = [f"{printable(mine)} for {printable(other)}" for mine, other in self.fed.items() if mine != other]
+        return [f" in front of what is kept, which was given the donor's tensors: {listing(pairs, 4)}"] * bool(pairs)
 
     def _weights(self) -> str:
         if self.changed:
@@ -105,7 +154,7 @@ class Verification:
     def _compared(self) -> str:
         name = printable(self.donor.name)
         if not self.differences:
-            return f"no tensor compared with {name}: none depends on the same inputs (name, size) and kept calls alone"
+            return f"no tensor compared with {name}: {'none of what is kept runs' if self.kept else 'nothing is kept'}"
         return (
             f"{len(self.differences):,} kept tensors compared with {name} on random input: "
             f"largest difference {self.largest:g}"

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+import functools
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from surgery.building import assemble, live_layer
+from surgery.causes import causes_of
 from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing, first_line
-from surgery.files import names_of_variables
-from surgery.graph import Call, Graph, one_call_per_op
-from surgery.kept import Place, Region, frozen, places, regions
-from surgery.kinds import numbered_input
-from surgery.lookups import learned
-from surgery.primitives import prune, rename
-from surgery.specs import Ref, shapes_agree
-from surgery.structure import leaves, rebuilt
+from surgery.errors import doing
+from surgery.flattened import Flat, Step
+from surgery.graph import Call, one_call_per_op
+from surgery.kept import Kept, Place, frozen, kept
+from surgery.lockstep import Side, copied, differences
+from surgery.primitives import prune
+from surgery.random_inputs import arrays_for
+from surgery.rewired import wiring_of
+from surgery.specs import Ref
+from surgery.values import equal_values
 from surgery.verification import Verification
+from surgery.walking import calls_at_every_depth
 
 
 def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verification:
     """Compares a network with its donor: what is kept, new, dropped and frozen, and that the kept part computes the
     same.
 
-    A network that was cut in the middle is fed the donor's own tensors at the cut. Layers that both share (see `build`)
-    are equal by nature, also after training: `verification.shared` names them, and the text says so.
+    Every kept tensor is compared, on random inputs, also behind new calls: an inserted part that starts as the identity
+    changes nothing, any other is found, and `verification.causes` says which calls compute something else for it.
+    Where nothing of the donor is before a new call, it is in front of what is kept, a Rescaling or an augmentation;
+    what takes it is given the donor's own tensor, as is a network that was cut in the middle or takes another size.
+
+    Layers that both share (see `build`) are equal by nature, also after training: `verification.shared` names them, and
+    the text says so.
 
     Args:
         x: `Graph` or `keras.Model`.
@@ -33,7 +43,8 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
         seed: of the random inputs.
 
     Returns:
-        A `Verification`; `print` it. `verification.exact` says yes or no.
+        A `Verification`; `print` it. `verification.exact` says yes or no: whether what is kept computes what the donor
+        computes.
 
     Example:
 
@@ -42,10 +53,73 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     """
     ours, theirs = as_graph(x), as_graph(donor)
     with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
-        found = regions(ours, theirs)
-        pairs = {address: other for region in found for address, other in region.pairs.items()}
-        mine = list(places(ours, [region.prefix for region in found]))
-        others = list(places(theirs, [region.prefix_of_theirs for region in found]))
+        return _Proof(kept(ours, theirs), inputs, seed).verification()
+
+
+class _Proof:
+    """What is known of a network and its donor.
+
+    Args:
+        found: what is kept.
+        inputs: arrays for the donor, or none.
+        seed: of random ones.
+    """
+
+    def __init__(self, found: Kept, inputs: Any, seed: int):
+        self.kept, self.alignment = found, found.alignment
+        self.wiring = wiring_of(self.alignment)
+        pairs = self.alignment.pairs | self.alignment.altered
+        _make_live(self.alignment.ours, pairs)
+        _make_live(self.alignment.theirs, pairs.values())
+        self.changed, self.shared = self._compared_weights()
+        self.differences = self._compared_tensors(inputs, seed)
+
+    def _compared_weights(self) -> tuple[set[Any], set[Any]]:
+        """Returns the layers whose weights differ, and those with weights that are the donor's own."""
+        changed, shared, met = set(), set(), set()
+        for address, other in self.alignment.pairs.items():
+            step = self.alignment.ours.steps[address]
+            if step.layer in met:
+                continue
+            met.add(step.layer)
+            layers = _layer_of(step), _layer_of(self.alignment.theirs.steps[other])
+            if not equal_values(*layers):
+                changed.add(step.layer)
+            elif layers[0] is layers[1] and step.call.weights:
+                shared.add(step.layer)
+        return changed, shared
+
+    def _compared_tensors(self, inputs: Any, seed: int) -> dict[tuple[Ref, Ref], float]:
+        found, wiring = self.alignment, self.wiring
+        pairs = [
+            (ref, Ref(other, ref.index))
+            for address, step in found.ours.steps.items()
+            if (other := found.same(address)) is not None
+            for ref in step.refs[: len(found.theirs.steps[other].refs)]
+        ]
+        pairs += [pair for detours in wiring.detours.values() for pair in detours]
+        feeds = wiring.feeds | {Ref(name): other for name, other in found.inputs.items()}
+        last = [ref.call for _, ref in pairs]
+        needed = _before(found.ours, [ref.call for ref, _ in pairs], {*feeds, *wiring.unknown})
+        feeds = {mine: other for mine, other in feeds.items() if any(mine in step.parents for step in needed)}
+        theirs = self._donor(_before(found.theirs, [*last, *(ref.call for ref in feeds.values())]), inputs, seed)
+        for other in feeds.values():
+            theirs.waiting[other] += 1
+        arrays = arrays_for(found.ours.graph, None, seed)
+        instead = {mine: functools.partial(_fed, theirs, other) for mine, other in feeds.items()}
+        ours = Side(found.ours, needed, arrays, _layer_of, instead, optional=bool(wiring.feeds))
+        return differences(dict.fromkeys(pairs), ours, theirs)
+
+    def _donor(self, needed: list[Step], inputs: Any, seed: int) -> Side:
+        """Returns the donor, which may take any size, to be run at that of the network."""
+        found = self.alignment
+        specs = {other.call: found.ours.graph.spec(Ref(name)) for name, other in found.inputs.items()}
+        return Side(found.theirs, needed, arrays_for(found.theirs.graph, inputs, seed, specs), _layer_of)
+
+    def verification(self) -> Verification:
+        """Returns it as it is reported."""
+        pairs = self.kept.pairs
+        mine, others = self.kept.ours, self.kept.theirs
         parts = {
             "kept": [place for place in mine if place.address in pairs],
             "new": [place for place in mine if place.address not in pairs],
@@ -53,14 +127,18 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
             "frozen": [below for place in mine for below in frozen(place)],
         }
         still = [place for place in others if place.address in pairs.values()]
-        layers = {address: both for region in found for address, both in _live(region)}
-        once = one_call_per_op(_calls(parts["kept"]))
+        once = {call.name for call in one_call_per_op(_calls(parts["kept"]))}
+        first = [place for place in parts["kept"] if place.address in once]
         return Verification(
-            donor=theirs,
+            donor=self.alignment.theirs.graph,
             **{word: _calls(part) for word, part in parts.items()},
-            changed=[call for call in once if not _equal_weights(*layers[call.name])],
-            shared=[call for call in once if call.weights and layers[call.name][0] is layers[call.name][1]],
-            differences=_compared(found, theirs, inputs, seed),
+            changed=_calls(place for place in first if self._layers(place) & self.changed),
+            shared=_calls(place for place in first if self._is_shared(place)),
+            altered=dict(self.alignment.altered),
+            causes=causes_of(self.alignment, self.wiring, self.changed, self.differences),
+            fed={str(mine): str(other) for mine, other in self.wiring.feeds.items()},
+            differences=self._of_places(parts["kept"]),
+            uncompared=self._uncompared(),
             parameters={
                 "kept": _params(parts["kept"]),
                 "new": _params(parts["new"], but=parts["kept"]),
@@ -70,8 +148,66 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
             pairs=pairs,
         )
 
+    def _layers(self, place: Place) -> set[Any]:
+        return {step.layer for step in self.kept.steps(place)}
 
-def _calls(found: list[Place]) -> list[Call]:
+    def _is_shared(self, place: Place) -> bool:
+        weighted = {step.layer for step in self.kept.steps(place) if step.call.weights}
+        return bool(weighted) and weighted <= self.shared
+
+    def _of_places(self, places: Iterable[Place]) -> dict[str, float]:
+        """Returns tensor -> difference, of the calls as they are reported."""
+        by_ref = {mine: one for (mine, theirs), one in self.differences.items() if self._are_pair(mine, theirs)}
+        found: dict[str, float] = {}
+        for place in places:
+            for index in range(len(place.call.specs)):
+                ref = Ref(place.address, index)
+                made = self.alignment.ours.source(ref)
+                if made in by_ref:
+                    found[str(ref)] = by_ref[made]
+        return found
+
+    def _are_pair(self, mine: Ref, theirs: Ref) -> bool:
+        return self.alignment.same(mine.call) == theirs.call
+
+    def _uncompared(self) -> list[str]:
+        """Returns the kept calls that did not run, with new calls before them: nothing is known of them."""
+        ran = {mine.call for mine, _ in self.differences}
+        return [address for address in self.alignment.pairs if address not in ran]
+
+
+def _fed(theirs: Side, ref: Ref) -> Any:
+    value = copied(theirs.value(ref))
+    theirs.release(ref)
+    return value
+
+
+def _make_live(network: Flat, addresses: Iterable[str]) -> None:
+    """Builds what is needed of a network from a file or by name, so that its layers have their shapes and values."""
+    graph = network.graph
+    below = [call for _, call in calls_at_every_depth(graph) if call.inner is None]
+    if all(getattr(call.op, "standins", True) for call in below):
+        return
+    tops = dict.fromkeys(address if address in graph else address.partition("/")[0] for address in addresses)
+    refs = [ref for name in tops for ref in graph[name].refs]
+    if refs:
+        assemble(prune(dataclasses.replace(graph, outputs=refs)))
+
+
+def _layer_of(step: Step) -> Any:
+    return live_layer(step.graph, step.call)
+
+
+def _before(network: Flat, addresses: Iterable[str], but: Collection[Ref] = ()) -> list[Step]:
+    """Returns the steps that make the tensors of these, in order, but for what is before some tensors."""
+    needed = {*addresses} - {ref.call for ref in but}
+    for step in reversed(network.steps.values()):
+        if step.address in needed:
+            needed.update(ref.call for ref in step.parents if ref not in but)
+    return [step for step in network.steps.values() if step.address in needed]
+
+
+def _calls(found: Iterable[Place]) -> list[Call]:
     """Returns the calls, each under its address in the whole network."""
     return [dataclasses.replace(place.call, name=place.address) for place in found]
 
@@ -81,156 +217,3 @@ def _params(found: list[Place], but: Sequence[Place] = ()) -> int:
     layers = {layer: params for place in found for layer, params in place.params.items()}
     others = {layer for place in but for layer in place.params}
     return sum(params for layer, params in layers.items() if layer not in others)
-
-
-def _live(region: Region) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yields (address, the layers of both), once for each kept layer."""
-    from surgery.building import live_layer
-
-    for call in one_call_per_op(call for call in region.ours if call.name in region.kept):
-        both = live_layer(region.ours, call), live_layer(region.theirs, region.theirs[call.name])
-        yield region.prefix + call.name, both
-
-
-def _compared(found: list[Region], donor: Graph, inputs: Any, seed: int) -> dict[str, float]:
-    """Returns the differences of all regions; the arrays that are given are those of the donor itself."""
-    return {
-        region.prefix + address: difference
-        for region in found
-        for address, difference in _differences(
-            region.ours, region.theirs, region.kept, inputs if region.theirs is donor else None, seed
-        ).items()
-    }
-
-
-def _equal_weights(layer: Any, other: Any) -> bool:
-    """Compares the weights of two layers to the bit, and the words they learned; nothing is read where they are one."""
-    import numpy as np
-
-    if layer is other or not hasattr(layer, "get_weights"):
-        return True
-    mine, others = (names_of_variables(one) for one in (layer, other))
-    if mine.keys() == others.keys():  # the order may change when a layer is saved and opened: quantized to 8 bits
-        others = {name: others[name] for name in mine}
-    mine, others = (list(map(np.asarray, one.values())) for one in (mine, others))
-    return (
-        len(mine) == len(others)
-        and learned(layer) == learned(other)
-        and all(
-            a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-            for a, b in zip(mine, others, strict=True)
-        )
-    )
-
-
-def _differences(ours: Graph, theirs: Graph, kept: Collection[str], inputs: Any, seed: int) -> dict[str, float]:
-    """Runs the kept region of both on the same inputs, eagerly, and compares tensor by tensor."""
-    import numpy as np
-
-    ours = _with_inputs_of(ours, theirs)
-    comparable = _comparable(ours, theirs, kept)
-    if not comparable:
-        return {}
-    entries = [ref.call for ref in leaves(ours.inputs) if ref.call in theirs and theirs[ref.call].op is not None]
-    taps = dict.fromkeys([*comparable, *(Ref(name) for name in entries)])
-    given = _arrays(theirs, inputs, seed, like=ours)
-    values = dict(zip(map(str, taps), _run(theirs, list(taps), given), strict=True))
-    given = {**_arrays(ours, None, seed), **given, **{entry: values[entry] for entry in entries}}
-    found = zip(comparable, _run(ours, comparable, given), strict=True)
-    with np.errstate(invalid="ignore"):
-        return {str(ref): _largest(value, values[str(ref)]) for ref, value in found}
-
-
-def _with_inputs_of(ours: Graph, theirs: Graph) -> Graph:
-    """Returns the network with the names of the donor's inputs, where Keras numbered those of both: a clone's."""
-    sides = [[ref.call for ref in leaves(graph.inputs)] for graph in (ours, theirs)]
-    apart = [[name for name in one if name not in other] for one, other in (sides, sides[::-1])]
-    alike = len(apart[0]) == len(apart[1]) and all(
-        numbered_input(ours[one]) and numbered_input(theirs[other]) and other not in ours
-        for one, other in zip(*apart, strict=True)
-    )
-    new = dict(zip(*apart, strict=True)) if alike else {}
-    return rename(ours, lambda name: new.get(name, name)) if new else ours
-
-
-def _largest(a: Any, b: Any) -> float:
-    import numpy as np
-
-    if a.shape != b.shape:
-        return float("nan")
-    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-        return 0.0
-    if a.dtype.kind not in "fiubc":
-        return float("nan")
-    return float(np.max(np.abs(a.astype("float64") - b.astype("float64"))))
-
-
-def _comparable(ours: Graph, theirs: Graph, kept: Collection[str]) -> list[Ref]:
-    """Returns the kept tensors that depend, on our side, on kept calls alone, wired as in the donor.
-
-    Where the network takes pictures of another size than the donor, none is; weights are compared all the same.
-    """
-    sound: set[str] = set()
-    for call in ours:
-        if call.op is None:
-            known = call.name in theirs and shapes_agree(call.specs[0], theirs[call.name].specs[0])
-        else:
-            known = call.name in kept and call.parents == theirs[call.name].parents
-        if known and all(ref.call in sound for ref in call.parents):
-            sound.add(call.name)
-    return [ref for call in ours if call.op is not None and call.name in sound for ref in call.refs]
-
-
-def _run(graph: Graph, refs: list[Ref], arrays: dict[str, Any]) -> list[Any]:
-    import keras
-    import numpy as np
-
-    from surgery.building import assemble
-
-    tapped = prune(dataclasses.replace(graph, outputs=refs))
-    model = assemble(tapped)
-    given = rebuilt(lambda ref: arrays.get(ref.call), graph.inputs)
-    if any(map(keras.ops.is_tensor, leaves(given))):  # texts, beside which Keras takes no arrays
-        given = rebuilt(lambda one: one if one is None else keras.ops.convert_to_tensor(one), given)
-    try:
-        outputs = model(given, training=False)
-    except Exception as error:
-        raise SurgeryError(
-            f"{graph.name!r} does not run on random inputs ({first_line(error)}). Pass arrays that it takes: inputs=."
-        ) from error
-    return [np.asarray(keras.ops.convert_to_numpy(value)) for value in leaves(outputs)]
-
-
-def _arrays(graph: Graph, inputs: Any, seed: int, like: Graph | None = None) -> dict[str, Any]:
-    """Returns an array for each input by address: the given ones, or random ones; what the graph leaves open of their
-    sizes is as in the inputs of the same address of another."""
-    import numpy as np
-
-    refs = leaves(graph.inputs)
-    if inputs is not None:
-        given = leaves(inputs)
-        return dict(zip((ref.call for ref in refs), given, strict=False))
-    random = np.random.default_rng(seed)
-    return {ref.call: _random(graph, ref, random, like) for ref in refs}
-
-
-def _random(graph: Graph, ref: Ref, random: Any, like: Graph | None) -> Any:
-    """Draws two samples: normal floats, integers below every vocabulary they are looked up in, or a word."""
-    spec = graph.spec(ref)
-    guess = 64 if len(spec.sides) >= 4 else 12
-    others = like[ref.call].specs[0].sides if like is not None and ref.call in like else ()
-    others = others if len(others) == len(spec.sides) else spec.sides
-    sides = [next((one for one in pair if one is not None), guess) for pair in zip(spec.sides, others, strict=True)]
-    shape = tuple(sides) if spec.sides[:1] != (None,) else (2, *sides[1:])
-    if "int" in spec.dtype:
-        users = [graph[name].config.get("input_dim") for name in graph.consumers.get(ref, ())]
-        return random.integers(
-            0, min([size for size in users if isinstance(size, int)], default=2), shape, dtype=spec.dtype
-        )
-    if spec.dtype == "bool":
-        return random.random(shape) < 0.5
-    if spec.dtype == "string":
-        import keras
-
-        return keras.ops.full(shape, "word", dtype="string")
-    return random.standard_normal(shape).astype("float32" if spec.dtype == "bfloat16" else spec.dtype)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 
-from surgery.configurations import bare
 from surgery.files import snake_case
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES, kind_of, numbered_input
+from surgery.sameness import digest, signature
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 
@@ -79,7 +78,7 @@ class _Pairing:
         self.pairs: dict[str, str] = {}
         self.taken: dict[str, str] = {}
         self.place = {call.name: place for place, call in enumerate(a)}
-        self.signatures = [{call.name: _signature(call) for call in graph} for graph in (a, b)]
+        self.signatures = [{call.name: signature(call) for call in graph} for graph in (a, b)]
 
     def _pair(self, one: str, other: str) -> None:
         if one not in self.pairs and other not in self.taken:
@@ -172,7 +171,7 @@ class _Pairing:
                 lambda leaf: f"{found[leaf.call]}#{leaf.index}" if isinstance(leaf, Ref) else repr(leaf),
                 (call.args, dict(call.kwargs)),
             )
-            found[call.name] = self._anchor(side, call.name) or _digest(self.signatures[side][call.name], given)
+            found[call.name] = self._anchor(side, call.name) or digest(self.signatures[side][call.name], given)
         return found
 
     def _hashes_after(self, graph: Graph, side: int) -> dict[str, str]:
@@ -182,7 +181,7 @@ class _Pairing:
         for place, ref in enumerate(leaves(graph.outputs)):
             uses.setdefault(ref.call, []).append(f"end {place}#{ref.index}")
         for call in reversed(graph.calls):
-            found[call.name] = self._anchor(side, call.name) or _digest(
+            found[call.name] = self._anchor(side, call.name) or digest(
                 self.signatures[side][call.name], sorted(uses.get(call.name, []))
             )
             for place, leaf in enumerate(leaves((call.args, dict(call.kwargs)))):
@@ -238,14 +237,3 @@ def _told_apart(calls: list[Call], content: Callable[[Call], Hashable]) -> dict[
     for call in calls:
         found.setdefault(content(call), []).append(call.name)
     return {key: names[0] for key, names in found.items() if key is not None and len(names) == 1}
-
-
-def _signature(call: Call) -> str:
-    """Returns a digest of what a call applies, without its name: class, configuration, shapes of its weights."""
-    if call.inner is not None:
-        return _digest("model", [_signature(one) for one in call.inner])
-    return _digest(kind_of(call), [repr(bare(call.config)), [weight.shape for weight in call.weights]])
-
-
-def _digest(*parts: str | Iterable[object]) -> str:
-    return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()

@@ -7,10 +7,11 @@ from typing import Any
 
 from surgery.comparing.alignment import numbered
 from surgery.comparing.difference import Change
-from surgery.configurations import bare
+from surgery.configurations import bare, comparable
 from surgery.errors import listing, printable
 from surgery.graph import Call, Graph
-from surgery.kinds import kind_of
+from surgery.kinds import is_of_keras, kind_of
+from surgery.sameness import Sameness, arguments, sameness
 from surgery.specs import Ref, Spec, shapes_agree
 from surgery.structure import leaves, plain, rebuilt
 
@@ -35,8 +36,8 @@ def changes(a: Call, b: Call, names: Mapping[str, str], prefixes: tuple[str, str
     nested = [call.inner is not None for call in (a, b)]
     if kind_of(a) != kind_of(b) and not all(nested):
         yield change("class", kind_of(a), kind_of(b))
-    elif not any(nested):
-        for key, before, after in _of_config(bare(a.config), bare(b.config)):
+    elif not any(nested) and sameness(a, b) < Sameness.EQUAL:
+        for key, before, after in _of_config(bare(a.config), bare(b.config), is_of_keras(kind_of(a))):
             yield change("config", before, after, key)
     yield from _of_wiring(a, b, names, change)
     if not all(_agree(a, *pair) for pair in zip(a.specs, b.specs, strict=False)):
@@ -76,14 +77,16 @@ def _share(call: Call) -> str:
     return f"{len(names)} of {len(call.weights)} variables ({listing(map(printable, names), 6)})"
 
 
-def _of_config(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yields (key, before, after) for what differs, the innermost key that does."""
+def _of_config(a: Any, b: Any, of_keras: bool, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (key, before, after) for what differs, the innermost key that does; what a file of Keras does not say has
+    its default."""
     for key in [*a, *(key for key in b if key not in a)]:
         before, after = a.get(key, _ABSENT), b.get(key, _ABSENT)
-        if before == after or {str(before), str(after)} == {_ABSENT, "None"}:
+        forms = [comparable({key: value}, "" if of_keras else "?.") for value in (before, after)]
+        if forms[0] == forms[1] or [form for form in forms if form.get(key) != _ABSENT] == [{}]:
             continue
         if isinstance(before, dict) and isinstance(after, dict) and before.get("class_name") == after.get("class_name"):
-            yield from _of_config(before, after, f"{path}{key}.")
+            yield from _of_config(before, after, of_keras, f"{path}{key}.")
         else:
             yield f"{path}{key}".replace(".config.", "."), before, after
 
@@ -93,18 +96,8 @@ def _of_wiring(a: Call, b: Call, names: Mapping[str, str], change: Any) -> Itera
     theirs = [str(ref) for ref in b.parents]
     if mine != theirs:
         yield change("wiring", mine, theirs)
-    elif _arguments(a) != _arguments(b):
-        yield change("arguments", _arguments(a), _arguments(b))
-
-
-def _arguments(call: Call) -> Any:
-    """Returns the arguments of a call that are no tensors; a list of one tensor is that tensor."""
-
-    def shown(leaf: Any) -> Any:
-        return "(tensor)" if isinstance(leaf, Ref) else leaf
-
-    kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
-    return plain([leaves(rebuilt(shown, call.args)), rebuilt(shown, kwargs)])
+    elif arguments(a) != arguments(b):
+        yield change("arguments", arguments(a), arguments(b))
 
 
 def ends(a: Graph, b: Graph, names: Mapping[str, str], prefix: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from surgery.comparing import Change, Difference, WeightChange
 from surgery.graph import Graph
-from surgery.kept import Region, is_inside, regions
+from surgery.kept import Kept, is_inside, kept
 from surgery.plotting.scene import Node, Scene, scene_of
 from surgery.walking import tree
 
@@ -44,9 +44,9 @@ def scene_of_changes(graph: Graph, donors: Sequence[Graph], values: bool = False
     gone. A call is kept as `verify` has it: the same layer, under the same address.
     """
     scene = scene_of(graph, values)
-    same = [_same(regions(graph, donor)) for donor in donors]
-    kept = {address for pairs in same for address in pairs}
-    nodes = [dataclasses.replace(node, origin=_judged(node, kept)) for node in scene.nodes]
+    same = [_same(kept(graph, donor)) for donor in donors]
+    here = {address for pairs in same for address in pairs}
+    nodes = [dataclasses.replace(node, origin=_judged(node, here)) for node in scene.nodes]
     scene = dataclasses.replace(scene, nodes=nodes)
     for donor, pairs in zip(donors, same, strict=True):
         old = {other: address for address, other in pairs.items()}
@@ -55,14 +55,9 @@ def scene_of_changes(graph: Graph, donors: Sequence[Graph], values: bool = False
     return dataclasses.replace(scene, legend=_present(_OF_EDITS, scene.nodes))
 
 
-def _same(found: list[Region]) -> dict[str, str]:
+def _same(found: Kept) -> dict[str, str]:
     """Returns address -> address in the donor, of the calls that are kept and of the inputs that both have."""
-    pairs: dict[str, str] = {}
-    for region in found:
-        ends = [call.name for call in region.ours if call.op is None and call.name in region.theirs]
-        same = [name for name in ends if region.theirs[name].op is None]
-        pairs |= {region.prefix + name: region.prefix_of_theirs + name for name in same} | region.pairs
-    return pairs
+    return found.inputs | found.pairs
 
 
 def _judged(node: Node, kept: set[str]) -> str:

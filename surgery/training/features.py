@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from surgery.errors import SurgeryError, listing
-from surgery.graph import Graph, outline
+from surgery.graph import Graph
+from surgery.sameness import outline
 from surgery.specs import megabytes
 from surgery.structure import leaves, rebuilt, sorted_keys
 from surgery.training.feeding import Samples
