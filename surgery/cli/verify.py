@@ -18,8 +18,8 @@ from surgery.errors import SurgeryError
 def verify(ctx: click.Context, source: str, donor: str, format: str, weights: str | None) -> None:
     """Compare SOURCE with the DONOR that it was made from, names of networks or model files.
 
-    Says what is kept, new, dropped and frozen, compares weights to the bit, and kept tensors on random inputs. Exit
-    status: 0 what is kept is equal, 1 it is not, or nothing is kept, 2 trouble.
+    Says what is kept, new, dropped and frozen, compares weights to the bit, and all kept tensors on random inputs. Exit
+    status: 0 what is kept computes what DONOR computes, 1 it does not, or nothing could be compared, 2 trouble.
 
     \b
     surgery verify digits.keras tinyvgg
