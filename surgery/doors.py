@@ -6,6 +6,7 @@ Opening reads no weight. A named network with fresh weights, a file, and everyth
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from surgery import files, zoo
-from surgery.errors import SurgeryError, first_line, printable
+from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.graph import Graph
+from surgery.masks import dropped
 from surgery.preprocessing import by_name, carried, stamped
 from surgery.primitives import held_still
 
@@ -53,6 +55,10 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
         from surgery.building import shaped
 
         graph = shaped(graph)
+    unmasked = () if source is graph else dropped(graph)
+    if unmasked:
+        note = f"{listing(unmasked)}: Keras 3 drops the mask of a recurrent layer that is given states; mask= passes it"
+        graph = dataclasses.replace(graph, notes=(*graph.notes, note))
     watched = _watch.get()
     if watched is not None:
         watched.append(graph)

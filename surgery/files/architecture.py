@@ -19,6 +19,7 @@ from surgery.files.variables import merged_lora, variable_names, written_twice
 from surgery.files.wrapped import held_by, names_inside
 from surgery.graph import Call, Graph
 from surgery.kinds import ALIASES
+from surgery.masks import as_before
 from surgery.ops import StoredOp
 from surgery.primitives import check, named, ordered
 from surgery.specs import Ref, Weight
@@ -93,7 +94,9 @@ class Reader:
         arity: dict[str, int] = {}
         for used in [*(one for call in calls for one in call.parents), *leaves(outputs)]:
             arity[used.call] = max(arity.get(used.call, 0), used.index + 1)
-        return with_specs(ordered(Graph("model", tuple(calls), inputs, outputs)), wires.known, arity)
+        graph = ordered(Graph("model", tuple(calls), inputs, outputs))
+        graph = ordered(as_before(graph, self._report)) if self._old else graph
+        return with_specs(graph, wires.known, arity)
 
     def _first_call(self, entry: Entry, config: dict[str, Any], entries: list[Entry]) -> int:
         """Returns the number of the first call of a layer of Keras 2: nested models may count themselves as call 0."""
