@@ -13,7 +13,7 @@ from hypothesis.strategies import integers
 from networks import arrays_for, assert_unchanged, fingerprint, numpy_of, random_network
 
 import surgery as sg
-from surgery.copying import Copies
+from surgery.standins import Copies
 from surgery.primitives import check
 from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
