@@ -13,9 +13,9 @@ from hypothesis.strategies import integers
 from networks import arrays_for, assert_unchanged, fingerprint, numpy_of, random_network
 
 import surgery as sg
-from surgery.standins import Copies
 from surgery.primitives import check
 from surgery.specs import Ref
+from surgery.standins import Copies
 from surgery.structure import leaves, rebuilt
 
 COUNT = int(os.environ.get("SURGERY_SEQUENCES", "100"))
