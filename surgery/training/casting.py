@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from surgery.building import assemble, live_layer
-from surgery.copying import renewed
+from surgery.copying import given, renewed
 from surgery.edits import inline
 from surgery.errors import SurgeryError, listing
 from surgery.filling import settle
@@ -40,7 +40,7 @@ def in_precision(graph: Graph, dtype: str) -> Any:
             other = renewed(layer, call.layer, dtype=dtype)
             if lost := lost_in(other, layer, all_of_it=True):
                 raise SurgeryError(f"{layer.name!r} keeps {listing(lost)} in a form of its own, which cannot be cast.")
-            new[call.op, call.layer] = LiveOp(other)
+            new[call.op, call.layer] = LiveOp(given(other))  # cast below, where all of them are built
     calls = tuple(dataclasses.replace(call, op=new.get((call.op, call.layer), call.op)) for call in graph)
     model = assemble(dataclasses.replace(graph, calls=calls))
     for mine, other in zip(model.weights, source.weights, strict=True):
