@@ -1,6 +1,6 @@
-"""The pictures of docs/looking.md: the page of a network in headless Chromium, and a drawing through Graphviz.
+"""The images of docs/looking.md: the page of a network in headless Chromium, and an SVG file.
 
-Usage: python scripts/screenshots.py. Needs Chromium, Playwright and Graphviz.
+Usage: python scripts/screenshots.py. Needs Chromium and Playwright.
 """
 
 import pathlib
