@@ -378,3 +378,33 @@ def test_what_cannot_be_done_names_what_was_asked_and_leaves_the_graph(graph, ve
         verb(graph)
     assert any(word in str(caught.value) for word in ("tinyvgg", "digits", "insert takes"))
     assert list(graph.calls) == before
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda: keras.layers.Dense(5, name="middle"),
+        lambda: [keras.layers.Dense(5, name="middle"), keras.layers.Dense(4)],
+        lambda: [keras.layers.Dense(5, name="x"), keras.layers.Dense(3, name="middle")],
+        lambda: lambda call: [keras.layers.Dense(5, name="middle"), keras.layers.ReLU()],
+    ],
+)
+def test_a_part_may_have_the_name_of_what_it_replaces(part):
+    x = keras.Input((8,))
+    middle = keras.layers.Dense(4, name="middle")
+    y = middle(keras.layers.Dense(4, name="first")(x))
+    model = keras.Model(x, keras.layers.Dense(2, name="last")(y))
+    new = sg.replace(model, "middle", part(), adapt=True)
+    assert new.output_shape == (None, 2) and "middle" in [layer.name for layer in new.layers]
+    assert new.get_layer("middle").units != 4
+    twice = keras.Model(x, keras.layers.Dense(2, name="last")(middle(y)))
+    assert sg.replace(twice, "middle", part(), adapt=True).output_shape == (None, 2)
+
+
+def test_a_layer_inside_a_nested_model_may_have_the_name_of_the_model():
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="same"), keras.layers.ReLU()], name="same")
+    for y in (inner(x), inner(inner(x))):
+        model = keras.Model(x, keras.layers.Dense(2)(y))
+        array = np.ones((2, 4), "float32")
+        np.testing.assert_array_equal(numpy_of(sg.inline(model)(array)), numpy_of(model(array)))

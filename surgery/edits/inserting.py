@@ -162,8 +162,11 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> G
             f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted, channels_come_first(graph))}"
         )
     piece = adapted(part_graph(lambda x: x, given), wanted, call.name, True, graph)
-    grown, output = attach(_without(graph, call), piece, [stands_in])
-    return substitute(grown, {Ref(call.name): leaves(output)[0]})
+    kept = _without(graph, call)
+    grown, output = attach(kept, piece, [stands_in])
+    return substitute(
+        grown, {Ref(call.name): leaves(output)[0]}, but={one.name for one in grown if one.name not in kept}
+    )
 
 
 def _without(graph: Graph, call: Call) -> Graph:

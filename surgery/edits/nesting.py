@@ -123,7 +123,7 @@ def dissolve(graph: Graph, name: str) -> tuple[Graph, Callable[[Ref], Ref]]:
         place = look(Ref(first))
         return Ref(place.call + slash + rest, place.index + ref.index)
 
-    return substitute(opened, outputs), moved
+    return substitute(opened, outputs, but=names.values()), moved  # a layer inside may have the name of its model
 
 
 def _as_taken(graph: Graph, feeds: list[Ref], wanted: list[Spec]) -> tuple[Graph, list[Ref]]:

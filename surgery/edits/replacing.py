@@ -82,6 +82,7 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     name_is_free = all(one.layer != calls[0].layer for one in grown)
     empty = _has_no_weights_yet(part)
     new: dict[Ref, Ref] = {}
+    kept = {one.name for one in grown}
     if empty:
         _teach(graph, calls[0], part)
     for call in calls:
@@ -96,7 +97,8 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
         new[Ref(call.name)] = leaves(output)[0]
-    return substitute(grown, new)
+    put_in = {one.name for one in grown} - kept
+    return substitute(grown, new, but=put_in)  # a part may have the name of what it replaces
 
 
 def _piece_for(graph: Graph, call: Call, part: Any) -> tuple[Graph, list[Ref]]:
