@@ -10,7 +10,7 @@ from surgery.configurations import alike
 from surgery.errors import SurgeryError, printable
 from surgery.files import keras1, keras2
 from surgery.files.arrays import converted
-from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary
+from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary, told_apart
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
@@ -91,6 +91,7 @@ class Reader:
         ops = self._ops(entries, places)
         calls = [call for entry in entries for call in self._calls(entry, ops[entry.name], wires)]
         inputs, outputs = (self._ends(config, key, wires) for key in ("input_layers", "output_layers"))
+        calls = calls if self._old else told_apart(calls, outputs, self._report)
         arity: dict[str, int] = {}
         for used in [*(one for call in calls for one in call.parents), *leaves(outputs)]:
             arity[used.call] = max(arity.get(used.call, 0), used.index + 1)

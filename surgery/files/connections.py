@@ -6,14 +6,20 @@ output, keywords]`.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
-from surgery.errors import SurgeryError, printable
+from surgery.errors import SurgeryError, listing, printable
 from surgery.files.mending import RECURRENT
 from surgery.files.values import is_tensor, read_value, tensor_spec
+from surgery.graph import Call
 from surgery.specs import Ref, Spec
+from surgery.structure import leaves, rebuilt
 
 OUTPUTS = 10_000  # of one call
+_ASSUMED = ", which is assumed: check what it computes"
+_SYMMETRIC = ("Add", "Average", "Maximum", "Minimum", "Multiply")
 
 
 class Connections:
@@ -113,6 +119,53 @@ def takes_states(class_name: str, args: tuple[Any, ...]) -> bool:
     """Whether a call is that of a recurrent layer with its states beside the sequence."""
     recurrent = RECURRENT.match(class_name) or class_name in ("RNN", "Bidirectional")
     return bool(recurrent) and len(args) == 1 and isinstance(args[0], list) and len(args[0]) > 1
+
+
+def told_apart(calls: list[Call], outputs: Any, report: list[str]) -> list[Call]:
+    """Returns the calls of a model with each call of a nested model used: Keras 3.0 to 3.2.1 wrote that all that take
+    one take its first call, and stock Keras computes so; the calls that nothing takes say that it is not so.
+
+    A layer that takes all of them, each once, has them in the order in which they were made.
+
+    Raises:
+        SurgeryError: which call is taken where cannot be told.
+    """
+    used = {ref.call for ref in (*(ref for call in calls for ref in call.parents), *leaves(outputs))}
+    models: dict[Any, list[str]] = {}
+    for call in calls:
+        if call.inner is not None:
+            models.setdefault(call.op, []).append(call.name)
+    for first, *others in models.values():
+        idle = [name for name in others if name not in used]
+        if not idle:
+            continue
+        takers = [call for call in calls if any(ref.call == first for ref in call.parents)]
+        known = first in {ref.call for ref in leaves(outputs)}
+        if takers and takers[0].name == others[0] and len(takers) > 1:  # its second call cannot take but the first
+            known, takers = True, takers[1:]
+        taken = [ref.index for call in takers for ref in call.parents if ref.call == first]
+        names = idle if known else [first, *idle]
+        if len(takers) != 1 or any(taken.count(index) != len(names) for index in taken):
+            raise SurgeryError(
+                f"{printable(first)!r} is called {len(others) + 1} times, and the file says of each tensor that it "
+                f"comes from the first call (as Keras 3.0 to 3.2.1 wrote it): what {listing(map(printable, idle))} is "
+                "for cannot be told. Save the model again with a later Keras, in which it was made."
+            )
+        (taker,) = takers
+        order = {index: iter(names) for index in taken}
+
+        def each(leaf: Any, first: str = first, order: dict[int, Iterator[str]] = order) -> Any:
+            is_one = isinstance(leaf, Ref) and leaf.call == first
+            return Ref(next(order[leaf.index]), leaf.index) if is_one else leaf
+
+        args, kwargs = rebuilt(each, taker.args), rebuilt(each, dict(taker.kwargs))
+        calls = [dataclasses.replace(call, args=args, kwargs=kwargs) if call is taker else call for call in calls]
+        certain = len(names) == 1 or taker.class_name in _SYMMETRIC
+        report.append(
+            f"{first}: called {len(others) + 1} times, of which the file names the first alone (Keras 3.0 to 3.2.1); "
+            f"{taker.name} takes them in the order in which they were made{'' if certain else _ASSUMED}"
+        )
+    return calls
 
 
 def temporary(name: str, number: int) -> str:
