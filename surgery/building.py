@@ -49,8 +49,12 @@ def assemble(
         custom_objects = custom_objects or {}
         _refuse_code(graph, custom_objects)
         copies = Copies(copy, custom_objects, _model)
-        with room_for(len(graph)), _one_error(), copies.of(graph.calls):
+        with room_for(_calls(graph)), _one_error(), copies.of(graph.calls):
             return _model(graph, graph.name, copies)
+
+
+def _calls(graph: Graph) -> int:
+    return sum(1 for _ in calls_at_every_depth(graph))
 
 
 @contextlib.contextmanager
@@ -79,7 +83,7 @@ def live_layer(graph: Graph, call: Call) -> Any:
         spec = known(graph, leaf)
         return keras.KerasTensor(spec.shape, spec.dtype)
 
-    with copies.of([call]):
+    with room_for(_calls(graph) if call.inner is not None else 0), copies.of([call]):
         layer = copies.layer_for(call)
         if not getattr(layer, "built", True):
             args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
@@ -96,7 +100,7 @@ def shaped(graph: Graph) -> Graph:
     with doing(f"computing the shapes of {graph.name!r}"):
         _refuse_code(graph, {})
         copies = Copies(nested=_model)
-        with room_for(len(graph)), _one_error(), copies.of(graph.calls):
+        with room_for(_calls(graph)), _one_error(), copies.of(graph.calls):
             outputs: dict[str, Any] = {}
             _run(graph, copies, outputs)
         specs = {name: rebuilt(spec_of, output) for name, output in outputs.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from surgery.depth import room_for
+from surgery.depth import MOST, room_for
 from surgery.errors import SurgeryError, first_line
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
@@ -116,10 +116,10 @@ def model_of(inputs: Any, outputs: Any, name: str) -> Any:
     """Returns the Keras model between symbolic tensors.
 
     Raises:
-        SurgeryError: Keras refuses.
+        SurgeryError: Keras refuses, or there are too many calls in a row.
     """
     try:
-        with keys_as_they_are():
+        with room_for(MOST), keys_as_they_are():
             return keras.Model(inputs, outputs, name=name)
     except ValueError as error:
         hint = " Give each layer a name of its own." if "should be unique" in str(error) else ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from surgery.depth import room_for
 from surgery.effective import Value, lora_of, own_variables, parts_of, quantized, values_of
 from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.files import safetensors
@@ -104,9 +105,8 @@ def _compare_model(model: Any, draft: Path, path: Path) -> list[str]:
     import keras
 
     try:
-        reopened: Any = keras.models.load_model(
-            draft, compile=False, safe_mode=False
-        )  # written just now by this process
+        with room_for(sum(1 for _ in model._flatten_layers())):  # the file was written just now, by this process
+            reopened: Any = keras.models.load_model(draft, compile=False, safe_mode=False)
     except Exception as error:
         raise SurgeryError(
             f"{printable(path)!r} was not written: Keras cannot open what it saved: {first_line(error)} "

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from surgery.depth import room_for
 from surgery.freezing import thaw
 from surgery.lookups import copy_words
 
@@ -20,7 +21,8 @@ def fresh(model: Any, seed: int = 0) -> Any:
         seed: of the weights.
     """
     keras.utils.set_random_seed(seed)
-    new = keras.models.clone_model(model)
+    with room_for(len(model.layers)):
+        new = keras.models.clone_model(model)
     copy_words(new, model)
     for mine, theirs in zip(*map(_normalizations, (new, model)), strict=True):
         mine.set_weights(theirs.get_weights())
