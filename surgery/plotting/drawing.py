@@ -63,12 +63,12 @@ def plot(
     path = Path(path)
     refuse(path, graphviz)
     values = path.suffix == ".html"
+    graph = x.b if isinstance(x, Difference) else as_graph(x)
+    only = set(selected(graph, where)) if where is not None else None  # before any weight is read
     if isinstance(x, Difference):
-        scene, graph = scene_of_difference(x, values), x.b
+        scene = scene_of_difference(x, values)
     else:
-        graph = as_graph(x)
         scene = scene_of(graph, values) if donor is None else scene_of_changes(graph, [as_graph(donor)], values)
-    only = set(selected(graph, where)) if where is not None else None
     return draw(scene, path, only, where, nested, graphviz)
 
 
