@@ -20,7 +20,7 @@ from surgery.errors import SurgeryError, first_line, listing
 from surgery.files import Tensor
 from surgery.filling import give
 from surgery.layouts import may_share
-from surgery.pairing import Late, Pairs, Refit, reads_by_itself
+from surgery.pairing import Late, Pairs, Refit, of_channels, reads_by_itself
 
 _CODES = ("int8", "int4", "gptq", "awq")
 
@@ -53,14 +53,33 @@ class Gift:
     Args:
         pairs: the variables, and the tensors that they get.
         moved: what moves, by name: `kernel`, `query_dense/kernel (LoRA merged)`.
-        fresh: what the target computes with and is not given.
-        left: what the source computes with and the target has no place for.
+        fresh: what the target computes with and is not given, by name.
+        left: what the source computes with and the target has no place for, by name.
     """
 
     pairs: Pairs
     moved: list[str]
-    fresh: list[str]
-    left: list[str]
+    fresh: dict[str, Value]
+    left: dict[str, Value]
+
+    def complete(self, target: Any, source: Any) -> Pairs:
+        """Returns the pairs.
+
+        Raises:
+            SurgeryError: something would stay fresh, or be lost.
+        """
+        if not self.fresh and not self.left:
+            return self.pairs
+        name = next((name for name in self.fresh if name in self.left), "")
+        if name:
+            ours, theirs = self.fresh[name], self.left[name]
+            what = f"{ours.variable.path} is {ours.shape}, and {name} of {source.name!r} {theirs.shape}"
+        else:
+            what = f"{listing(self.fresh)} would stay fresh" if self.fresh else f"{listing(self.left)} would be lost"
+        raise SurgeryError(
+            f"{target.name!r} ({type(target).__name__}) cannot be given the values of {source.name!r} "
+            f"({type(source).__name__}): {what}."
+        )
 
 
 def gift(target: Any, source: Any, refit: Refit | None = None) -> Gift:
@@ -84,14 +103,7 @@ def give_values(target: Any, source: Any) -> Any:
     Raises:
         SurgeryError: as `gift`, or something would stay fresh, or be lost.
     """
-    found = gift(target, source)
-    if found.fresh or found.left:
-        what = f"{listing(found.fresh)} would stay fresh" if found.fresh else f"{listing(found.left)} would be lost"
-        raise SurgeryError(
-            f"{target.name!r} ({type(target).__name__}) cannot be given the values of {source.name!r} "
-            f"({type(source).__name__}): {what}."
-        )
-    give(target, found.pairs)
+    give(target, gift(target, source).complete(target, source))
     return target
 
 
@@ -112,13 +124,21 @@ def give_state(new: Any, layer: Any) -> None:
 
 
 def effective_tensors(layer: Any, name: str = "") -> tuple[Tensor, ...]:
-    """Returns all that a layer and its parts compute with and keep in variables, as tensors read when asked for."""
-    return tuple(
-        _tensor(value, f"{name or layer.name}/{_label(path, value.name)}")
-        for path, part in parts_of(layer).items()
-        for value in values_of(part).values()
-        if value.variable is not None
-    )
+    """Returns all that a layer and its parts compute with and keep in variables, as tensors read when asked for; its
+    weights as they are, where what they stand for cannot be computed.
+    """
+    found: list[Tensor] = []
+    for path, part in parts_of(layer).items():
+        try:
+            values = values_of(part)
+        except SurgeryError:
+            values = {key: plain(key, variable) for key, variable in own_variables(part).items()}
+        found += [
+            _tensor(value, f"{name or layer.name}/{_label(path, value.name)}")
+            for value in values.values()
+            if value.variable is not None
+        ]
+    return tuple(found)
 
 
 class _Giving:
@@ -141,7 +161,11 @@ class _Giving:
         for path, other in theirs.items():
             self._offer(path, None, other)
         self._alone()
-        return Gift(Pairs(self._pairs, self._late), self._moved, [*self._wanted], [*self._offered])
+        return Gift(
+            Pairs(self._pairs, self._late),
+            self._moved,
+            *({label: value for label, (_, value) in side.items()} for side in (self._wanted, self._offered)),
+        )
 
     def _as_it_is(self, path: str, part: Any, other: Any) -> bool:
         """Has a part take the variables of another as they are, where both keep the same in the same form."""
@@ -214,11 +238,13 @@ class _Giving:
                     del self._wanted[label], self._offered[there]
 
     def _pair(self, path: str, part: Any, mine: Value, other: Any, theirs: Value) -> bool:
-        if not _one_kind(mine.dtype, theirs.dtype) or not may_share(part, other, mine.name):
+        if not _one_kind(mine.dtype, theirs.dtype):
+            return False
+        if len(mine.shape) == len(theirs.shape) and not may_share(part, other, mine.name):
             return False
         tensor: Tensor | None = _tensor(theirs, f"{other.name}/{theirs.name}")
         if mine.shape != theirs.shape:
-            tensor = self._refit(tensor, mine.shape) if self._refit and tensor else None
+            tensor = self._refit(tensor, mine.shape, of_channels(part, mine.variable)) if self._refit else None
         if tensor is None:
             return False
         if mine.how and quantized(part) in _CODES:
@@ -265,7 +291,7 @@ def _constant(name: str, value: Any) -> Value:
 
 def _tensor(value: Value, name: str) -> Tensor:
     read: Callable[[], Any] = lambda: np.array(keras.ops.convert_to_numpy(value.read()))  # a copy that may be kept
-    return Tensor(name, value.shape, value.dtype, read)
+    return Tensor(name + (f" ({value.how})" if value.how else ""), value.shape, value.dtype, read)
 
 
 def _label(path: str, name: str) -> str:

@@ -25,6 +25,14 @@ class Applied(Protocol):
 _KERAS = re.compile(r"(keras|tensorflow\.keras|tf_keras|builtins|surgery)(\.|$)")
 
 
+_WEIGHTS_OF = {**ALIASES, "FixedBatchNormalization": "BatchNormalization"}
+
+
+def kind_of_weights(class_name: str) -> str:
+    """Returns the class whose weights a layer has: its own, or that of which it is another form."""
+    return _WEIGHTS_OF.get(class_name, class_name)
+
+
 def kind_of(call: Applied) -> str:
     """Returns the class of what a call applies: `Conv2D` of Keras', `mine.Conv2D` or `package>Conv2D` of others'."""
     op: Any = call.op

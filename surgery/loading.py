@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surgery.doors import as_graph, build
 from surgery.errors import SurgeryError, doing, listing, printable
@@ -15,6 +15,9 @@ from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where, selected
+
+if TYPE_CHECKING:
+    from surgery.pairing import Pairs, Refit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,33 +131,57 @@ def transfer(
     Raises: see `load_weights`.
     """
     with doing(f"transferring weights to {getattr(dst, 'name', dst)!r}"):
+        from surgery.giving import effective_tensors
+
         source = build(src) if isinstance(src, Graph) else src
-        pieces = [_piece(target) for target in _targets(source, "**")]
+        pieces = [
+            Living(
+                one.name, Source(row=effective_tensors(one.layer, one.name)), class_name=one.class_name, layer=one.layer
+            )
+            for one in _targets(source, "**")
+        ]
         return _loaded(dst, pieces, where, rename, strict, adapt)
 
 
-def _piece(target: Target) -> Piece:
-    tensors = tuple(
-        Tensor(variable.path, tuple(variable.shape), str(variable.dtype), lambda variable=variable: _values(variable))
-        for variable in target.layer.weights
-    )
-    return Piece(target.name, Source(row=tensors, as_made=True), class_name=target.class_name)
+@dataclasses.dataclass(frozen=True)
+class Living(Piece):
+    """What a live layer computes with; the layer gives it."""
+
+    layer: Any = None
 
 
-def _values(variable: Any) -> Any:
-    import keras
-    import numpy as np
+def _pairs_for(target: Target, piece: Piece, refit: Refit | None) -> Pairs:
+    """Returns what a layer gets of a piece.
 
-    return np.array(keras.ops.convert_to_numpy(variable))  # a copy, which the variable that takes it may keep
+    Raises:
+        SurgeryError: as `paired` and `gift`, or something would stay fresh, or be lost.
+    """
+    from surgery.giving import gift
+    from surgery.pairing import paired
+
+    if isinstance(piece, Living):
+        return gift(target.layer, piece.layer, refit).complete(target.layer, piece.layer)
+    return paired(target.layer, piece.source, target.name, refit)
+
+
+def _adapts(target: Target, piece: Piece) -> bool:
+    """Whether what a piece has can be made to fit a layer."""
+    try:
+        _pairs_for(target, piece, lambda *asked: (refitted(*asked) or (None,))[0])
+    except SurgeryError:
+        return False
+    return True
 
 
 def _loaded(x: Any, pieces: Sequence[Piece], where: Where, rename: Rename, strict: bool, adapt: bool) -> Any:
     model = build(x, copy=True) if isinstance(x, Graph) else x
     targets = _targets(model, where)
+    if any(isinstance(piece, Living) for piece in pieces):
+        targets = [_as_computed(target) for target in targets]
     if not targets and where != "**":
         raise SurgeryError(f"no layer that matches {where!r} has weights.")
     pieces = gathered(pieces, {target.name: target.shapes for target in targets})
-    pairs = matched(targets, pieces, rename)
+    pairs = matched(targets, pieces, rename, _adapts if adapt else None)
     missing = [target for target in targets if target.name not in {one.name for one, _, _ in pairs}]
     if strict and missing:
         raise SurgeryError(_missing(targets, missing, pieces))
@@ -189,6 +216,13 @@ def _targets(model: Any, where: Where) -> list[Target]:
     return found
 
 
+def _as_computed(target: Target) -> Target:
+    """Returns a target with the shapes of what it computes with: of a kernel without its LoRA, or its codes."""
+    from surgery.giving import effective_tensors
+
+    return dataclasses.replace(target, shapes=tuple(one.shape for one in effective_tensors(target.layer)))
+
+
 def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piece]) -> str:
     lines = "\n".join(f"  {one.name} ({one.class_name}) {listing(map(str, one.shapes), 4)}" for one in missing[:8])
     more = f"\n  and {len(missing) - 8} more" if len(missing) > 8 else ""
@@ -212,7 +246,7 @@ def _planned(
     targets: list[Target], pairs: list[tuple[Target, Piece, str]], pieces: Sequence[Piece], strict: bool, adapt: bool
 ) -> tuple[Loaded, list[tuple[Any, Any]]]:
     """Returns the table, and what each layer gets: checked, nothing is read yet."""
-    from surgery.pairing import Pairs, paired
+    from surgery.pairing import Pairs
 
     found = {target.name: (piece, how) for target, piece, how in pairs}
     origins: list[Origin] = []
@@ -220,8 +254,8 @@ def _planned(
     used: set[int] = set()
     changed: dict[int, str] = {}
 
-    def refit(tensor: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-        new = refitted(tensor, shape)
+    def refit(tensor: Tensor, shape: tuple[int, ...], of_channels: bool) -> Tensor | None:
+        new = refitted(tensor, shape, of_channels)
         if new is None:
             return None
         changed[id(new[0])] = f"; adapted: {new[1]}"
@@ -233,7 +267,7 @@ def _planned(
         if piece is not None:
             used.add(id(piece))
             try:
-                pair = paired(target.layer, piece.source, target.name, refit if adapt else None)
+                pair = _pairs_for(target, piece, refit if adapt else None)
             except SurgeryError as error:
                 if strict:
                     raise

@@ -16,7 +16,7 @@ from surgery.errors import SurgeryError, printable
 from surgery.files.pieces import Piece
 from surgery.files.placing import snake_case
 from surgery.files.variables import shapes_written
-from surgery.kinds import ALIASES
+from surgery.kinds import kind_of_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +50,29 @@ class Target:
         return found == sorted(self.shapes) or (bool(piece.source.tree) and found == self.written)
 
     @property
+    def kind(self) -> str:
+        """The class whose weights it has."""
+        return kind_of_weights(self.class_name)
+
+    @property
     def numbered(self) -> bool:
         """Whether Keras gave the name."""
-        return bool(re.fullmatch(rf"{snake_case(self.class_name)}(_\d+)?", _last(self.name)))
+        return any(re.fullmatch(rf"{stem}(_\d+)?", _last(self.name)) for stem in self.stems)
+
+    @property
+    def stems(self) -> set[str]:
+        """The names that Keras gives such a layer, without the number."""
+        return {snake_case(self.class_name), snake_case(self.kind)}
 
 
 Rename = Mapping[str, str] | Callable[[str], str] | None
 
 
 def matched(
-    targets: Sequence[Target], pieces: Sequence[Piece], rename: Rename = None
+    targets: Sequence[Target],
+    pieces: Sequence[Piece],
+    rename: Rename = None,
+    adapts: Callable[[Target, Piece], bool] | None = None,
 ) -> list[tuple[Target, Piece, str]]:
     """Returns (target, piece, how) for every target that has one, in the order of the targets.
 
@@ -67,6 +80,7 @@ def matched(
         targets: the layers that want weights.
         pieces: the layers of the file, in its order.
         rename: name in the file -> name in the network, as a dict or a function.
+        adapts: whether the tensors of a piece can be made to fit a target; asked of those that nothing else matches.
 
     Raises:
         SurgeryError: among layers of the same shapes there are two readings; both are shown.
@@ -77,15 +91,16 @@ def matched(
     given = [target for target in targets if not target.numbered and target.name not in having]
     pairs += _by_name(given, [piece for piece in pieces if piece.sure and id(piece) not in used], new)
     pairs += _by_structure(targets, pieces, new, *_taken(pairs))
-    used, having = _taken(pairs)
-    rest = [target for target in targets if target.name not in having]
-    left = [piece for piece in pieces if id(piece) not in used]
-    groups: dict[Any, list[Target]] = {}
-    for target in rest:
-        groups.setdefault(_signature(target.shapes, target.class_name), []).append(target)
-    for alike in groups.values():
-        candidates = [piece for piece in left if _could_be(alike[0], piece, new[id(piece)])]
-        pairs += _by_position(alike, candidates, new)
+    for fits in (Target.has_shapes_of, adapts) if adapts else (Target.has_shapes_of,):
+        used, having = _taken(pairs)
+        rest = [target for target in targets if target.name not in having]
+        left = [piece for piece in pieces if id(piece) not in used]
+        groups: dict[Any, list[Target]] = {}
+        for target in rest:
+            groups.setdefault(_signature(target.shapes, target.kind), []).append(target)
+        for alike in groups.values():
+            named = [piece for piece in left if _of_one_class(alike[0], piece, new[id(piece)])]
+            pairs += _by_position(alike, [piece for piece in named if fits(alike[0], piece)], new)
     order = {target.name: place for place, target in enumerate(targets)}
     return sorted(pairs, key=lambda pair: order[pair[0].name])
 
@@ -150,7 +165,7 @@ def _by_structure(
         return []
     if not all(target.has_shapes_of(offered[path]) for path, target in wanted.items()):
         return []
-    if pieces[0].order == "made" and _made_out_of_order(targets, offered, new):
+    if pieces and pieces[0].order == "made" and _made_out_of_order(targets, offered, new):
         return []
     by_path = {piece.path: piece for piece in pieces if id(piece) not in used}
     return [
@@ -167,19 +182,16 @@ def _made_out_of_order(targets: Sequence[Target], offered: Mapping[str, Piece], 
         return any(piece is not offered[target.path] for target, piece in counted)
     alike: dict[Any, list[Target]] = {}
     for target in targets:
-        alike.setdefault(_signature(target.shapes, target.class_name), []).append(target)
+        alike.setdefault(_signature(target.shapes, target.kind), []).append(target)
     ranks = [_ranks([one.name for one in sorted(group, key=lambda one: one.order)]) for group in alike.values()]
     return any(found != sorted(found) for found in ranks if found is not None)
 
 
-def _could_be(target: Target, piece: Piece, name: str) -> bool:
-    """Whether a layer of the file has the shapes of a target, and nothing says that it is of another class."""
-    if not target.has_shapes_of(piece):
-        return False
+def _of_one_class(target: Target, piece: Piece, name: str) -> bool:
+    """Whether nothing says that a layer of the file is of another class than a target."""
     if piece.class_name:
-        return piece.class_name == ALIASES.get(target.class_name, target.class_name)
-    stem = re.sub(r"_\d+$", "", _last(name))
-    return piece.sure or stem == snake_case(target.class_name)
+        return kind_of_weights(piece.class_name) == target.kind
+    return piece.sure or re.sub(r"_\d+$", "", _last(name)) in target.stems
 
 
 def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]) -> list[tuple[Target, Piece, str]]:

@@ -12,7 +12,7 @@ import keras
 from surgery.errors import SurgeryError, listing, printable
 from surgery.files import Source, Tensor, names_of_variables, natural, snake_case
 
-Refit = Callable[[Tensor, tuple[int, ...]], Tensor | None]
+Refit = Callable[[Tensor, tuple[int, ...], bool], Tensor | None]  # whether it holds one number for each channel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,18 +86,24 @@ def paired(layer: Any, source: Source, name: str, refit: Refit | None = None) ->
             f"{len(source.tensors)} for it"
             f"{f': {listing(map(printable, missing), 3)} would be without' if missing else ''}."
         )
-    return dataclasses.replace(found, pairs=[_fitting(*pair, name, refit) for pair in found.pairs])
+    return dataclasses.replace(found, pairs=[_fitting(*pair, layer, name, refit) for pair in found.pairs])
 
 
-def _fitting(variable: Any, tensor: Tensor, name: str, refit: Refit | None) -> tuple[Any, Tensor]:
+def _fitting(variable: Any, tensor: Tensor, layer: Any, name: str, refit: Refit | None) -> tuple[Any, Tensor]:
     shape = tuple(variable.shape)
-    new = tensor if shape == tensor.shape else refit(tensor, shape) if refit else None
+    new = tensor if shape == tensor.shape else refit(tensor, shape, of_channels(layer, variable)) if refit else None
     if new is None:
         raise SurgeryError(
             f"{printable(name)!r}: {printable(variable.path)} is {shape}, and the file has {tensor.shape} for "
             "it. The file was not made by this architecture."
         )
     return variable, new
+
+
+def of_channels(layer: Any, variable: Any) -> bool:
+    """Whether a variable holds one number for each channel of an input: mean or variance of a Normalization."""
+    parts = [part for part in layer._flatten_layers() if isinstance(part, keras.layers.Normalization)]
+    return any(variable is getattr(part, f"adapt_{name}", 0) for part in parts for name in ("mean", "variance"))
 
 
 def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:

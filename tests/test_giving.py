@@ -303,3 +303,95 @@ def test_a_file_of_other_values_is_refused(tmp_path, monkeypatch):
         attention.quantize("int8")
     with pytest.raises(sg.SurgeryError, match="a: layers inside are quantized, which Keras does not write"):
         sg.save(attention, tmp_path / "a.keras")
+
+
+def clone_of(model):
+    clone = keras.models.clone_model(model)
+    for layer in clone.layers:
+        shaken(layer, seed=5)
+    return clone
+
+
+@pytest.mark.parametrize("kind", WITH_LORA)
+def test_lora_is_transferred_to_a_network_without(kind):
+    make, shape = LAYERS[kind]
+    model, arrays = network(make(), shape)
+    plain, _ = network(make(), shape)
+    shaken(with_lora(model.layers[1]), seed=1)
+    report = sg.transfer(model, plain)
+    np.testing.assert_allclose(outputs_of(plain, arrays)[0], outputs_of(model, arrays)[0], rtol=1e-6, atol=1e-6)
+    assert "LoRA merged" in str(report) and report.loaded == len(report.origins)
+    back, _ = network(make(), shape)
+    with_lora(back.layers[1], rank=1)
+    sg.transfer(plain, back)
+    np.testing.assert_allclose(outputs_of(back, arrays)[0], outputs_of(plain, arrays)[0], rtol=1e-6, atol=1e-6)
+
+
+def test_codes_are_transferred_as_the_kernel_that_they_stand_for():
+    model, arrays = network(L.Dense(4, name="d"), VECTOR)
+    plain = clone_of(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.quantize("int4")
+    with pytest.raises(sg.SurgeryError, match="is quantized to int4"):
+        sg.transfer(plain, model)
+    sg.transfer(model, plain)
+    np.testing.assert_allclose(outputs_of(plain, arrays)[0], outputs_of(model, arrays)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [None, "named"])
+def test_a_network_and_its_form_with_fixed_statistics_give_each_other_their_weights(name, tmp_path):
+    x = keras.Input((4, 4, 3))
+    y = L.BatchNormalization(name=name)(L.Conv2D(3, 3, name=name and "conv")(x))
+    model = keras.Model(x, L.BatchNormalization(name=name and "second")(y))
+    other = sg.build(sg.freeze(sg.open(clone_of(model)), bn="stats"))
+    for layer in model.layers:
+        shaken(layer)
+    images = RANDOM.random((2, 4, 4, 3), "float32")
+    sg.transfer(model, other)
+    assert_same(outputs_of(other, images), outputs_of(model, images))
+    for one in other.weights:
+        one.assign(one + 1)
+    sg.transfer(other, model)
+    assert_same(outputs_of(other, images), outputs_of(model, images))
+    model.save(tmp_path / "m.keras")
+    for one in other.weights:
+        one.assign(one + 1)
+    sg.load_weights(other, tmp_path / "m.keras")
+    assert_same(outputs_of(other, images), outputs_of(model, images))
+
+
+def test_a_class_with_two_names_loads_its_own_file_and_is_transferred(tmp_path):
+    def attention():
+        return network(L.GroupQueryAttention(3, 4, 2), SEQUENCE)
+
+    model, arrays = attention()
+    model.save(tmp_path / "g.keras")
+    for give in (lambda new: sg.load_weights(new, tmp_path / "g.keras"), lambda new: sg.transfer(model, new)):
+        new, _ = attention()
+        give(new)
+        assert_same(outputs_of(new, arrays), outputs_of(model, arrays))
+
+
+@pytest.mark.parametrize(("channels", "picks"), [(1, None), (2, [0, 1]), (6, [0, 1, 2, 0, 1, 2])])
+def test_mean_and_variance_are_adapted_to_other_channels_as_kernels_are(channels, picks, tmp_path):
+    def stem(count):
+        x = keras.Input((5, 5, count))
+        return keras.Model(x, L.Conv2D(4, 3)(L.Normalization()(x)))
+
+    colour, other = stem(3), stem(channels)
+    colour.layers[1].adapt(RANDOM.random((9, 5, 5, 3)) * [1.0, 2, 3])
+    with pytest.raises(sg.SurgeryError, match="find no weights of their shapes"):
+        sg.transfer(colour, other)
+    report = sg.transfer(colour, other, adapt=True)
+    assert f"3 -> {channels} channels" in report.origins[0].how
+    for ours, theirs in zip(other.layers[1].get_weights()[:2], colour.layers[1].get_weights()[:2], strict=True):
+        np.testing.assert_allclose(ours, theirs[picks] if picks else theirs.mean(keepdims=True))
+    grey = RANDOM.random((2, 5, 5, 1), "float32")
+    if channels == 6:
+        expected = outputs_of(colour, grey.repeat(3, -1))[0]
+        np.testing.assert_allclose(outputs_of(other, grey.repeat(6, -1))[0], expected, rtol=1e-4, atol=1e-5)
+    colour.save(tmp_path / "c.keras")
+    again = stem(channels)
+    sg.load_weights(again, tmp_path / "c.keras", adapt=True)
+    assert_same(outputs_of(again, grey.repeat(channels, -1)), outputs_of(other, grey.repeat(channels, -1)))
