@@ -324,6 +324,8 @@ def test_layers_in_front_make_of_any_pixels_what_is_expected(images_bhwc):
         assert (front == graph) == (takes == "caffe")
         found = sg.build(front)(prepared(images_bhwc * 255, mode))
         np.testing.assert_allclose(found, plain, rtol=1e-4, atol=1e-3)
+    other = sg.preprocess(graph, takes="caffe", expects="tf")  # whatever it was known to expect
+    assert other.preprocessing == MODES["caffe"] and not other.notes
     again = sg.preprocess(sg.preprocess(graph, "unit"), "tf")
     np.testing.assert_allclose(sg.build(again)(images_bhwc * 2 - 1), plain, rtol=1e-4, atol=1e-3)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from surgery.doors import edit
+from surgery.doors import as_graph, build
 from surgery.edits.adapting import channels_come_first
 from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing
@@ -16,15 +16,17 @@ from surgery.structure import leaves
 from surgery.zoo import published
 
 
-@edit
-def preprocess(graph: Graph, takes: str | Preprocessing = "unit", expects: str | Preprocessing | None = None) -> Graph:
+Net = TypeVar("Net")
+
+
+def preprocess(x: Net, takes: str | Preprocessing = "unit", expects: str | Preprocessing | None = None) -> Net:
     """Returns a new graph that takes pixels of another range: layers in front of it make of them what it expects.
 
     They are a reversal of the channels (where it expects blue, green, red) and one Rescaling, without weights, which
     stock Keras saves and opens. Where it already takes such pixels, nothing is put in.
 
     Args:
-        graph: `Graph` or `keras.Model` with images as inputs.
+        x: `Graph` or `keras.Model` with images as inputs.
         takes: the pixels that it will be given: `"unit"` (0 to 1), `"none"` (0 to 255), `"tf"` (-1 to 1), `"torch"`,
             `"caffe"`, as Keras calls them, or the name of a network.
         expects: what it expects now, likewise; by default what is known of each of its inputs (`graph.preprocessing`).
@@ -39,6 +41,7 @@ def preprocess(graph: Graph, takes: str | Preprocessing = "unit", expects: str |
     >>> graph.preprocessing.name
     'unit'
     """
+    graph = as_graph(x)
     with doing(f"preparing the images of {graph.name!r}"):
         given = published(takes)
         images = [ref for ref in leaves(graph.inputs) if len(graph.spec(ref).sides) == 4]
@@ -54,7 +57,8 @@ def preprocess(graph: Graph, takes: str | Preprocessing = "unit", expects: str |
                 if not one.fits(graph.spec(ref)):
                     raise SurgeryError(f"{ref} is {graph.spec(ref)}, which are not images for {one}.")
             graph = _in_front(graph, ref, given, wanted)
-        return ordered(graph)
+        graph = ordered(graph)
+    return graph if isinstance(x, Graph) else build(graph)  # pyright: ignore[reportReturnType]
 
 
 def _in_front(graph: Graph, ref: Ref, given: Preprocessing, wanted: Preprocessing) -> Graph:
