@@ -15,7 +15,6 @@ from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 from surgery.zoo import published
 
-
 Net = TypeVar("Net")
 
 
