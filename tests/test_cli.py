@@ -840,6 +840,18 @@ def test_nothing_is_overwritten_unasked(recipe, tmp_path):
     assert "is a folder" in run("graft", recipe(HEAD), "-o", tmp_path / "x.keras", "--force").stderr
 
 
+def test_a_freeze_that_a_file_cannot_keep_writes_none(tmp_path):
+    x, frames = keras.Input((5, 4)), keras.Input((3, 4, 4, 2))
+    attention = keras.layers.MultiHeadAttention(2, 2, name="still")(x, x)
+    convolution = keras.layers.ConvLSTM2D(2, 2, name="still")(frames)
+    for model in (keras.Model(x, attention), keras.Model(frames, convolution)):
+        model.save(tmp_path / "m.keras")
+        done = run("freeze", tmp_path / "m.keras", "still", "-o", tmp_path / "still.keras")
+        assert done.exit_code == 1 and not (tmp_path / "still.keras").exists()
+        assert "nothing was written: 'still.keras' cannot keep still" in done.stderr
+        assert "sg.freeze(model, where)" in done.stderr
+
+
 def test_cut_freeze_and_verify_write_and_prove(tmp_path):
     trunk, still = tmp_path / "trunk.keras", tmp_path / "still.keras"
     done = run("cut", "tinyvgg", "--to", "block3_pool", "-o", trunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.cli.written import written
 from surgery.doors import open as open_network
+from surgery.errors import SurgeryError
+from surgery.files.saving import AGAIN
 
 
 @click.command()
@@ -40,4 +43,12 @@ def freeze(source: str, where: str, output: Path, bn: str, weights: str | None, 
     with quiet():
         donor = sources.opened(source, weights)
         still = freeze_network(donor, where, bn=bn)
-    written(still, donor, output)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".* cannot keep .* frozen", category=UserWarning)
+            written(still, donor, output)
+    except UserWarning as lost:
+        raise SurgeryError(
+            f"nothing was written: {str(lost).removesuffix(AGAIN).strip()} Leave these layers out of WHERE "
+            f"({where!r}), or freeze them in the program that trains: sg.freeze(model, where)."
+        ) from lost

@@ -17,6 +17,8 @@ from surgery.files.variables import layers_of, named_weights
 from surgery.files.whole import written_whole
 from surgery.preprocessing import Preprocessing
 
+AGAIN = "Freeze again after opening it."
+
 
 def save_model(
     model: Any, path: str | os.PathLike[str], prove: bool = True, expected: Mapping[str, Preprocessing] | None = None
@@ -37,21 +39,23 @@ def save_model(
     if path.suffix not in writers:
         raise SurgeryError(f"{printable(path)!r} should end in .keras (or .safetensors, for the weights alone).")
     write, compare = writers[path.suffix]
-    lost: list[str] = []
     with written_whole(path) as draft:
         write(model, draft)
         if path.suffix == ".keras":
             add_preprocessing(draft, expected or {})
-        if prove:
-            lost = compare(model, draft, path)
-    if lost:
-        warnings.warn(
-            f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras writes one flag for each layer, "
-            "which does not hold for what a layer makes in itself, for single variables, nor for a whole Sequential. "
-            "Freeze again after opening it.",
-            stacklevel=3,
-        )
+        lost = compare(model, draft, path) if prove else []
+        if lost:  # before the file takes its place: a warning may be an error
+            _say_thawed(path, lost)
     return path
+
+
+def _say_thawed(path: Path, lost: list[str]) -> None:
+    warnings.warn(
+        f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras writes one flag for each layer, "
+        "which does not hold for what a layer makes in itself, for single variables, nor for a whole Sequential. "
+        f"{AGAIN}",
+        stacklevel=4,
+    )
 
 
 def _write_model(model: Any, draft: Path) -> None:
