@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -57,6 +59,12 @@ def bare(config: Any) -> Any:
 def alike(one: Any, other: Any) -> bool:
     """Whether two configurations say the same, nested models with their wiring; whoever wrote them."""
     return _without_marks(plain(one)) == _without_marks(plain(other))
+
+
+def digest(config: Any) -> str:
+    """Returns a text that two configurations share when they are `alike`."""
+    text = json.dumps(_without_marks(plain(config)), sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def comparable(config: Any, kind: str, training: bool = True) -> dict[str, Any]:

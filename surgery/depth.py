@@ -1,8 +1,10 @@
-"""Room for deep networks: Keras walks a graph recursively, and Python stops it at a depth of about 1,000 calls."""
+"""Room for large networks: Keras walks a graph recursively, and Python stops it at a depth of about 1,000 calls;
+and Python's search for garbage takes ever longer the more calls there are."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 
@@ -33,3 +35,15 @@ def room_for(calls: int) -> Iterator[None]:
         raise SurgeryError(f"it is deeper than Keras can follow: {MOST:,} calls in a row are the most.") from error
     finally:
         sys.setrecursionlimit(before)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Looks for no cycles of garbage in the block, which makes many objects and little garbage: time stays linear."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

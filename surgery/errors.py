@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 
 _AROUND = re.compile(
@@ -15,6 +16,8 @@ _AROUND = re.compile(
     r"\[\[\{\{node|tf2xla conversion failed"
 )
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
+
+_MANY = 20_000  # names among which a near one is looked for
 
 
 class SurgeryError(ValueError):
@@ -32,6 +35,9 @@ def doing(what: str) -> Iterator[None]:
 
 def nearest(name: str, known: Iterable[str], count: int = 2) -> str:
     """Returns ` Did you mean 'a' or 'b'?`, or nothing when no known name is near."""
+    known = [candidate for candidate in known if len(candidate) <= LONGEST]
+    if len(name) > LONGEST or len(known) > _MANY:
+        return ""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
     if not close:
@@ -47,11 +53,38 @@ def listing(names: Iterable[str], limit: int = 8) -> str:
     return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
 
 
+LONGEST = 300  # characters of one value in a message; the path of a layer in five nested models has 100
+MESSAGE = 1_000  # characters of a message about a file
+
+
 def printable(text: object) -> str:
-    """Returns text in which control characters are escaped: names from files must not reach a terminal raw."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in str(text)
-    )
+    """Returns text as it may be shown: what files hold must not reach a terminal raw, nor fill it.
+
+    Control characters are escaped, and a long text is shortened in its middle.
+    """
+    text = _text(text)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _text(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except ValueError:  # a number with more digits than Python writes
+        text = f"a number of more than {sys.get_int_max_str_digits():,} digits"
+    return shortened(text, LONGEST)
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+
+
+def shortened(text: str, width: int) -> str:
+    """Returns a text without its middle, where it has more than `width` characters; it says how many are left out."""
+    if len(text) <= width:
+        return text
+    kept = width - 40
+    tail = kept // 3
+    return f"{text[: kept - tail]}... ({len(text) - kept:,} characters) ...{text[-tail:]}"
 
 
 def first_line(error: BaseException, width: int = 300) -> str:

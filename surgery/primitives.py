@@ -107,24 +107,36 @@ def ordered(graph: Graph) -> Graph:
     that nothing uses come first. A cycle is refused, with the calls on it. Without recursion: depth is no limit.
     """
     done: dict[str, Call] = {}
-    path: dict[str, Iterator[Ref]] = {}
+    path: list[tuple[str, Iterator[Ref]]] = []
+    on_path: set[str] = set()
+
+    def enter(name: str) -> None:
+        path.append((name, iter(graph[name].parents)))
+        on_path.add(name)
+
     for end in leaves(graph.outputs):
         if end.call not in done:
-            path[end.call] = iter(graph[end].parents)
+            enter(end.call)
         while path:
-            name = next(reversed(path))
-            parent = next((ref.call for ref in path[name] if ref.call not in done), None)
+            name, rest = path[-1]
+            parent = next((ref.call for ref in rest if ref.call not in done), None)
             if parent is None:
                 done[name] = graph[name]
-                del path[name]
-            elif parent in path:
-                names = list(path)
+                path.pop()
+                on_path.remove(name)
+            elif parent in on_path:
+                names = [one for one, _ in path]
                 cycle = [*names[names.index(parent) :], parent]
-                raise SurgeryError(f"{graph.name!r} would have a cycle: {' <- '.join(cycle)}.")
+                raise SurgeryError(f"{graph.name!r} would have a cycle: {_route(cycle)}.")
             else:
-                path[parent] = iter(graph[parent].parents)
+                enter(parent)
     unused = [graph[ref] for ref in leaves(graph.inputs) if ref.call not in done]
     return dataclasses.replace(graph, calls=(*unused, *done.values()))
+
+
+def _route(names: list[str]) -> str:
+    """Returns `a <- b <- a`, shortened in the middle where it is long."""
+    return " <- ".join(names if len(names) <= 12 else [*names[:6], f"({len(names) - 12:,} more)", *names[-6:]])
 
 
 def named(graph: Graph) -> Graph:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.dtypes import dtype_made
-from surgery.specs import Spec
+from surgery.specs import Spec, is_possible
 from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Shape = tuple[int | None, ...]
@@ -39,7 +39,7 @@ def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spe
         made = _made(class_name, config, given)
     except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # a configuration that is not what Keras writes
-    return made if made is not None and all(map(_is_sound, made)) else None
+    return made if made is not None and all(is_possible(spec.sides) for spec in made) else None
 
 
 def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:
@@ -55,10 +55,6 @@ def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] 
     rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, class_name)), None)
     made = None if rule is None else rule(class_name, config, shapes)
     return None if made is None else [Spec(shape, dtype) for shape in (made if isinstance(made, list) else [made])]
-
-
-def _is_sound(spec: Spec) -> bool:
-    return all(side is None or (isinstance(side, int) and side >= 0) for side in spec.sides)
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from collections.abc import Sequence
+
+AXES = 32  # of a tensor; NumPy has no more
+LONGEST = 2**48  # elements of a tensor; the address space of a processor
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +42,16 @@ class Spec:
     def __str__(self) -> str:
         shape = "?" if self.shape is None else str(self.shape)
         return shape if self.dtype == "float32" else f"{shape} {self.dtype}"
+
+
+def is_possible(shape: Sequence[int | None]) -> bool:
+    """Whether there can be a tensor of a shape."""
+    whole = 1
+    for side in shape[: AXES + 1]:
+        if side is not None and (not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < LONGEST):
+            return False
+        whole = min(whole * (side or 1), LONGEST)
+    return whole < LONGEST and len(shape) <= AXES
 
 
 def shapes_agree(one: Spec, other: Spec) -> bool:

@@ -6,24 +6,28 @@ The same leaves in the same order as `keras.tree` (the keys of a dict are visite
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 
 def leaves(structure: Any) -> list[Any]:
     """Returns the leaves of a nested structure, in order."""
-    return list(_walk(structure))
+    if not isinstance(structure, (dict, list, tuple)):
+        return [structure]
+    found: list[Any] = []
+    _gather(structure, found)
+    return found
 
 
-def _walk(structure: Any) -> Iterator[Any]:
+def _gather(structure: Any, found: list[Any]) -> None:
     if isinstance(structure, dict):
         for key in sorted_keys(structure):
-            yield from _walk(structure[key])
+            _gather(structure[key], found)
     elif isinstance(structure, (list, tuple)):
         for item in structure:
-            yield from _walk(item)
+            _gather(item, found)
     else:
-        yield structure
+        found.append(structure)
 
 
 def rebuilt(fn: Callable[[Any], Any], structure: Any) -> Any:

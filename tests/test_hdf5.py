@@ -10,6 +10,7 @@ import pytest
 from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
+from surgery.budget import Budget
 from surgery.hdf5 import index, walking
 from surgery.hdf5.process import Place, Range
 
@@ -18,9 +19,9 @@ def both(path):
     """Returns what our own reader and the library say of a file; `None` where ours leaves it to the library."""
     with open(path, "rb") as file:
         place = Place(file.fileno(), 0, os.path.getsize(path))
-        theirs = json.loads(json.dumps(walking.content(Range(place), "it"), default=str))
+        theirs = json.loads(json.dumps(walking.content(Range(place), "it", Budget(place.size)), default=str))
         try:
-            ours = index.content(Range(place).part)
+            ours = index.content(Range(place).part, Budget(place.size))
         except index.Unusual:
             return None, theirs
         return json.loads(json.dumps(ours)), theirs

@@ -14,7 +14,7 @@ FLOORS = [
     ["preprocessing", "kinds"],
     ["configurations"],
     ["sameness"],
-    ["graph", "retracing", "dtypes", "caches"],
+    ["graph", "retracing", "dtypes", "caches", "budget"],
     ["hdf5", "primitives", "ops", "walking", "depth", "shapes", "effective", "layouts"],
     ["analysis", "trusting", "masks"],
     ["selectors", "encoding", "tracing", "files"],

@@ -18,6 +18,7 @@ from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
 Rows = Fraction | None  # None: not known
+ONE = Fraction(1)
 
 _ALONG = (
     "Concatenate",
@@ -46,17 +47,17 @@ def rows(graph: Graph, specs: Mapping[Ref, Spec], entry: Sequence[Rows] | None =
     given = dict(zip(leaves(graph.inputs), entry or (), strict=False))
     found: dict[Ref, Rows] = {}
     for call in graph:
-        made = given.get(Ref(call.name), Fraction(1)) if call.op is None else _of_call(call, specs, found)
+        made = given.get(Ref(call.name), ONE) if call.op is None else _of_call(call, specs, found)
         found.update((ref, made) for ref in call.refs)
     return found
 
 
 def _of_call(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Rows]) -> Rows:
-    before = {found[ref] for ref in call.parents if specs[ref].sides[:1] == (None,)}
+    before = [found[ref] for ref in call.parents if specs[ref].sides[:1] == (None,)]
     if not before:
-        return Fraction(1)
-    one = next(iter(before))
-    if len(before) > 1 or one is None:
+        return ONE
+    one = before[0]
+    if one is None or _differ(before):
         return None
     kind = kind_of(call)
     if kind == "Reshape" and "target_shape" not in call.config:
@@ -66,6 +67,10 @@ def _of_call(call: Call, specs: Mapping[Ref, Spec], found: Mapping[Ref, Rows]) -
     if kind in _MOVING and "dtype" not in call.config:
         return one if _stays(kind, call.config) else None
     return one
+
+
+def _differ(values: Sequence[Rows]) -> bool:
+    return any(other is not values[0] and other != values[0] for other in values[1:])
 
 
 def _reshaped(one: Fraction, before: Spec, after: Spec) -> Rows:
@@ -103,9 +108,8 @@ def _stays(kind: str, config: Mapping[str, Any]) -> bool:
 
 def scaled(count: int | None, given: Iterable[Rows]) -> int | None:
     """Returns a count of one row, for one sample; `None` where either is not known."""
-    factors = set(given) or {Fraction(1)}
-    factor = next(iter(factors))
-    if count is None or len(factors) > 1 or factor is None:
+    factors = list(given) or [ONE]
+    if count is None or factors[0] is None or _differ(factors):
         return 0 if count == 0 else None
-    whole = count * factor
+    whole = count if factors[0] is ONE else count * factors[0]
     return int(whole) if whole.denominator == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -36,10 +37,18 @@ def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int
     Raises:
         Open: they depend on a size that is not known.
     """
+    rule = _rule(kind)
+    return None if rule is None else rule(kind, config, given, made)
+
+
+@functools.lru_cache(1000)
+def _rule(kind: str) -> Rule | None:
     rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, kind)), None)
-    if rule is None:
-        return 0 if re.fullmatch(COSTLESS, kind) else None
-    return rule(kind, config, given, made)
+    return rule or (_nothing if re.fullmatch(COSTLESS, kind) else None)
+
+
+def _nothing(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
+    return 0
 
 
 def _sides(spec: Spec) -> tuple[int, ...]:

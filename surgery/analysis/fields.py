@@ -9,7 +9,6 @@ branches meet it is the smallest that holds theirs. Of several inputs it is the 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 from surgery.analysis.grids import (
@@ -23,7 +22,7 @@ from surgery.analysis.grids import (
     spatial_sides,
 )
 from surgery.analysis.reach import HERE, Reach, reach
-from surgery.analysis.rulers import Ruler, steps, together
+from surgery.analysis.rulers import Ruler, limited, span, steps, together
 from surgery.analysis.sizes import inside, specs_of
 from surgery.analysis.strides import each_axis
 from surgery.graph import Call, Graph
@@ -48,7 +47,7 @@ class Field:
     @property
     def size(self) -> tuple[int, ...]:
         """In pixels of the input on each axis, by way of local operations; of the pixel that sees most."""
-        return tuple(_widest(*span) for span in self.spans)
+        return tuple(_widest(*axis) for axis in self.spans)
 
     @property
     def offset(self) -> tuple[int, ...]:
@@ -65,7 +64,7 @@ class Field:
 
 
 def _widest(first: Ruler, last: Ruler) -> int:
-    return max(last(step) - first(step) + 1 for step in range(math.lcm(first.period, last.period)))
+    return max(last(step) - first(step) + 1 for step in span(first, last))
 
 
 def receptive_fields(graph: Graph) -> dict[str, Field | None]:
@@ -74,7 +73,8 @@ def receptive_fields(graph: Graph) -> dict[str, Field | None]:
     Where the size of the input is open, the strides are taken to divide it.
     """
     by_address: dict[str, Field | None] = {}
-    _walk(graph, [], "", by_address)
+    with limited():
+        _walk(graph, [], "", by_address)
     return by_address
 
 
@@ -160,6 +160,8 @@ def _joined(call: Call, maps: list[tuple[Field, Sides]], after: Sides, mixed: bo
     if any(len({ruler.slope for span in axis for ruler in span}) > 1 for axis in axes):
         return None  # maps of other strides, laid over one another
     spans = tuple((together([a for a, _ in axis], min), together([b for _, b in axis], max)) for axis in axes)
+    for pair in spans:
+        span(*pair)
     return Field(spans, mixed)
 
 

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from fractions import Fraction
 
 _LONGEST = 10_000  # values; a network that resizes by odd ratios again and again is not followed further
+_EFFORT = 3_000_000  # values of all rulers of a network
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +51,27 @@ class Ruler:
         return _made(period, advance, lambda step: self(first(step)))
 
 
-def _made(period: int, advance: int, value: Callable[[int], int]) -> Ruler:
-    if period > _LONGEST:
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Limits what the rulers of one network may cost: those beyond are not made."""
+    token = _left.set([_EFFORT])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def _afford(period: int) -> int:
+    left = _left.get()
+    if left is not None:
+        left[0] -= period
+    if period > _LONGEST or (left is not None and left[0] < 0):
         raise OverflowError("the period of a ruler is too long")
-    return Ruler(period, advance, tuple(map(value, range(period))))
+    return period
+
+
+def _made(period: int, advance: int, value: Callable[[int], int]) -> Ruler:
+    return Ruler(period, advance, tuple(map(value, range(_afford(period)))))
 
 
 def steps(stride: int, start: int) -> Ruler:
@@ -71,3 +92,12 @@ def together(rulers: Iterable[Ruler], choose: Callable[..., int]) -> Ruler:
     period = math.lcm(*(ruler.period for ruler in rulers))
     advance = int(rulers[0].slope * period)
     return _made(period, advance, lambda step: choose(ruler(step) for ruler in rulers))
+
+
+def span(first: Ruler, last: Ruler) -> range:
+    """Returns the steps after which two rulers repeat themselves together.
+
+    Raises:
+        OverflowError: they are too many.
+    """
+    return range(_afford(math.lcm(first.period, last.period)))

@@ -9,6 +9,7 @@ of them, and of what is left over at the end.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import difflib
 import re
@@ -22,6 +23,7 @@ from surgery.specs import Ref
 from surgery.structure import leaves, rebuilt
 
 _MANY = 3_000  # calls among which a longest common sequence is still looked for
+_ALIKE = 250_000  # pairs of them that apply the same: the search goes through these again and again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +197,9 @@ class _Pairing:
         if not ours or not theirs or max(len(ours), len(theirs)) > _MANY:
             return
         words = [[self.signatures[side][call.name] for call in calls] for side, calls in enumerate((ours, theirs))]
+        counts = [collections.Counter(side) for side in words]
+        if sum(count * counts[1][word] for word, count in counts[0].items()) > _ALIKE:
+            return
         matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
         for block in matcher.get_matching_blocks():
             for step in range(block.size):
@@ -213,13 +218,15 @@ class _Pairing:
         """Calls between the same calls: made from the same, or of one class and used by the same."""
         ours, theirs = self._left()
         for key in (self._made_from, self._used_by):
+            same = {name: name for name in self.pairs}
             groups: dict[Hashable, list[str]] = {}
             for call in theirs:
                 groups.setdefault(key(self.b, call, self.taken), []).append(call.name)
             for call in ours:
-                found = groups.get(key(self.a, call, {name: name for name in self.pairs}), [])
+                found = groups.get(key(self.a, call, same), [])
                 if len(found) == 1:
                     self._pair(call.name, found[0])
+                    same.update({call.name: call.name} if call.name in self.pairs else {})
 
     @staticmethod
     def _made_from(graph: Graph, call: Call, names: dict[str, str]) -> Hashable:

@@ -14,6 +14,7 @@ from surgery.comparing.contents import content, distance, fingerprint
 from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.comparing.ties import Ties
 from surgery.comparing.vocabularies import compared_words, learns_words
+from surgery.depth import uncollected
 from surgery.doors import as_graph
 from surgery.files import Tensor, own_name
 from surgery.graph import Call, Graph, owner_below
@@ -46,7 +47,8 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
     """
     ours, theirs = as_graph(a), as_graph(b)
     walk = _Walk(content if weights else None)
-    walk.compare(ours, theirs)
+    with uncollected():
+        walk.compare(ours, theirs)
     if weights:
         walk.weigh()
     return Difference(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from surgery.configurations import alike
+from surgery.budget import CALL, Budget
+from surgery.configurations import digest
 from surgery.errors import SurgeryError, printable
 from surgery.files import keras1, keras2
 from surgery.files.arrays import converted
-from surgery.files.connections import Connections, references, states_by_keyword, takes_states, temporary, told_apart
+from surgery.files.connections import (
+    Connections,
+    first_calls,
+    states_by_keyword,
+    takes_states,
+    temporary,
+    told_apart,
+)
 from surgery.files.described import first_spec, input_spec, with_specs
+from surgery.files.entries import Entry, list_in, origin_of, read_entry, text_in, with_own_names
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
 from surgery.files.registered import opened_as
@@ -28,15 +37,6 @@ from surgery.structure import leaves
 MODELS = ("Functional", "Model", "Sequential")
 
 
-@dataclasses.dataclass
-class Entry:
-    """One layer of a model, as the file describes it; `nodes` are its calls."""
-
-    name: str
-    class_name: str
-    config: dict[str, Any]
-    whole: dict[str, Any]
-    nodes: list[Any]
 
 
 class Reader:
@@ -45,13 +45,16 @@ class Reader:
     Args:
         origin: the version of Keras, and its backend.
         report: gets a line for each rule that fires.
+        budget: of the file.
     """
 
-    def __init__(self, origin: Origin, report: list[str]):
+    def __init__(self, origin: Origin, report: list[str], budget: Budget):
+        self._budget = budget
+        self._inside: dict[Any, int] = {}  # the size of each nested model
         self._origin = origin
         self._old = origin.version[0] < 3
         self._report = report
-        self._met: dict[tuple[str, str], list[StoredOp]] = {}
+        self._met: dict[tuple[str, str, str], list[StoredOp]] = {}
         self._held: set[tuple[str, str]] = set()  # by wrappers, whose layers may be shared too
         self._rules = (keras1.RULES if origin.version[0] < 2 else ()) + (keras2.RULES if self._old else ())
 
@@ -65,7 +68,7 @@ class Reader:
         Raises:
             SurgeryError: it is a subclassed model, which is code, or not what Keras writes.
         """
-        kind, config = _text(stored, "class_name"), stored.get("config")
+        kind, config = text_in(stored, "class_name"), stored.get("config")
         if kind not in MODELS:
             kind = opened_as(stored, self._report)
         if kind == "Sequential" and isinstance(config, list):
@@ -79,12 +82,14 @@ class Reader:
         return dataclasses.replace(graph, name=printable(name) if isinstance(name, str) else kind.lower())
 
     def _functional(self, config: dict[str, Any], places: Places) -> Graph:
-        entries = [self._entry(one) for one in _list(config, "layers")]
+        entries = [read_entry(one) for one in list_in(config, "layers")]
         if len({entry.name for entry in entries}) < len(entries):
             raise SurgeryError("two layers of the file have one name.")
-        first = {entry.name: self._first_call(entry, config, entries) if self._old else 0 for entry in entries}
+        nodes = {entry.name: entry.nodes for entry in entries}
+        nested = {entry.name for entry in entries if entry.class_name in MODELS}
+        first = first_calls(nodes, nested if self._old else set(), config.get("output_layers"))
         wires = Connections(
-            {entry.name: len(entry.nodes) for entry in entries},
+            {name: len(calls) for name, calls in nodes.items()},
             first,
             first if self._old else {entry.name: int(entry.class_name == "Functional") for entry in entries},
         )
@@ -93,19 +98,18 @@ class Reader:
         inputs, outputs = (self._ends(config, key, wires) for key in ("input_layers", "output_layers"))
         calls = calls if self._old else told_apart(calls, outputs, self._report)
         arity: dict[str, int] = {}
+        self._budget.take(CALL * self._size(calls), "the calls of its layers")
         for used in [*(one for call in calls for one in call.parents), *leaves(outputs)]:
             arity[used.call] = max(arity.get(used.call, 0), used.index + 1)
+        self._budget.take(100 * sum(arity.values()), "the outputs of its layers")
         graph = ordered(Graph("model", tuple(calls), inputs, outputs))
         graph = ordered(as_before(graph, self._report)) if self._old else graph
         return with_specs(graph, wires.known, arity)
 
-    def _first_call(self, entry: Entry, config: dict[str, Any], entries: list[Entry]) -> int:
-        """Returns the number of the first call of a layer of Keras 2: nested models may count themselves as call 0."""
-        if entry.class_name not in MODELS:
-            return 0
-        found = references([[one.nodes for one in entries], config.get("output_layers")])
-        used = [one[1] for one in found if one[0] == entry.name and isinstance(one[1], int)]
-        return 1 if used and max(used) >= len(entry.nodes) else 0
+    def _size(self, calls: Iterable[Call]) -> int:
+        """Returns the number of calls at every depth, as often as the models around them are called, and of their ends:
+        each is looked at."""
+        return sum(1 + self._inside.get(call.op, 0) for call in calls)
 
     def _calls(self, entry: Entry, op: StoredOp | None, wires: Connections) -> list[Call]:
         if op is None:
@@ -127,7 +131,7 @@ class Reader:
         return ends
 
     def _sequential(self, config: dict[str, Any], places: Places) -> Graph:
-        entries = _with_own_names([self._entry(one) for one in _list(config, "layers")], self._report)
+        entries = with_own_names([read_entry(one) for one in list_in(config, "layers")], self._report)
         if not entries:
             raise SurgeryError("the Sequential in the file has no layers.")
         ops = self._ops(entries, places)
@@ -138,6 +142,7 @@ class Reader:
         calls = [stem]
         for entry in entries:
             calls.append(Call(temporary(entry.name, 0), ops[entry.name], (Ref(calls[-1].name),)))
+        self._budget.take(CALL * self._size(calls), "the calls of its layers")
         return with_specs(ordered(Graph("model", tuple(calls), Ref(stem.name), Ref(calls[-1].name))), {}, {})
 
     def _stem(self, entries: list[Entry], op: StoredOp | None, config: dict[str, Any]) -> Call:
@@ -160,21 +165,10 @@ class Reader:
 
     # ---- layers ----
 
-    def _entry(self, stored: Any) -> Entry:
-        kind, config = _text(stored, "class_name"), stored.get("config")
-        if kind == "Sequential" and isinstance(config, list):
-            config = {"layers": config, "name": stored.get("name")}
-        if not isinstance(config, dict):
-            raise SurgeryError(f"a {printable(kind)} of the file has no configuration.")
-        name = stored.get("name") or config.get("name") or kind.lower()
-        if not isinstance(name, str):
-            raise SurgeryError(f"a {printable(kind)} of the file has no name.")
-        nodes = stored.get("inbound_nodes")
-        return Entry(name, kind, config, stored, nodes if isinstance(nodes, list) else [])
-
     def _ops(self, entries: Sequence[Entry], places: Places) -> dict[str, StoredOp | None]:
         ops: dict[str, StoredOp | None] = {}
         numbers: dict[str, int] = {}
+        around = {one.name for one in entries}
         for entry in entries:
             number = numbers[entry.class_name] = numbers.get(entry.class_name, -1) + 1
             if entry.class_name == "InputLayer":
@@ -185,9 +179,9 @@ class Reader:
                 below = places.below(entry.name, entry.class_name, number)
                 inner = self.model({**entry.whole, "config": entry.config}, below)
                 stored = {"class_name": entry.class_name, "config": {**entry.config, "name": entry.name}}
-                ops[entry.name] = StoredOp(stored, tuple(inner.weights), inner)
+                op = ops[entry.name] = StoredOp(stored, tuple(inner.weights), inner)
+                self._inside[op] = self._size(inner) + len(leaves((inner.inputs, inner.outputs)))
             else:
-                around = {one.name for one in entries}
                 inside = [name for name in names_inside(entry.config) if name not in around]
                 ops[entry.name] = self._leaf(entry, places.of(entry.name, entry.class_name, number, inside))
         return ops
@@ -197,7 +191,7 @@ class Reader:
         new = mended(old, self._origin, self._rules, self._report)
         if self._old and source.row:
             source = Source(row=tuple(converted(old, new, list(source.row), self._origin, self._report)))
-        module, registered = ("keras.layers", None) if self._old else _origin_of(entry)
+        module, registered = ("keras.layers", None) if self._old else origin_of(entry)
         stored = {
             "module": module,
             "class_name": ALIASES.get(new.class_name, new.class_name).rpartition(">")[2],
@@ -213,14 +207,15 @@ class Reader:
 
     def _tied(self, entry: Entry, op: StoredOp) -> StoredOp | None:
         """Returns the layer of another model that the file says this one is; its weights are written once, there."""
-        met = self._met.setdefault((op.class_name, op.name), [])
-        same = [one for one in met if one.weights and alike(one.config, op.config)]
+        if not op.weights and "shared_object_id" not in entry.whole:
+            return None
+        same = self._met.setdefault((op.class_name, op.name, digest(op.config)), [])
         if "shared_object_id" in entry.whole and len(same) == 1 and (op.class_name, op.name) not in self._held:
             self._report.append(
                 f"{entry.name}: two models share it, and its weights, which Keras gives the first alone"
             )
             return same[0]
-        met.append(op)
+        same.extend([op] if op.weights else [])
         return None
 
     def _wrapped(self, layer: Stored) -> Graph | None:
@@ -237,35 +232,14 @@ class Reader:
 # ---- small readers ----
 
 
-def _origin_of(entry: Entry) -> tuple[Any, Any]:
-    """Returns module and registered name of a layer of Keras 3; in HDF5 the class alone says both, `package>Class`, and
-    a raw operation is told from a layer by its configuration, which has no dtype."""
-    if ">" in entry.class_name:
-        return entry.whole.get("module"), entry.class_name
-    bare = "module" not in entry.whole and not entry.config.keys() & {"dtype", "trainable"}
-    return entry.whole.get("module") or ("keras.ops" if bare else "keras.layers"), entry.whole.get("registered_name")
-
-
-def _text(stored: Any, key: str) -> str:
-    value = stored.get(key) if isinstance(stored, dict) else None
-    if not isinstance(value, str):
-        raise SurgeryError(f"the configuration has no {key} where Keras writes one.")
-    return value
-
-
-def _list(config: dict[str, Any], key: str) -> list[Any]:
-    value = config.get(key)
-    if not isinstance(value, list):
-        raise SurgeryError(f"the configuration of the model has no list of {key}.")
-    return value
-
-
 def _input(entry: Entry) -> Call:
     further = {key: True for key in ("optional", "sparse", "ragged") if entry.config.get(key)}
     return Call(temporary(entry.name, 0), None, (), further, input_spec(entry.name, entry.config))
 
 
 def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
+    if not source.tensors:
+        return ()
     names = variable_names(layer, source)
     described = [
         Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains)
@@ -276,18 +250,3 @@ def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
         places = sorted(source.tree, key=natural)
         described = [one for place, one in zip(places, described, strict=True) if place not in twice]
     return (*described, *merged_lora(layer, source))
-
-
-def _with_own_names(entries: list[Entry], report: list[str]) -> list[Entry]:
-    """Returns the layers of a Sequential with a name for each: Keras 1 let two have one."""
-    seen: set[str] = set()
-    found = []
-    for entry in entries:
-        name, count = entry.name, 1
-        while name in seen:
-            name, count = f"{entry.name}_{count}", count + 1
-        if name != entry.name:
-            report.append(f"{entry.name}: a second layer of this name is called {name}")
-        seen.add(name)
-        found.append(dataclasses.replace(entry, name=name))
-    return found

@@ -103,6 +103,21 @@ class Connections:
         raise SurgeryError("the inputs or outputs of the model are not written as Keras writes them.")
 
 
+def first_calls(nodes: dict[str, list[Any]], nested: set[str], ends: Any) -> dict[str, int]:
+    """Returns the number of the first call of each layer: nested models of Keras 2 may count themselves as call 0.
+
+    Args:
+        nodes: layer -> its calls, as the file has them.
+        nested: the layers that are models.
+        ends: the outputs of the model, as the file has them.
+    """
+    last: dict[str, int] = {}
+    for name, call, *_ in references([list(nodes.values()), ends]) if nested else ():
+        if isinstance(name, str) and isinstance(call, int):
+            last[name] = max(last.get(name, -1), call)
+    return {name: int(name in nested and last.get(name, -1) >= len(calls)) for name, calls in nodes.items()}
+
+
 def states_by_keyword(args: tuple[Any, ...], kwargs: dict[str, Any], layer: str, config: dict[str, Any]) -> Any:
     """Returns the arguments of a recurrent layer of Keras 2 that is given its states beside the sequence, by keyword.
 
@@ -135,12 +150,18 @@ def told_apart(calls: list[Call], outputs: Any, report: list[str]) -> list[Call]
     for call in calls:
         if call.inner is not None:
             models.setdefault(call.op, []).append(call.name)
+    current = {call.name: call for call in calls}
+    users: dict[str, list[str]] = {}
+    for call in calls:
+        for name in dict.fromkeys(ref.call for ref in call.parents):
+            users.setdefault(name, []).append(call.name)
+    ends = {ref.call for ref in leaves(outputs)}
     for first, *others in models.values():
         idle = [name for name in others if name not in used]
         if not idle:
             continue
-        takers = [call for call in calls if any(ref.call == first for ref in call.parents)]
-        known = first in {ref.call for ref in leaves(outputs)}
+        takers = [current[name] for name in users.get(first, ())]
+        known = first in ends
         if takers and takers[0].name == others[0] and len(takers) > 1:  # its second call cannot take but the first
             known, takers = True, takers[1:]
         taken = [ref.index for call in takers for ref in call.parents if ref.call == first]
@@ -159,13 +180,13 @@ def told_apart(calls: list[Call], outputs: Any, report: list[str]) -> list[Call]
             return Ref(next(order[leaf.index]), leaf.index) if is_one else leaf
 
         args, kwargs = rebuilt(each, taker.args), rebuilt(each, dict(taker.kwargs))
-        calls = [dataclasses.replace(call, args=args, kwargs=kwargs) if call is taker else call for call in calls]
+        current[taker.name] = dataclasses.replace(taker, args=args, kwargs=kwargs)
         certain = len(names) == 1 or taker.class_name in _SYMMETRIC
         report.append(
             f"{first}: called {len(others) + 1} times, of which the file names the first alone (Keras 3.0 to 3.2.1); "
             f"{taker.name} takes them in the order in which they were made{'' if certain else _ASSUMED}"
         )
-    return calls
+    return list(current.values())
 
 
 def temporary(name: str, number: int) -> str:

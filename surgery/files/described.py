@@ -10,7 +10,7 @@ from surgery.analysis.sizes import inside, made_of
 from surgery.errors import SurgeryError, listing, printable
 from surgery.files.outputs import number_of_outputs
 from surgery.graph import Call, Graph
-from surgery.specs import Ref, Spec
+from surgery.specs import Ref, Spec, is_possible
 from surgery.structure import leaves, packed
 
 
@@ -67,13 +67,9 @@ def shape_of(value: Any) -> tuple[int | None, ...]:
     Raises:
         SurgeryError: it is none.
     """
-    if not isinstance(value, (list, tuple)) or not all(side is None or _is_size(side) for side in value):
+    if not isinstance(value, (list, tuple)) or not is_possible(value):
         raise SurgeryError(f"{printable(value)} is no shape.")
     return tuple(value)
-
-
-def _is_size(side: Any) -> bool:
-    return isinstance(side, int) and not isinstance(side, bool) and 0 <= side < 2**40
 
 
 def input_spec(name: str, config: dict[str, Any]) -> Spec:

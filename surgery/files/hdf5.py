@@ -6,8 +6,9 @@ import dataclasses
 import os
 from typing import Any
 
+from surgery.budget import Budget
 from surgery.errors import SurgeryError
-from surgery.files.tensors import Tensor, aligned, stored, width
+from surgery.files.tensors import Tensor, aligned, sound_size, stored
 from surgery.files.windows import Window
 from surgery.hdf5.process import Place, content_of, read_values
 
@@ -27,43 +28,62 @@ class Hdf5:
     groups: dict[str, dict[str, Any]]
 
 
-def read_hdf5(stream: Any, what: str) -> Hdf5:
+def read_hdf5(stream: Any, what: str, budget: Budget) -> Hdf5:
     """Reads what an HDF5 file holds, without the values of its tensors.
 
     Args:
         stream: a `Window`, or another stream over a file.
         what: the name of the file, for messages.
+        budget: of the file that was opened.
 
     Raises:
-        SurgeryError: it is broken, or holds what no Keras writes.
+        SurgeryError: it is broken, describes more than the budget has room for, or holds what no Keras writes.
     """
     _refuse_odd(stream, what)
     window = isinstance(stream, Window)
     place = Place(stream.source.number, stream.start, stream.size) if window else _whole(stream)
-    found = content_of(place, what)
-    tensors = {}
+    found = content_of(place, what, budget)
+    tensors, lying = {}, 0
     for path, (shape, dtype, offset) in found["tensors"].items():
-        width(dtype)
+        size = sound_size(path, shape, dtype)
+        if offset is None:
+            budget.unpack(size, f"a tensor of {what}")
+        lying += size if offset is not None else 0
         if window and offset is not None:
             tensors[path] = stored(path, stream, offset, tuple(shape), dtype)
         else:
-            tensors[path] = _packed(path, place, stream, tuple(shape), dtype, what)
+            tensors[path] = _packed(path, place, stream, tuple(shape), dtype, what, budget)
+    budget.unpack(max(lying - place.size, 0), f"{what}, of tensors over one another,")
     return Hdf5(tensors, found["groups"])
+
+
+def joined(*parts: str) -> str:
+    """Returns the path that HDF5 means by several in a row: `a//b` and `a/./b` are `a/b`, and `/a` is at the root."""
+    steps: list[str] = []
+    for part in parts:
+        if part.startswith("/"):
+            steps = []
+        steps.extend(step for step in part.split("/") if step not in ("", "."))
+    return "/".join(steps)
 
 
 def _whole(stream: Any) -> Place:
     return Place(stream.fileno(), 0, stream.seek(0, os.SEEK_END))
 
 
-def _packed(path: str, place: Place, stream: Any, shape: tuple[int, ...], dtype: str, what: str) -> Tensor:
-    """Returns a tensor whose values do not lie in the file as they are."""
+def _packed(
+    path: str, place: Place, stream: Any, shape: tuple[int, ...], dtype: str, what: str, budget: Budget
+) -> Tensor:
+    """Returns a tensor whose values do not lie in the file as they are; only its first reading counts."""
+    budgets = [budget]
 
     def load() -> Any:
         if stream.closed:  # it keeps the file open as long as something may be read
             raise SurgeryError(f"{what} was closed before its tensors were read.")
         array = aligned(shape, dtype)
         if array.size:
-            read_values(place, what, path, memoryview(array.reshape(-1).view("uint8")))
+            read_values(place, what, path, memoryview(array.reshape(-1).view("uint8")), budgets[0])
+            budgets[0] = Budget(budget.size)
         return array
 
     return Tensor(path, shape, dtype, load)

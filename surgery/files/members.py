@@ -26,7 +26,7 @@ def weights_of(archive: Archive, name: str, what: str) -> Hdf5:
     Raises:
         SurgeryError: as `read_hdf5`; the tensors' `load` raises it when the checksum differs.
     """
-    file = read_hdf5(archive.open(name), what)
+    file = read_hdf5(archive.open(name), what, archive.budget)
     if not archive.is_window(name):
         return file
     waiting = {path for path in file.tensors if path.startswith(("layers/", "_layer")) and "seed_gen" not in path}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -10,7 +11,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, first_line, nearest, printable
+from surgery.budget import Budget
+from surgery.depth import uncollected
+from surgery.errors import MESSAGE, SurgeryError, first_line, nearest, printable, shortened
 from surgery.files.architecture import Reader
 from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
 from surgery.files.images import with_preprocessing
@@ -27,7 +30,7 @@ from surgery.primitives import held_still
 SUFFIXES = (".keras", ".h5", ".hdf5")
 _WITHOUT_MODEL = {"safetensors": "safetensors", "json": "a list of shards"}
 TEXT = 32 * 2**20  # bytes of JSON; the configuration of a model with 1,000 layers has 2 MB
-OBJECTS = 2_000_000  # lists and objects in it
+DIGITS = 40  # of a whole number in it; a seed has 20
 NESTING = 200  # a configuration of models in models in models has about 30
 
 
@@ -50,6 +53,13 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
     what = repr(printable(path))
     source, kind = descriptor(path)
     report: list[str] = []
+    with uncollected():
+        graph = _opened(source, kind, what, report)
+    notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
+    return dataclasses.replace(graph, notes=notes)
+
+
+def _opened(source: Descriptor, kind: str, what: str, report: list[str]) -> Graph:
     try:
         if kind in _WITHOUT_MODEL:
             raise WeightsAlone(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
@@ -57,15 +67,14 @@ def open_file(path: str | os.PathLike[str]) -> Graph:
         if archive is not None:
             stored, origin, places = _of_zip(archive, what)
         else:
-            stored, origin, places = _of_hdf5(read_hdf5(Window(source), what), what)
-        graph = _graph(Reader(origin, report), stored, places)
-        graph = graph if archive is None else with_preprocessing(graph, archive)
+            stored, origin, places = _of_hdf5(read_hdf5(Window(source), what, source.budget), what, source.budget)
+        graph = _graph(Reader(origin, report, source.budget), stored, places)
+        return graph if archive is None else with_preprocessing(graph, archive)
     except SurgeryError as error:
         text = str(error)
         stored = [error.stored] if isinstance(error, NoArchitecture) else []
-        raise type(error)(text if what in text else f"{what} cannot be opened: {text}", *stored) from error
-    notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
-    return dataclasses.replace(graph, notes=notes)
+        whole = text if what in text else f"{what} cannot be opened: {text}"
+        raise type(error)(shortened(whole, MESSAGE), *stored) from error
 
 
 def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
@@ -124,8 +133,8 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
 
 
 def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
-    stored = parsed(archive.read("config.json", TEXT), f"config.json in {what}")
-    metadata = parsed(archive.read("metadata.json", 2**20), f"metadata.json in {what}")
+    stored = parsed(archive.read("config.json", TEXT), f"config.json in {what}", archive.budget)
+    metadata = parsed(archive.read("metadata.json", 2**20), f"metadata.json in {what}", archive.budget)
     origin = Origin(_version(metadata.get("keras_version"), stored))
     for name in ("model.weights.h5", "model.weights.json"):
         if name in archive:
@@ -139,11 +148,11 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
     return stored, origin, Tree(weights_of(archive, name, what), assets=assets)
 
 
-def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
+def _of_hdf5(file: Hdf5, what: str, budget: Budget) -> tuple[Any, Origin, Places]:
     root = file.groups[""]
     if "model_config" not in root:
         raise WeightsAlone(f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). {_LOAD}")
-    stored = parsed(root["model_config"], f"the configuration in {what}")
+    stored = parsed(root["model_config"], f"the configuration in {what}", budget)
     weights = file.groups.get("model_weights", {})
     backend = root.get("backend") or weights.get("backend") or "tensorflow"
     version = _version(root.get("keras_version") or weights.get("keras_version"), stored)
@@ -151,8 +160,14 @@ def _of_hdf5(file: Hdf5, what: str) -> tuple[Any, Origin, Places]:
     return stored, Origin(version, str(backend)), rows if rows.rows else NoPlaces()
 
 
-def parsed(text: Any, what: str) -> dict[str, Any]:
+def parsed(text: Any, what: str, budget: Budget, unique: bool = False) -> dict[str, Any]:
     """Returns JSON as Python values, if it is an object that is not nested beyond all models.
+
+    Args:
+        text: the JSON.
+        what: what it is, for messages.
+        budget: of the file that it is in.
+        unique: whether a key that an object has twice is refused; else the last holds, as in Keras.
 
     Raises:
         SurgeryError: it is not.
@@ -161,10 +176,9 @@ def parsed(text: Any, what: str) -> dict[str, Any]:
         text = text.encode("utf-8", "surrogatepass")
     if not isinstance(text, bytes):
         raise SurgeryError(f"{what} is not text.")
-    if text.count(b"[") + text.count(b"{") > OBJECTS:
-        raise SurgeryError(f"{what} holds more than {OBJECTS:,} lists and objects.")
+    budget.read_json(text, what)
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole, object_pairs_hook=_once if unique else None)
     except RecursionError as error:
         raise SurgeryError(f"{what} is nested more than {NESTING} deep.") from error
     except ValueError as error:
@@ -173,6 +187,20 @@ def parsed(text: Any, what: str) -> dict[str, Any]:
         raise SurgeryError(f"{what} is a {type(value).__name__}, where an object is wanted.")
     _refuse_deep(value, what)
     return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"it has a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in collections.Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"it has {printable(twice)!r} twice")
+    return found
 
 
 def _refuse_deep(value: Any, what: str) -> None:
@@ -187,7 +215,7 @@ def _refuse_deep(value: Any, what: str) -> None:
 
 def _version(text: Any, stored: dict[str, Any]) -> tuple[int, ...]:
     """Returns the version of the Keras that wrote a file; from the configuration where the file does not say."""
-    found = re.match(r"\d+(\.\d+)*", text) if isinstance(text, str) else None
+    found = re.match(r"\d{1,9}(\.\d{1,9}){,5}", text) if isinstance(text, str) else None
     if found:
         return tuple(int(part) for part in found[0].split("."))
     old = re.search(r"nb_filter|border_mode|dim_ordering|inner_activation|\"output_dim\"", json.dumps(stored))

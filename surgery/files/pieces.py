@@ -11,7 +11,7 @@ from pathlib import Path
 from surgery.errors import SurgeryError, printable
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
-from surgery.files.opening import OBJECTS, TEXT, descriptor, open_file, parsed
+from surgery.files.opening import TEXT, descriptor, open_file, parsed
 from surgery.files.placing import Rows, Source, natural
 from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
@@ -69,7 +69,11 @@ def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:
     except NoArchitecture:
         pass
     zipped = kind == "zip"
-    file = weights_of(Archive(source), "model.weights.h5", what) if zipped else read_hdf5(Window(source), what)
+    file = (
+        weights_of(Archive(source), "model.weights.h5", what)
+        if zipped
+        else read_hdf5(Window(source), what, source.budget)
+    )
     if "layer_names" in file.groups[""] or "model_weights" in file.groups:
         rows = Rows.of_file(file, what).rows
         return [Piece(name, Source(row=tuple(tensor for _, tensor in row))) for name, row in rows.items() if row]
@@ -177,7 +181,7 @@ def _stem(name: str) -> str:
 
 def _of_safetensors(window: Window, what: str) -> list[Piece]:
     text = header_of(window, what)
-    header = parsed(text.strip(), f"the header of {what}")
+    header = parsed(text.strip(), f"the header of {what}", window.source.budget, unique=True)
     tensors = tensors_of(window, header, 8 + len(text), what)
     paths = paths_in(header)
     named: dict[str, dict[str, Tensor]] = {}
@@ -193,18 +197,18 @@ def _shard(path: Path, what: str) -> Hdf5:
     source, kind = descriptor(path)
     if kind != "hdf5":
         raise SurgeryError(f"{what} names {printable(path.name)!r}, which is no HDF5.")
-    return read_hdf5(Window(source), what)
+    return read_hdf5(Window(source), what, source.budget)
 
 
 def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
     """Returns the files that a `.weights.json` names: beside it, never elsewhere."""
     if source.size > TEXT:
         raise SurgeryError(f"{what} has {source.size:,} bytes; at most {TEXT:,} are read.")
-    weights = parsed(os.pread(source.number, source.size, 0), what).get("weight_map")
+    weights = parsed(os.pread(source.number, source.size, 0), what, source.budget).get("weight_map")
     if not isinstance(weights, dict):
         raise SurgeryError(f"{what} lists no shards.")
     names = [name for value in weights.values() for name in (value if isinstance(value, list) else [value])]
     odd = [name for name in names if not isinstance(name, str) or Path(name).name != name or name in ("", path.name)]
-    if odd or len(names) > OBJECTS:
-        raise SurgeryError(f"{what} names {printable(odd[0] if odd else names[0])!r}, which is no shard beside it.")
+    if odd:
+        raise SurgeryError(f"{what} names {printable(odd[0])!r}, which is no shard beside it.")
     return [path.with_name(name) for name in sorted(set(names))]

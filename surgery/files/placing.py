@@ -7,13 +7,16 @@ is built.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, listing, printable
-from surgery.files.hdf5 import Hdf5
+from surgery.files.hdf5 import Hdf5, joined
+from surgery.files.prefixes import Below, Steps
 from surgery.files.tensors import Tensor
 
 
@@ -75,6 +78,7 @@ def natural(text: str) -> list[Any]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
 
 
+@functools.lru_cache(1000)
 def snake_case(name: str) -> str:
     """Returns a class name as Keras writes it in files: `BatchNormalization` is `batch_normalization`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
@@ -95,6 +99,10 @@ class Tree:
     def __init__(self, file: Hdf5, root: str = "", assets: dict[str, Callable[[], bytes]] | None = None):
         self._file = _with_slashes(file)
         self._assets = assets or {}
+        self._below = tuple(Below(one) for one in (self._file.groups, self._file.tensors, self._assets))
+        self._at(root)
+
+    def _at(self, root: str) -> Tree:
         self._root = root
         self._groups = self._children(root)
         self._by_name = {
@@ -102,12 +110,18 @@ class Tree:
             for path in self._groups
             if isinstance((attributes := self._file.groups.get(f"{path}/vars", {})).get("name"), str)
         }
+        self._by_stem: dict[str, list[str]] = {}
+        for path in self._groups:
+            last = path.rpartition("/")[2]
+            for stem in {last, re.sub(r"_\d+$", "", last)}:
+                self._by_stem.setdefault(stem, []).append(path)
+        return self
 
     def _children(self, root: str) -> list[str]:
         prefix = f"{root}/" if root else ""
         for container in self.CONTAINERS:
             below = f"{prefix}{container}/"
-            found = {below + path[len(below) :].split("/")[0] for path in self._file.groups if path.startswith(below)}
+            found = {below + path[len(below) :].split("/")[0] for path in self._below[0].of(below)}
             if found:
                 return sorted(found, key=natural)
         return []
@@ -116,24 +130,23 @@ class Tree:
         if self._by_name:
             return self._by_name.get(name)
         stem = snake_case(class_name)
-        alike = [path for path in self._groups if re.fullmatch(rf"{re.escape(stem)}(_\d+)?", path.rpartition("/")[2])]
-        exact = [path for path in alike if path.rpartition("/")[2] == (f"{stem}_{number}" if number else stem)]
+        alike = self._by_stem.get(stem, [])
         if "_layer_checkpoint_dependencies" in "".join(alike[:1]):
             return alike[number] if number < len(alike) else None
-        return exact[0] if exact else None
+        numbered = f"{stem}_{number}" if number else stem
+        return next((path for path in self._by_stem.get(numbered, []) if path.rpartition("/")[2] == numbered), None)
 
     def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         group = self._group(name, class_name, number)
         place = snake_case(class_name) + (f"_{number}" if number else "")
         kept = f"assets/{self._root + '/' if self._root else ''}layers/{place}/"
-        assets = {name[len(kept) :]: read for name, read in self._assets.items() if name.startswith(kept)}
-        below = f"{group}/"
-        found = {path[len(below) :]: one for path, one in self._file.tensors.items() if path.startswith(below)}
-        return Source(found if group is not None else {}, assets=assets)
+        assets = {path[len(kept) :]: self._assets[path] for path in self._below[2].of(kept)}
+        paths = [] if group is None else self._below[1].of(group)
+        return Source({path[len(f"{group}/") :]: self._file.tensors[path] for path in paths}, assets=assets)
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         group = self._group(name, class_name, number)
-        return NoPlaces() if group is None else Tree(self._file, group, self._assets)
+        return NoPlaces() if group is None else copy.copy(self)._at(group)
 
 
 def _with_slashes(file: Hdf5) -> Hdf5:
@@ -164,12 +177,11 @@ class Rows:
             SurgeryError: a tensor that is listed is not there.
         """
         root = "model_weights" if "model_weights" in file.groups else ""
-        prefix = f"{root}/" if root else ""
         rows = {}
         for layer in _names(file.groups.get(root, {}), "layer_names"):
             row = []
-            for name in _names(file.groups.get(prefix + layer, {}), "weight_names"):
-                tensor = file.tensors.get(f"{prefix}{layer}/{name}")
+            for name in _names(file.groups.get(joined(root, layer), {}), "weight_names"):
+                tensor = file.tensors.get(joined(root, layer, name))
                 if tensor is None:
                     raise SurgeryError(
                         f"{what} lists {printable(name)!r} of {printable(layer)!r}, and does not hold it."
@@ -193,28 +205,26 @@ class Nested:
         row: its tensors by their names, in order.
     """
 
-    def __init__(self, path: str, row: list[tuple[str, Tensor]]):
+    def __init__(self, path: str, row: list[tuple[str, Tensor]], steps: Steps | None = None):
         self._path = path
         self._row = row
+        self._steps = steps or Steps([path for path, _ in row])
 
     def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         """Those of a layer that was built before it was wrapped are listed under its name alone."""
-        mine = {path for one in (name, *inside) for path, _ in self._mine(one)}
-        return Source(row=tuple(tensor for path, tensor in self._row if path in mine))
+        mine = {row for one in (name, *inside) for row in self._mine(one)}
+        return Source(row=tuple(self._row[row][1] for row in sorted(mine)))
 
     def below(self, name: str, class_name: str, number: int) -> Places:
-        return Nested(name, self._mine(name) or self._row)  # names need not say every model on the way
+        mine = self._mine(name)
+        if not mine:
+            return Nested(name, self._row, self._steps)  # names need not say every model on the way
+        return Nested(name, [self._row[row] for row in mine])
 
-    def _mine(self, name: str) -> list[tuple[str, Tensor]]:
-        wanted = name.split("/")
-        found = []
-        for path, tensor in self._row:
-            parts = path.split(":")[0].split("/")
-            at = next((at for at in range(len(parts) - len(wanted)) if parts[at : at + len(wanted)] == wanted), None)
-            if at is not None:
-                found.append((at, path, tensor))
-        nearest = min((at for at, _, _ in found), default=0)  # a layer in a wrapper may have the name of another layer
-        return [(path, tensor) for at, path, tensor in found if at == nearest]
+    def _mine(self, name: str) -> list[int]:
+        found = self._steps.of(name)
+        nearest = min((at for _, at in found), default=0)  # a layer in a wrapper may have the name of another layer
+        return [row for row, at in found if at == nearest]
 
 
 def _names(attributes: dict[str, Any], key: str) -> list[str]:

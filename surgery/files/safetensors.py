@@ -5,6 +5,7 @@ Format: https://huggingface.co/docs/safetensors, section "Format". Offsets are b
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from surgery.errors import SurgeryError, printable
-from surgery.files.tensors import Tensor, stored, width
+from surgery.files.tensors import Tensor, sound_size, stored, width
 from surgery.files.windows import Window
 
 HEADER = 100 * 2**20  # bytes; the format's own limit
@@ -60,9 +61,9 @@ def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) ->
         what: the name of the file, for messages.
 
     Raises:
-        SurgeryError: a tensor has a type that is none, or lies outside the file.
+        SurgeryError: a tensor has a type that is none, or lies outside the file or over another.
     """
-    found = {}
+    found, ranges = {}, []
     for name, entry in header.items():
         if name == "__metadata__":
             continue
@@ -72,13 +73,17 @@ def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) ->
         try:
             dtype, shape = _TYPES[kind], tuple(entry["shape"])
             begin, end = entry["data_offsets"]
-            if not all(isinstance(one, int) and one >= 0 for one in (*shape, begin, end)):
+            if not all(isinstance(one, int) and one >= 0 and one is not True for one in (*shape, begin, end)):
                 raise ValueError("a size is no number")
         except (KeyError, TypeError, ValueError) as error:
             raise SurgeryError(f"{what} is broken: {printable(name)!r} is not described as a tensor.") from error
-        if end - begin != math.prod(shape) * width(dtype):
+        if end - begin != sound_size(name, shape, dtype):
             raise SurgeryError(f"{what} is broken: {printable(name)!r} has {end - begin:,} bytes for {shape} {dtype}.")
         found[name] = stored(name, window, start + begin, shape, dtype)
+        ranges.append((begin, end, name))
+    for (_, before, one), (after, _, other) in itertools.pairwise(sorted(ranges)):
+        if after < before:
+            raise SurgeryError(f"{what} is broken: {printable(one)!r} and {printable(other)!r} lie over one another.")
     return found
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from surgery.errors import SurgeryError, printable
 from surgery.files.windows import Window
+from surgery.specs import is_possible
 
 ALIGNMENT = 64  # bytes; the widest registers of a processor, hence what TensorFlow and JAX ask of memory they share
 
@@ -87,9 +88,20 @@ def numpy_type(dtype: str) -> Any:
     return np.dtype(dtype)
 
 
+def sound_size(name: str, shape: Sequence[int], dtype: str) -> int:
+    """Returns the number of bytes of a tensor.
+
+    Raises:
+        SurgeryError: no array has such a shape, or its elements are no numbers.
+    """
+    if not is_possible(shape):
+        raise SurgeryError(f"{printable(name)!r} has the shape {printable(tuple(shape))}, which no tensor has.")
+    return math.prod(shape) * width(dtype)
+
+
 def stored(name: str, window: Window, offset: int, shape: tuple[int, ...], dtype: str) -> Tensor:
     """Returns a tensor whose values lie in a file as they are, little-endian and in C order, from `offset` on."""
-    size = math.prod(shape) * width(dtype)
+    size = sound_size(name, shape, dtype)
     if offset < 0 or offset + size > window.size:
         raise SurgeryError(f"{printable(name)!r} lies beyond the end of the file.")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from surgery.errors import SurgeryError, printable
-from surgery.specs import Spec
+from surgery.specs import Spec, is_possible
 
 
 def is_tensor(value: Any) -> bool:
@@ -21,9 +22,10 @@ def is_tensor(value: Any) -> bool:
 def tensor_spec(value: Any) -> Spec | None:
     """Returns what the file says of the shape and type of a tensor."""
     shape, dtype = value["config"].get("shape"), value["config"].get("dtype")
-    if not isinstance(shape, list) or not all(side is None or isinstance(side, int) for side in shape):
+    if not isinstance(shape, list) or not is_possible(shape):
         return None
-    return Spec(tuple(shape), dtype if isinstance(dtype, str) else "float32")
+    known = isinstance(dtype, str) and (dtype in ("bool", "string", "complex64") or bool(re.search(r"\d$", dtype)))
+    return Spec(tuple(shape), dtype if known and len(dtype) < 20 else "float32")
 
 
 def read_value(value: Any, read: Callable[[Any], Any]) -> Any:

@@ -11,6 +11,7 @@ import os
 import weakref
 from pathlib import Path
 
+from surgery.budget import Budget
 from surgery.errors import SurgeryError, printable
 
 
@@ -25,6 +26,7 @@ class Descriptor:
         weakref.finalize(self, os.close, self.number)
         self.path = path
         self.size = os.fstat(self.number).st_size
+        self.budget = Budget(self.size)
 
 
 class Window(io.RawIOBase):
@@ -52,6 +54,8 @@ class Window(io.RawIOBase):
             SurgeryError: the file has fewer.
         """
         done = 0
+        if not 0 <= offset <= offset + len(buffer) <= self.size:
+            raise SurgeryError(f"{printable(self.source.path)!r} is truncated: it ends before what it says it holds.")
         while done < len(buffer):
             count = os.preadv(self.source.number, [buffer[done:]], self.start + offset + done)
             if count == 0:
@@ -70,7 +74,8 @@ class Window(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        self._at = min(max(0, at), self.size)
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]

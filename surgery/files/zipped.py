@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import stat
 import tempfile
@@ -30,6 +31,7 @@ class Archive:
 
     def __init__(self, source: Descriptor):
         self._source = source
+        self.budget = source.budget
         self._what = repr(printable(source.path))
         try:
             self._zip = zipfile.ZipFile(io.BufferedReader(Window(source)))
@@ -43,8 +45,8 @@ class Archive:
         if len(members) > MEMBERS:
             raise SurgeryError(f"{self._what} holds {len(members):,} members; a model has fewer.")
         if len(self._members) < len(members):
-            names = [member.filename for member in members]
-            twice = sorted({printable(name) for name in names if names.count(name) > 1})
+            counts = collections.Counter(member.filename for member in members)
+            twice = sorted(printable(name) for name, count in counts.items() if count > 1)
             raise SurgeryError(f"{self._what} holds {listing(twice)} twice: it has been tampered with.")
         for member in members:
             name = member.filename
@@ -57,7 +59,9 @@ class Archive:
                 raise SurgeryError(f"{self._what} holds {printable(name)!r}, which is encrypted.")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise SurgeryError(f"{self._what} holds {printable(name)!r}, packed in a way no Keras uses.")
-            if member.compress_size > self._source.size or member.file_size > RATIO * member.compress_size + 1024:
+            if member.header_offset < 0 or member.header_offset + member.compress_size > self._source.size:
+                raise SurgeryError(f"{self._what} says that {printable(name)!r} lies beyond its end.")
+            if member.file_size > RATIO * member.compress_size + 1024:
                 raise SurgeryError(
                     f"{self._what} says that {printable(name)!r} unpacks to {member.file_size:,} bytes from "
                     f"{member.compress_size:,}: a zip bomb."
@@ -81,6 +85,7 @@ class Archive:
         if self._members[name].file_size > limit:
             size = self._members[name].file_size
             raise SurgeryError(f"{name!r} in {self._what} has {size:,} bytes; at most {limit:,} are read.")
+        self.budget.take(self._members[name].file_size, f"{name!r} in {self._what}")
         with self._unpacking(name), self._zip.open(name) as file:
             content = file.read(limit + 1)
         if len(content) > limit:
@@ -94,6 +99,7 @@ class Archive:
             if member.file_size != member.compress_size:
                 raise SurgeryError(f"{name!r} in {self._what} is broken: its two sizes differ.")
             return Window(self._source, self._content_of(member), member.file_size)
+        self.budget.unpack(member.file_size, f"{name!r} in {self._what}")
         unpacked = tempfile.TemporaryFile()  # noqa: SIM115  it is returned
         size = 0
         with self._unpacking(name), self._zip.open(name) as file:

@@ -12,13 +12,16 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from surgery.budget import Budget
+from surgery.errors import SurgeryError
 from surgery.hdf5.heaps import TEXT
 
 OBJECTS = 1_000_000
 NAMES = 1_000_000  # elements of an attribute
 DEPTH = 100
-READS = 1_000_000
-BYTES = 2**29
+NAME = 1_000  # characters
+OBJECT = 400  # bytes of memory of a group or a tensor, without its path
+_ELEMENT = 64  # of an element of an attribute
 _UNDEFINED = 2**64 - 1
 _DATASPACE, _DATATYPE, _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOLS = 0x1, 0x3, 0x8, 0xC, 0x10, 0x11
 _HARMLESS = {0x0, 0x4, 0x5, 0xD, 0xE, 0x12, 0x13}  # nothing, fill values, a comment, times, what B-trees are like
@@ -31,29 +34,32 @@ class Unusual(Exception):
     """The file is not as Keras writes it by default, or it is broken."""
 
 
-def content(read: Read) -> dict[str, Any]:
+def content(read: Read, budget: Budget) -> dict[str, Any]:
     """Returns what the file holds, in the form and order of `walking.content`.
 
     Raises:
         Unusual: the library has to look at it.
+        SurgeryError: it describes more than the budget has room for.
     """
     try:
-        return _Index(read).content()
+        return _Index(read, budget).content()
+    except SurgeryError:
+        raise
     except (struct.error, LookupError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise Unusual(str(error)) from error
 
 
 class _Index:
-    def __init__(self, read: Read):
+    def __init__(self, read: Read, budget: Budget):
         self._read = read
+        self._budget = budget
         self._heaps: dict[int, dict[int, bytes]] = {}
-        self._reads = self._bytes = 0
 
     def bytes(self, offset: int, size: int) -> bytes:
         """Returns exactly so many bytes."""
-        self._reads, self._bytes = self._reads + 1, self._bytes + size
-        if size > 2 * TEXT or self._reads > READS or self._bytes > BYTES:
+        if size > 2 * TEXT:
             raise Unusual("more than an index has")
+        self._budget.take(size + 100, "the index of the HDF5")  # the time, too: much is read again and again
         found = self._read(offset, size)
         if len(found) != size:
             raise Unusual("truncated")
@@ -77,6 +83,7 @@ class _Index:
             (table,) = (data for kind, data in messages if kind == _SYMBOLS)
             for name, below in self.symbols(_number(table, 0), _number(table, 8)):
                 inner = f"{path}/{name}" if path else name
+                self._budget.take(OBJECT + 2 * len(inner), "the index of the HDF5")
                 parts = dict(self.messages(below))
                 if _SYMBOLS in parts:
                     waiting.append((inner, below))
@@ -122,7 +129,7 @@ class _Index:
             entries = self.bytes(node + 8, 40 * count)
             for at in range(0, len(entries), 40):
                 name, address, cached = struct.unpack_from("<QQI", entries, at)
-                end = names.index(b"\0", name) if name < len(names) else -1
+                end = names.index(b"\0", name, name + 4 * NAME) if name < len(names) else -1
                 if cached > 1 or end <= name:
                     raise Unusual("a link, or no name")
                 yield names[name:end].decode(), address
@@ -169,6 +176,7 @@ class _Index:
         kind, dtype, size = _type(pieces[1])
         if count > NAMES or len(data) < at + count * size:
             raise Unusual("a large attribute")
+        self._budget.take(_ELEMENT * count + len(data), "an attribute of the HDF5")
         raw = [data[at + size * number : at + size * (number + 1)] for number in range(count)]
         values = [self.value(kind, dtype, one) for one in raw]
         return pieces[0].split(b"\0")[0].decode(), _shaped(values, shape)
@@ -184,6 +192,7 @@ class _Index:
         text = self.heap(address).get(number, b"")
         if len(text) < length:
             raise Unusual("no such text")
+        self._budget.take(length, "an attribute of the HDF5")
         return text[:length].decode("utf-8", "surrogateescape")
 
     def heap(self, address: int) -> dict[int, bytes]:
@@ -193,6 +202,7 @@ class _Index:
             if signature != b"GCOL":
                 raise Unusual("no global heap")
             block, at, found = self.bytes(address, size), 16, {}
+            self._budget.take(size, "a heap of texts of the HDF5")
             while at + 16 <= len(block):
                 number, _, _, length = struct.unpack_from("<HHIQ", block, at)
                 if number == 0:

@@ -12,10 +12,13 @@ import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import threading
+import time
 from typing import Any
 
+from surgery.budget import Budget
 from surgery.errors import SurgeryError
 from surgery.hdf5 import index
 from surgery.isolated import isolated
@@ -23,6 +26,7 @@ from surgery.isolated import isolated
 SECONDS = 60  # for one request
 MEMORY = 6 * 2**30
 _LENGTH = 8
+_TOO_LONG = (-14, -27)  # SIGALRM, SIGPROF
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +38,27 @@ class Place:
     size: int
 
 
-def content_of(place: Place, what: str) -> dict[str, Any]:
+def content_of(place: Place, what: str, budget: Budget) -> dict[str, Any]:
     """Returns what an HDF5 file holds; see `walking.content`. What Keras writes by default needs no library for it.
 
     Raises:
         SurgeryError: it is broken, holds what no Keras writes, or the library fell over it.
     """
     try:
-        return index.content(Range(place).part)
+        return index.content(Range(place).part, budget)
     except index.Unusual:
-        return json.loads(_asked({"what": what}, place))
+        text = _asked({"what": what}, place, budget)
+    budget.read_json(text, f"the index of {what}")
+    return json.loads(text)
 
 
-def read_values(place: Place, what: str, path: str, buffer: memoryview) -> None:
+def read_values(place: Place, what: str, path: str, buffer: memoryview, budget: Budget) -> None:
     """Fills a buffer with the bytes of one tensor.
 
     Raises:
         SurgeryError: they cannot be read, or are not as many.
     """
-    answer = _asked({"what": what, "path": path}, place)
+    answer = _asked({"what": what, "path": path}, place, budget)
     if len(answer) != len(buffer):
         raise SurgeryError(f"{what} is broken HDF5: a tensor has {len(answer):,} bytes, not {len(buffer):,}.")
     buffer[:] = answer
@@ -89,8 +95,9 @@ _lock = threading.Lock()
 _child: _Child | None = None
 
 
-def _asked(request: dict[str, Any], place: Place) -> bytes:
+def _asked(request: dict[str, Any], place: Place, budget: Budget) -> bytes:
     global _child
+    request |= {"size of the file": budget.size, "seconds": budget.seconds}
     if not hasattr(socket, "send_fds"):
         return _answer(request, place)
     with _lock:
@@ -102,12 +109,13 @@ def _asked(request: dict[str, Any], place: Place) -> bytes:
             child, _child = _child, None
             how = child.process.wait()
             child.socket.close()
-            took = "took too long for it" if how == -14 else f"fell over it ({how})"
+            took = "took too long for it" if how in _TOO_LONG else f"fell over it ({how})"
             raise SurgeryError(f"{request['what']} is broken HDF5: the library that reads it {took}.") from None
-    kind, body = answer[:1], answer[1:]
+    kind, (took,), body = answer[:1], struct.unpack("<d", answer[1:9]), memoryview(answer)[9:]
+    budget.spend(took, f"the HDF5 of {request['what']}")
     if kind == b"!":
-        raise SurgeryError(body.decode("utf-8", "replace"))
-    return body
+        raise SurgeryError(bytes(body).decode("utf-8", "replace"))
+    return bytes(body) if "path" not in request else body
 
 
 @atexit.register
@@ -125,7 +133,7 @@ def _received(connection: socket.socket) -> bytes:
     return _exactly(connection, int.from_bytes(_exactly(connection, _LENGTH), "little"))
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _exactly(connection: socket.socket, size: int) -> bytearray:
     found = bytearray(size)
     view = memoryview(found)
     while view:
@@ -133,7 +141,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
         if not count:
             raise ConnectionError("the process that reads HDF5 is gone")
         view = view[count:]
-    return bytes(found)
+    return found
 
 
 # ---- answering, in the process apart ----
@@ -158,13 +166,18 @@ def serve(descriptor: int) -> None:
         request = json.loads(_exactly(connection, size))
         place = Place(descriptors[0], request["start"], request["size"])
         signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, max(request["seconds"], 0.01))
+        start = time.process_time()
         try:
-            answer = b"." + _answer(request, place)
+            kind, answer = b".", _answer(request, place)
         except SurgeryError as error:
-            answer = b"!" + str(error).encode("utf-8", "replace")
+            kind, answer = b"!", str(error).encode("utf-8", "replace")
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         os.close(place.descriptor)
-        connection.sendall(len(answer).to_bytes(_LENGTH, "little") + answer)
+        took = struct.pack("<d", time.process_time() - start)
+        connection.sendall((1 + len(took) + len(answer)).to_bytes(_LENGTH, "little") + kind + took)
+        connection.sendall(answer)
 
 
 def _answer(request: dict[str, Any], place: Place) -> bytes:
@@ -173,7 +186,8 @@ def _answer(request: dict[str, Any], place: Place) -> bytes:
     with Range(place) as stream:
         if "path" in request:
             return walking.values(stream, request["what"], request["path"])
-        return json.dumps(walking.content(stream, request["what"]), default=str).encode()
+        budget = Budget(request["size of the file"])
+        return json.dumps(walking.content(stream, request["what"], budget), default=str).encode()
 
 
 class Range(io.RawIOBase):

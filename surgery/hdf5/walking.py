@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from surgery.budget import Budget
 from surgery.errors import SurgeryError, first_line, printable
 from surgery.hdf5.heaps import TEXT, GuardedStream
-from surgery.hdf5.index import DEPTH, NAMES, OBJECTS
+from surgery.hdf5.index import DEPTH, NAME, NAMES, OBJECT, OBJECTS
 
 MEMORY = 2**30  # bytes of the texts of one attribute
 RATIO = 1_100  # deflate packs at most 1,032 : 1
@@ -21,12 +22,13 @@ RATIO = 1_100  # deflate packs at most 1,032 : 1
 Content = dict[str, Any]
 
 
-def content(stream: Any, what: str) -> Content:
+def content(stream: Any, what: str, budget: Budget) -> Content:
     """Returns what an HDF5 file holds, as plain values.
 
     Args:
         stream: a seekable stream.
         what: the name of the file, for messages.
+        budget: of the file.
 
     Returns:
         `groups`: path -> attributes; `tensors`: path -> `[shape, dtype, offset]`, where the offset is that of the bytes
@@ -37,7 +39,7 @@ def content(stream: Any, what: str) -> Content:
     """
     with opened(stream, what) as (file, guard):
         found: Content = {"groups": {}, "tensors": {}}
-        _walk(file, guard, what, found)
+        _walk(file, guard, what, found, budget)
         return found
 
 
@@ -69,7 +71,7 @@ def opened(stream: Any, what: str) -> Iterator[Any]:
         raise guard.refusal or SurgeryError(f"{what} is broken HDF5: {first_line(error)}") from error
 
 
-def _walk(file: Any, guard: GuardedStream, what: str, found: Content) -> None:
+def _walk(file: Any, guard: GuardedStream, what: str, found: Content, budget: Budget) -> None:
     from h5py import Dataset, Group, h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
     waiting, seen = [("", file)], set()
@@ -79,9 +81,12 @@ def _walk(file: Any, guard: GuardedStream, what: str, found: Content) -> None:
         if (place.fileno, place.addr) in seen or path.count("/") > DEPTH:
             raise SurgeryError(f"{what} has a loop of links at {printable(path)!r}.")
         seen.add((place.fileno, place.addr))
-        found["groups"][path] = _attributes(group, path, guard, what)
+        found["groups"][path] = _attributes(group, path, guard, what, budget)
         for name in group:
             below = f"{path}/{name}" if path else name
+            budget.take(OBJECT + 2 * len(below), f"the index of {what}")
+            if len(name) > NAME:
+                raise SurgeryError(f"{what} has an object with a name of {len(name):,} characters.")
             if group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
                 raise SurgeryError(f"{what} has a link at {printable(below)!r}; links are not followed.")
             item = group[name]
@@ -93,7 +98,7 @@ def _walk(file: Any, guard: GuardedStream, what: str, found: Content) -> None:
                 raise SurgeryError(f"{what} holds more than {OBJECTS:,} objects.")
 
 
-def _attributes(group: Any, path: str, guard: GuardedStream, what: str) -> dict[str, Any]:
+def _attributes(group: Any, path: str, guard: GuardedStream, what: str, budget: Budget) -> dict[str, Any]:
     found = {}
     for name in group.attrs:
         one = group.attrs.get_id(name)
@@ -102,7 +107,15 @@ def _attributes(group: Any, path: str, guard: GuardedStream, what: str) -> dict[
         if count > NAMES or count * one.dtype.itemsize > TEXT or texts > MEMORY:
             raise SurgeryError(f"{what}: {printable(name)!r} of {printable(path or '/')!r} is too large to be read.")
         found[name] = _plain(group.attrs[name])
+        budget.take(_taken(found[name]) + len(name), f"an attribute of {what}")
     return found
+
+
+def _taken(value: Any) -> int:
+    """Returns about how many bytes of memory an attribute takes."""
+    if isinstance(value, list):
+        return 64 + sum(map(_taken, value))
+    return 64 + (len(value) if isinstance(value, str) else 0)
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from surgery import analysis
 from surgery.configurations import bare
+from surgery.depth import uncollected
 from surgery.graph import Call, Graph
 from surgery.plotting.stages import stages
 from surgery.showing.columns import COLUMNS
@@ -130,6 +131,7 @@ class Scene:
         return frozenset(node.model for node in self.nodes if node.model)
 
 
+@uncollected()
 def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
     """Returns the scene of a graph.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from surgery.depth import uncollected
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
@@ -50,6 +51,7 @@ class View:
     width: int | None = None
 
 
+@uncollected()
 def text_of(graph: Graph, view: View) -> str:
     """Returns the calls of a graph as text.
 
