@@ -37,8 +37,6 @@ from surgery.structure import leaves
 MODELS = ("Functional", "Model", "Sequential")
 
 
-
-
 class Reader:
     """Reads models that one Keras wrote.
 
