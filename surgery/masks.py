@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from surgery.errors import SurgeryError, printable
@@ -23,10 +23,14 @@ _SEQUENCES = re.compile(r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional")
 _PASSING = re.compile(
     r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dense|Dropout|ELU|GaussianDropout|GaussianNoise|"
     r"LayerNormalization|LeakyReLU|PReLU|ReLU|Softmax|SpatialDropout[123]D|ThresholdedReLU|TimeDistributed|"
-    r"UnitNormalization|MultiHeadAttention"
+    r"UnitNormalization|MultiHeadAttention|GroupQueryAttention"
 )
 _MERGING = re.compile(r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract")
 _ATTENDING = re.compile(r"(Additive)?Attention")
+_TAKING = re.compile(
+    rf"{_SEQUENCES.pattern}|{_ATTENDING.pattern}|MultiHeadAttention|GroupQueryAttention|GlobalAveragePooling1D|Softmax|"
+    "BatchNormalization"
+)
 _ENDING = re.compile(
     r"(Depthwise|Separable)?Conv[123]D(Transpose)?|(Global)?(Max|Average)Pooling[123]D|(ZeroPadding|Cropping)[123]D|"
     r"UpSampling[123]D|Flatten|Reshape|Permute|RepeatVector|Dot|Embedding|InputLayer|LocallyConnected[12]D|Rescaling"
@@ -58,6 +62,33 @@ def dropped(graph: Graph) -> list[str]:
         return []
     found = _Masks(graph, {}, lambda call, mask: None)
     return [call.name for call in graph if call.name in found.lost]
+
+
+def taken_unnamed(graph: Graph, refs: Iterable[Ref], behind: Container[str]) -> dict[str, Ref]:
+    """Returns the calls that take the mask of a tensor, or of what is made of it, from the tensor itself.
+
+    Where no argument names the mask, Keras hands it on beside the tensor; an input in the place of the tensor has none.
+
+    Args:
+        graph: in runnable order.
+        refs: the tensors.
+        behind: the names of the calls that count.
+    """
+    masks = _Masks(graph, {}, lambda call, mask: None).of
+    masked = {ref: ref for ref in refs if ref in masks}
+    taken: dict[str, Ref] = {}
+    for call in graph if masked else ():
+        given = next((masked[ref] for ref in call.given if ref in masked), None)
+        if given is None or call.name not in behind:
+            continue
+        kind = kind_of(call)
+        named = any(key.endswith("mask") and key != "attention_mask" for key in call.kwargs)
+        takes = call.inner is not None or (_TAKING.fullmatch(kind) and not takes_several(call))
+        if takes and not named:
+            taken[call.name] = given
+        if Ref(call.name) in masks or _PASSING.fullmatch(kind):
+            masked[Ref(call.name)] = given
+    return taken
 
 
 def as_before(graph: Graph, report: list[str]) -> Graph:
@@ -103,7 +134,7 @@ class _Masks:
     def _made(self, call: Call) -> Mask | None:
         """Returns the mask of what a call makes."""
         kind, config = kind_of(call), call.config
-        args = leaves(call.args)
+        args = leaves(call.args) or call.operands
         masks = [self.of.get(one) if isinstance(one, Ref) else None for one in args]
         if kind == "Masking" or (kind == "Embedding" and config.get("mask_zero")):
             return Mask((Ref(call.name),))

@@ -7,6 +7,7 @@ from networks import arrays_for, assert_same, assert_unchanged, fingerprint, out
 
 import surgery as sg
 from surgery.specs import Ref
+from surgery.structure import packed
 
 
 def residual():
@@ -150,3 +151,43 @@ def test_a_functional_model_with_its_own_training_is_opened():
 def test_a_path_in_the_place_of_a_network_says_open_it():
     with pytest.raises(sg.SurgeryError, match="open it first"):
         sg.tap("vgg16", "block1_pool")
+
+
+def with_a_mask(layer):
+    """A network in which a layer is given masked words, and an LSTM the mask of the same by name."""
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    words = keras.layers.Embedding(9, 4, mask_zero=True, name="words")(tokens)
+    return keras.Model(tokens, layer(words), name="masked")
+
+
+UNNAMED = {
+    "attention by keyword": lambda x: keras.layers.MultiHeadAttention(2, 3, name="taker")(query=x, value=x),
+    "attention by position": lambda x: keras.layers.GroupQueryAttention(2, 2, 1, name="taker")(x, x),
+    "a list": lambda x: keras.layers.Attention(name="taker")([x, x]),
+    "behind a merge": lambda x: keras.layers.Attention(name="taker")([keras.layers.Add(name="sum")([x, x]), x]),
+    "in another precision": lambda x: keras.layers.LSTM(3, dtype="mixed_bfloat16", name="taker")(x),
+}
+FREE = {
+    "a mask by name": (lambda x: keras.layers.LSTM(3)(x), 2),
+    "no mask is taken": (lambda x: keras.layers.Dense(3)(x), 1),
+    "a mask that Keras drops": (lambda x: keras.layers.GRU(4)(x, initial_state=x[:, 0]), 1),
+}
+
+
+@pytest.mark.parametrize("kind", UNNAMED)
+def test_a_cut_that_would_lose_a_mask_is_refused(kind):
+    model = with_a_mask(UNNAMED[kind])
+    with pytest.raises(sg.SurgeryError, match=r"'words' carries a mask that 'taker' .* takes without naming it"):
+        sg.cut(model, inputs="words")
+
+
+@pytest.mark.parametrize("kind", FREE)
+def test_a_cut_behind_a_mask_computes_the_same(kind):
+    layer, crossing = FREE[kind]
+    graph = sg.open(with_a_mask(layer))
+    tokens = np.array([[1, 2, 0, 0, 3], [4, 5, 6, 0, 0]])
+    at = sg.crossing(graph, "words")
+    assert len(at) == crossing
+    back = sg.cut(graph, inputs=at)
+    middle = outputs_of(sg.build(sg.cut(graph, outputs=at)), tokens)
+    assert_same(outputs_of(sg.build(back), packed(back.inputs, middle)), outputs_of(sg.build(graph), tokens))

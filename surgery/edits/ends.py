@@ -15,6 +15,7 @@ from surgery.edits.nesting import reached
 from surgery.errors import SurgeryError, doing, listing
 from surgery.files import may_make_more
 from surgery.graph import Call, Graph
+from surgery.masks import taken_unnamed
 from surgery.primitives import before, ordered, prune, substitute
 from surgery.specs import Ref
 from surgery.structure import leaves, packed, rebuilt
@@ -172,6 +173,7 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     _refuse_open_cut(graph, refs)
     front = before(graph, [ref.call for ref in refs])
     kept = [call for call in graph if call.name not in front]
+    _refuse_lost_masks(graph, refs, {call.name for call in kept})
     layers = {call.layer for call in kept}
     names = entry if isinstance(entry, dict) else _input_names(refs, layers)
     refuse_input_names(names)
@@ -242,6 +244,17 @@ def _refuse_open_cut(graph: Graph, refs: list[Ref]) -> None:
     idle = [graph.address(ref) if ref.call in graph else str(ref) for ref in refs if ref not in crossing]
     if idle:
         raise SurgeryError(f"nothing beyond the cut needs {', '.join(idle)}: leave it out of inputs=.")
+
+
+def _refuse_lost_masks(graph: Graph, refs: list[Ref], behind: set[str]) -> None:
+    taken = taken_unnamed(graph, refs, behind)
+    if taken:
+        name, ref = next(iter(taken.items()))
+        raise SurgeryError(
+            f"{graph.address(ref)!r} carries a mask that {name!r} ({graph[name].class_name}) takes without naming it, "
+            "and an input carries none: the back would compute something else. Cut before what makes the mask, or give "
+            "it by name where the network is made (mask=, query_mask=, value_mask=)."
+        )
 
 
 def _need(graph: Graph, ref: Ref, refs: list[Ref]) -> str:
