@@ -51,3 +51,57 @@ def test_what_weights_do_not_fit_is_named(network, shape, message):
 def test_several_inputs_want_their_names():
     with pytest.raises(sg.SurgeryError, match="the inputs are left, right"):
         sg.resize(sg.open(siamese_network()), (16, 12, 3))
+
+
+@keras.saving.register_keras_serializable(package="tests_of_resizing")
+class Positions(keras.layers.Layer):
+    """Patches, and a position embedding that is made for one number of them; its shape is what it was built for."""
+
+    def build(self, shape):
+        self.patches = keras.layers.Conv2D(3, 4, strides=4)
+        self.patches.build(shape)
+        self.count = (shape[1] // 4) * (shape[2] // 4)
+        self.position = self.add_weight(name="position", shape=(1, self.count, 3))
+
+    def call(self, x):
+        patches = self.patches(x)
+        return keras.ops.reshape(patches, (keras.ops.shape(x)[0], -1, 3)) + self.position
+
+    def compute_output_shape(self, shape):
+        return (shape[0], self.count, 3)
+
+
+@keras.saving.register_keras_serializable(package="tests_of_resizing")
+class Halves(keras.layers.Layer):
+    """Every second row; the shape that it says is that of 8 rows."""
+
+    def call(self, x):
+        return x[:, ::2]
+
+    def compute_output_shape(self, shape):
+        return (shape[0], 4, *shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="tests_of_resizing")
+class Counted(keras.layers.Layer):
+    """A layer whose code runs on a known number of samples alone."""
+
+    def call(self, x):
+        return keras.ops.concatenate([x[:1] for _ in range(x.shape[0])], axis=0)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_the_shape_that_a_custom_layer_says_is_asked_of_its_code():
+    x = keras.Input((8, 8, 3))
+    vit = keras.Model(x, Positions(name="embedding")(x))
+    with pytest.raises(sg.SurgeryError, match=r"'embedding' \(Positions\) does not take .*its own code fails on it"):
+        sg.resize(vit, (12, 12, 3))
+    assert sg.resize(vit, (8, 8, 3)).output_shape == vit.output_shape
+    for layer in (Halves(name="h"), keras.layers.Lambda(lambda y: y[:, ::2], output_shape=(4, 8, 3), name="h")):
+        halves = keras.Model(x, layer(x))
+        with pytest.raises(sg.SurgeryError, match=r"says that it returns \(2, 4, .* its own code returns \(2, 6, "):
+            sg.resize(halves, (12, 8, 3))
+    counted = keras.Model(x, Counted()(x))
+    assert sg.resize(counted, (4, 4, 3)).output_shape == (None, 4, 4, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.doors import edit
@@ -109,8 +109,8 @@ def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
 
     specs: dict[Ref, Spec] = {}
 
-    def symbolic(leaf: Any) -> Any:
-        return keras.KerasTensor(specs[leaf].shape, specs[leaf].dtype) if isinstance(leaf, Ref) else leaf
+    def symbolic(leaf: Any, known: Callable[[Ref], Spec] = specs.__getitem__) -> Any:
+        return keras.KerasTensor(known(leaf).shape, known(leaf).dtype) if isinstance(leaf, Ref) else leaf
 
     for call in graph:
         if call.op is None:
@@ -126,6 +126,9 @@ def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
         try:
             _refuse_other_axes(layer, leaves(args))
             output = layer.compute_output_spec(*args, **kwargs)
+            if _has_code_of_others(layer) and any(specs[ref] != graph.spec(ref) for ref in call.parents):
+                before = rebuilt(lambda leaf: symbolic(leaf, graph.spec), (call.args, dict(call.kwargs)))
+                _refuse_untrue_shapes(layer, before, (args, kwargs), leaves(output))
         except (ValueError, TypeError) as error:
             given = listing(str(specs[ref]) for ref in call.parents)
             raise SurgeryError(
@@ -134,6 +137,57 @@ def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
             ) from error
         specs.update((ref, spec_of(one)) for ref, one in zip(call.refs, leaves(output), strict=True))
     return specs
+
+
+def _has_code_of_others(layer: Any) -> bool:
+    """Whether a layer, or one in it, has code that is not part of Keras: the shape that it says is a claim."""
+    import keras
+
+    parts = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else ()
+    return any(
+        type(part).__module__.partition(".")[0] != "keras" or isinstance(part, keras.layers.Lambda) for part in parts
+    )
+
+
+def _refuse_untrue_shapes(layer: Any, before: Any, now: Any, said: list[Any]) -> None:
+    """Asks the code of a layer for the shapes that it makes of two samples.
+
+    Args:
+        layer: the layer.
+        before: what it was given in the network as it was: where its code does not run on that, the layer is believed.
+        now: what it is given, arguments and keyword arguments.
+        said: what it says that it returns.
+
+    Raises:
+        ValueError: its code does not run on what it is given now, or makes other shapes than it says.
+    """
+    for batch in (2, None):  # an axis of unknown size fits any, also where it could never be right
+        try:
+            _run(layer, before, batch)
+        except Exception:  # of any kind: its author's
+            continue
+        try:
+            made = _run(layer, now, batch)
+        except Exception as error:
+            raise ValueError(f"its own code fails on it: {first_line(error.__context__ or error)}") from error
+        shapes = [(batch if at == 0 and side is None else side for at, side in enumerate(one.shape)) for one in said]
+        for one, other in zip(map(tuple, shapes), made, strict=False):
+            if len(one) != len(other) or any(a != b for a, b in zip(one, other, strict=True) if None not in (a, b)):
+                raise ValueError(f"it says that it returns {one}, and its own code returns {other}.")
+        return
+
+
+def _run(layer: Any, given: Any, batch: int | None) -> list[Any]:
+    """Returns the shapes of what the code of a layer makes of symbolic tensors, with so many samples."""
+    import keras
+
+    def counted(one: Any) -> Any:
+        if not isinstance(one, keras.KerasTensor) or one.shape[:1] != (None,):
+            return one
+        return keras.KerasTensor((batch, *one.shape[1:]), one.dtype)
+
+    args, kwargs = rebuilt(counted, given)
+    return [one.shape for one in leaves(keras.Operation.compute_output_spec(layer, *args, **kwargs))]
 
 
 def _refuse_other_axes(layer: Any, tensors: list[Any]) -> None:
