@@ -7,13 +7,13 @@ uses it (`owing`).
 from __future__ import annotations
 
 import inspect
-import re
 import weakref
 from typing import Any
 
 import keras
 import numpy as np
 
+from surgery.effective import lora_of, own_variables, parts_of, quantized
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.filling import settle
 from surgery.giving import give_state
@@ -44,6 +44,7 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
         with keras.saving.custom_object_scope(_own_code(layer)):
             new = keras.saving.deserialize_keras_object(stored, safe_mode=False)
         copy_words(new, layer)
+        _as_modified(new, layer)
     except Exception as error:
         raise SurgeryError(
             f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
@@ -115,6 +116,7 @@ def give_weights(layer: Any, source: Any) -> None:
     Raises:
         SurgeryError: it has other variables.
     """
+    _as_modified(layer, source)
     pairs = _same_variables(layer, source)
     _refuse_loss(layer, source)  # again: one that was not built when it was made has made the rest since
     for part, like in zip(*(one._flatten_layers() for one in (layer, source)), strict=True) if pairs else ():
@@ -130,12 +132,49 @@ def give_weights(layer: Any, source: Any) -> None:
     given(layer)
 
 
+def _as_modified(new: Any, layer: Any) -> None:
+    """Does to a built copy, part by part, what was done to a layer after it was made: quantization, LoRA.
+
+    A configuration holds neither for what a layer makes in itself, nor the alpha of LoRA.
+    """
+    theirs = parts_of(layer)
+    for path, part in parts_of(new).items():
+        like = theirs.get(path)
+        if like is None or not getattr(part, "built", False):
+            continue
+        mode, lora = quantized(like), lora_of(like)
+        if mode is not None and quantized(part) is None:
+            part.quantize(mode, type_check=False, config=getattr(like, "quantization_config", None))
+        if lora is not None and lora_of(part) is None:
+            part.enable_lora(lora[0], lora_alpha=lora[1])
+        elif lora is not None:
+            part.lora_alpha = lora[1]
+
+
 def _same_variables(layer: Any, source: Any) -> list[tuple[Any, Any]]:
-    mine, theirs = list(getattr(layer, "variables", [])), list(getattr(source, "variables", []))
-    names, others = ([re.sub(r"_\d+$", "", variable.name) for variable in side] for side in (mine, theirs))
-    turned = names != others and sorted(names) == sorted(others)
-    if turned and len(set(names)) == len(names):  # a layer that was quantized later made its scales last
-        theirs, turned = [theirs[others.index(name)] for name in names], False
-    if turned or [tuple(one.shape) for one in mine] != [tuple(one.shape) for one in theirs]:
-        raise SurgeryError(f"the copy of {source.name!r} has other variables than {source.name!r}; it was not used.")
-    return list(zip(mine, theirs, strict=True))
+    """Returns the variables of a layer, each with that of its source which has its place and name.
+
+    Raises:
+        SurgeryError: they have not the same.
+    """
+    mine, theirs = _variables_by_place(layer), _variables_by_place(source)
+    if set(mine) != set(theirs) and len(mine) == len(theirs):  # named after what differs between sessions
+        theirs = dict(zip(mine, theirs.values(), strict=True))
+    what = [[(key, tuple(one.shape), str(one.dtype)) for key, one in side.items()] for side in (mine, theirs)]
+    odd = sorted(set(what[0]) ^ set(what[1]), key=str)
+    if odd:
+        names = dict.fromkeys("/".join(filter(None, key)) for key, *_ in odd)
+        raise SurgeryError(
+            f"the copy of {source.name!r} has other variables than {source.name!r}: {listing(names, 3)}. Nothing was "
+            "built. Freezing a live model, sg.freeze(sg.build(graph), where), needs no copy."
+        )
+    return [(one, theirs[key]) for key, one in mine.items()]
+
+
+def _variables_by_place(layer: Any) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], Any] = {}
+    for path, part in parts_of(layer).items():
+        found.update(((path, name), one) for name, one in own_variables(part).items())
+    known = {id(one) for one in found.values()}
+    rest = [one for one in getattr(layer, "variables", ()) if id(one) not in known]  # seeds, metrics
+    return found | {(f"variable {number}", one.name): one for number, one in enumerate(rest)}

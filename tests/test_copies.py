@@ -165,3 +165,70 @@ def test_a_value_that_a_copy_would_lose_is_refused(spoil, name):
     spoil(model.get_layer("own"))
     with pytest.raises(sg.SurgeryError, match=f"keeps Hidden.{name} beside its weights"):
         renewed(model.get_layer("own"), "own")
+
+
+# ---- what was done to a layer after it was made ---------------------------------------------------------------------
+
+
+class Block(layers.Layer):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.first, self.second = layers.Dense(8), layers.EinsumDense("abc,cd->abd", (None, 8))
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build(shape)
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+COMPOSITE = {
+    "attention": lambda x: layers.MultiHeadAttention(2, 4, name="own")(x, x),
+    "grouped": lambda x: layers.GroupQueryAttention(4, 2, 2, name="own")(x, x),
+    "custom": lambda x: Block(name="own")(x),
+    "dense": lambda x: layers.Dense(8, name="own")(x),
+    "steps": lambda x: layers.TimeDistributed(layers.Dense(8), name="own")(x),
+}
+
+
+def with_lora(layer):
+    for part in layer._flatten_layers():
+        if hasattr(part, "enable_lora"):
+            part.enable_lora(3, lora_alpha=7)  # rank and alpha differ; no configuration holds alpha
+    random = np.random.default_rng(0)
+    for variable in layer.weights:
+        if "lora" in variable.name:
+            variable.assign(random.normal(size=variable.shape))
+
+
+def with_codes(layer):
+    for part in layer._flatten_layers():
+        if type(part) in (layers.Dense, layers.EinsumDense):
+            part.quantize("int8")
+
+
+CHANGES = {
+    "lora": [with_lora],
+    "int8": [with_codes],
+    "int8, lora": [with_codes, with_lora],
+    "lora, int8": [with_lora, with_codes],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", COMPOSITE)
+def test_lora_and_quantization_are_copied_and_frozen_also_in_what_a_layer_makes_in_itself(kind, change):
+    x = keras.Input((5, 8))
+    model = keras.Model(x, COMPOSITE[kind](x))
+    for step in CHANGES[change]:
+        step(model.get_layer("own"))
+    array = np.random.default_rng(1).normal(size=(2, 5, 8)).astype("float32")
+    expected, flags = numpy_of(model(array)), [one.trainable for one in model.variables]
+    copied = sg.build(sg.open(model), copy=True)
+    frozen = sg.build(sg.freeze(sg.open(model), "own"))
+    for new in (copied, frozen):
+        np.testing.assert_array_equal(numpy_of(new(array)), expected)
+        assert not {id(one) for one in new.variables} & {id(one) for one in model.variables}
+    assert flags == [one.trainable for one in copied.variables] == [one.trainable for one in model.variables]
+    assert not any(one.trainable for one in frozen.variables)
