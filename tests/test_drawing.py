@@ -23,7 +23,8 @@ from surgery.graph import Call, Graph
 from surgery.ops import StoredOp
 from surgery.plotting import drawing, scene_of, scene_of_changes, scene_of_difference
 from surgery.plotting.layers import layered
-from surgery.plotting.layout import laid_out
+from surgery.plotting.layout import LETTERS, LINE, laid_out
+from surgery.plotting.letters import width_of
 from surgery.plotting.palette import FILLS
 from surgery.plotting.sheets import sheet_of
 from surgery.plotting.svg import svg
@@ -92,8 +93,9 @@ def check(scene, downward=True, bends=None):
 
 
 def misses_boxes(layout):
-    """Whether lines keep off the boxes: a curve lies between its two ends."""
-    corners = np.array([sides(box) for box in layout.boxes])
+    """Whether lines keep off the boxes and the names of frames: a curve lies between its two ends."""
+    names = [(one.x + 8, one.y, one.x + 8 + width_of(one.lines[0], LETTERS), one.y + LINE) for one in layout.frames]
+    corners = np.array([sides(box) for box in layout.boxes] + names)
     for line in layout.lines:
         for (xa, ya), (xb, yb) in itertools.pairwise(line.points):
             left, right = min(xa, xb) + 0.02, max(xa, xb) - 0.02

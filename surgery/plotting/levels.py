@@ -80,11 +80,8 @@ class Level:
             self._bottoms.append(y + max(self._sizes[one][1] for one in row))
             aside = max((abs(self._middles[a] - self._middles[b]) for a in row for b in layers.below[a]), default=0)
             last = number + 1 < len(layers.rows) and all(one in ports for one in layers.rows[number + 1])
-            y = (
-                self._bottoms[-1]
-                + (PORTS if last or row[0] in ports else ROWS)
-                + math.ceil(min(STEEP * aside, STEEPEST))
-            )
+            gap = PORTS if last or row[0] in ports else ROWS
+            y = self._bottoms[-1] + gap + math.ceil(min(STEEP * aside, STEEPEST))
         return self._bottoms[-1] if self._bottoms else y
 
     def corner(self, address: str) -> Point:
