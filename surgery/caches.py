@@ -26,6 +26,15 @@ def cache_directory() -> Path:
     return own if _is_ours(own, private=True) else usual.absolute()
 
 
+def keep_fonts() -> None:
+    """Gives Matplotlib, which Keras imports too, a folder for its list of fonts where there is no home to keep it in.
+
+    Else each process makes a list of its own, which takes seconds, warns of it, and may leave its folder behind.
+    """
+    if "MPLCONFIGDIR" not in os.environ and not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["MPLCONFIGDIR"] = str(cache_directory() / "matplotlib")
+
+
 def _is_ours(folder: Path, private: bool = False) -> bool:
     """Makes a folder, if it is not there; returns whether it can be written, and, on request, by this user alone: in a
     temporary folder somebody else may have made one of the same name.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from surgery.caches import cache_directory
+from surgery.caches import keep_fonts
 from surgery.errors import SurgeryError
 from surgery.files import written_whole
 
@@ -39,27 +35,10 @@ def refuse_absent(extra: str = "demo", instead: str = "") -> None:
         SurgeryError: Matplotlib is not installed.
     """
     try:
-        with _cache_of_matplotlib():
-            import matplotlib.figure  # noqa: F401
+        keep_fonts()
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise SurgeryError(f"this image is drawn by Matplotlib: pip install 'surgery[{extra}]'.{instead}") from error
-
-
-@contextlib.contextmanager
-def _cache_of_matplotlib() -> Iterator[None]:
-    """Gives Matplotlib, while it is imported, a folder for its list of fonts where there is no home to keep it in.
-
-    Else it makes one in each process, which takes seconds, and warns of it.
-    """
-    home = os.path.expanduser("~")
-    if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules or os.access(home, os.W_OK):
-        yield
-        return
-    os.environ["MPLCONFIGDIR"] = str(cache_directory() / "matplotlib")
-    try:
-        yield
-    finally:
-        del os.environ["MPLCONFIGDIR"]
 
 
 def written(figure: Any, format: str) -> bytes:

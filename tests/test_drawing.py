@@ -363,3 +363,4 @@ def test_without_a_home_cards_and_images_are_made_all_the_same(tmp_path):
     (own,) = tmp_path.glob("surgery-*")
     assert own.stat().st_mode & 0o077 == 0
     assert list(own.glob("cards/tinyvgg-*.json")) and list(own.glob("matplotlib/*.json"))
+    assert list(tmp_path.glob("matplotlib-*")) == []

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import surgery
+from surgery.caches import keep_fonts
 from surgery.cli.convert import convert
 from surgery.cli.cut import cut
 from surgery.cli.diff import diff
@@ -63,6 +64,7 @@ def main() -> None:
     surgery graft transfer --fit -o digits.keras
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_fonts()
 
 
 for command in (inspect, diff, tap, cut, freeze, graft, verify, convert, weights, recipes, zoo):

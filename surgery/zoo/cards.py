@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from surgery.caches import cache_directory
+from surgery.caches import cache_directory, keep_fonts
 from surgery.encoding import decode
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
@@ -71,6 +71,7 @@ def _own_definition(name: str) -> bytes:
 def _made(name: str, options: str, made_under: Settings) -> bytes:
     notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
     statement = "from surgery.zoo.cardmaker import main; main(*sys.argv[1:])"
+    keep_fonts()
     making = isolated(statement, name, options, *dataclasses.astuple(made_under))
     making["env"]["TF_CPP_MIN_LOG_LEVEL"] = "3"
     run = subprocess.run(**making, capture_output=True, check=False, stdin=subprocess.DEVNULL)
