@@ -1,4 +1,6 @@
-"""Where a command may write: never over a file unless asked to, never with a suffix that says another format."""
+"""Where a command may write: never over a file unless asked to, never with a suffix that says another format, never
+where another process writes.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,16 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import click
+
 from surgery.errors import SurgeryError
-from surgery.files import exists
+from surgery.files import exists, held, real
 
 LONGEST = 255  # bytes of the name of a file, with every file system in use
 
 
 def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = (".keras",)) -> None:
-    """Refuses, before any work, an output that could not be written after it."""
+    """Refuses, before any work, an output that could not be written after it, and holds it until the command ends."""
     if output is None:
         return
     if output.suffix not in suffixes:
@@ -23,13 +27,16 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     if exists(output) and output.is_dir() == bool(output.suffix):
         kind = "a folder" if output.is_dir() else "a file"
         raise SurgeryError(f"{str(output)!r} is {kind}; it stays as it is. Give another name.")
-    if exists(output) and not force:
+    if (exists(output) or output.is_symlink()) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
-    folder = output if output.is_dir() else output.parent
+    folder = output if output.is_dir() else real(output).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise SurgeryError(
             f"{str(output)!r} cannot be written: {str(folder)!r} is no directory that can be written to."
         )
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.with_resource(held(output))
 
 
 def _refuse_long(name: str) -> None:

@@ -1,5 +1,6 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
+from surgery.files.locks import held, real
 from surgery.files.opening import SUFFIXES, exists, open_file
 from surgery.files.outputs import may_make_more
 from surgery.files.pieces import Piece, gathered, pieces_of_file
@@ -21,6 +22,7 @@ __all__ = [
     "exists",
     "folder_written_whole",
     "gathered",
+    "held",
     "layers_of",
     "may_make_more",
     "names_of_variables",
@@ -28,6 +30,7 @@ __all__ = [
     "open_file",
     "own_name",
     "pieces_of_file",
+    "real",
     "save_model",
     "shapes_written",
     "snake_case",

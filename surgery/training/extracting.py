@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -16,6 +17,7 @@ import numpy as np
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.files import held, real
 from surgery.graph import Graph
 from surgery.preprocessing import Preprocessing
 from surgery.specs import Spec
@@ -165,9 +167,13 @@ class _Run:
         self._problems: dict[str, str] = {}
 
     def into(self, target: Path | None) -> Extracted:
-        """Computes all features, and writes them to a file if there is one."""
+        """Computes all features, and writes them to a file if there is one, which is this run's own meanwhile."""
+        with contextlib.nullcontext() if target is None else held(target):
+            return self._into(target)
+
+    def _into(self, target: Path | None) -> Extracted:
         start = time.perf_counter()
-        folder = None if target is None else target.with_name(f".{target.name}.partial")
+        folder = None if target is None else (whole := real(target)).with_name(f".{whole.name}.partial")
         rows = len(self._pictures.files)
         flag = Spec((None,), "bool")
         key = "" if folder is None else self._key()

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from surgery.errors import SurgeryError, listing
+from surgery.files import held
 from surgery.graph import Graph
 from surgery.sameness import outline
 from surgery.specs import megabytes
@@ -19,7 +20,7 @@ from surgery.structure import leaves, rebuilt, sorted_keys
 from surgery.training.feeding import Samples
 from surgery.training.prefix import Prefix
 from surgery.training.steadiness import prove_steady
-from surgery.training.storing import Store, row_bytes
+from surgery.training.storing import Store, made, row_bytes
 from surgery.waiting import progress
 
 CHUNK = 256  # samples that are kept, and lost by a kill, at a time
@@ -38,8 +39,15 @@ def features_of(front: Any, prefix: Prefix, data: Samples, folder: Path | None, 
             f"the features take {megabytes(size)}, more than memory={memory:,} bytes: cache= names a folder for them."
         )
     expected = None if folder is None and data.are_arrays else data.digest(CHUNK)
-    key = "" if folder is None else f"{_key(front, prefix)}-{expected}"
-    store = Store(specs, data.rows, None if folder is None else folder / key, key)
+    if folder is None:
+        return _filled(Store(specs, data.rows), front, prefix, data, expected)
+    key = f"{_key(front, prefix)}-{expected}"
+    with held(made(folder) / key):
+        return _filled(Store(specs, data.rows, folder / key, key), front, prefix, data, expected)
+
+
+def _filled(store: Store, front: Any, prefix: Prefix, data: Samples, expected: str | None) -> Store:
+    """Computes the rows that are missing."""
     entries = [ref.call for ref in leaves(prefix.graph.inputs)]
     seen, resumed = data.digested(), store.done > 0
     chunks = data.chunks(CHUNK, start=store.done)

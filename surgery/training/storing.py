@@ -1,15 +1,18 @@
 """Rows of tensors that are computed chunk by chunk and kept: in memory, or on disk, where a kill costs one chunk.
 
-On disk each tensor is a plain `.npy` file that grows by whole chunks, and `progress.json` says how many rows are whole;
-it is replaced, never written over. Nothing is mapped while it is written: a full disk is an error, not a crash.
+On disk each tensor is a plain `.npy` file that grows by whole chunks, and `progress.json` says how many rows are whole,
+with the checksum of their bytes; it is replaced, never written over. Rows that are not what was written are computed
+again. Nothing is mapped while it is written: a full disk is an error, not a crash.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,9 @@ import numpy as np
 from surgery.errors import SurgeryError, printable
 from surgery.specs import Spec, megabytes
 
+FORMAT = 2  # of what is kept on disk; a new number makes the old unread
 SKIPPED = 64  # rows that are skipped at a time
+PART = 2**24  # bytes that are read at a time, for their checksum
 
 
 def numpy_spec(spec: Spec) -> tuple[tuple[int, ...], np.dtype]:
@@ -44,6 +49,17 @@ def row_bytes(specs: Sequence[Spec]) -> int:
     return sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in map(numpy_spec, specs))
 
 
+def made(folder: Path) -> Path:
+    """Makes a folder, if it is not there; returns it.
+
+    Raises:
+        SurgeryError: it cannot be made.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 class Store:
     """Rows of one or several tensors.
 
@@ -64,6 +80,7 @@ class Store:
         self._shapes = [numpy_spec(spec) for spec in specs]
         self._dtypes = [spec.dtype for spec in specs]
         self.done = 0
+        self._sums = [_checksum() for _ in specs]
         if folder is None:
             self._arrays = [np.empty((rows, *shape), dtype) for shape, dtype in self._shapes]
         else:
@@ -140,43 +157,81 @@ class Store:
         """Goes on where an earlier run of the same key stopped, or begins."""
         folder.mkdir(parents=True, exist_ok=True)
         self.done = self._rows_there(folder)
+        if self.whole and self.rows:
+            return
         room = shutil.disk_usage(folder).free
         missing = self.bytes * (self.rows - self.done) // max(self.rows, 1)
         if missing > room:
             raise SurgeryError(
                 f"{megabytes(missing)} are to be written into {printable(folder)!r}, where {megabytes(room)} are free."
             )
-        for number, (shape, dtype) in enumerate(self._shapes):
-            head = self._head(number)
-            with self._path(number).open("r+b" if self.done else "wb") as file:
-                if not self.done:
-                    file.write(head)
-                file.truncate(len(head) + self.done * int(np.prod(shape)) * dtype.itemsize)
+        for number in range(len(self._shapes)):
+            head, path = self._head(number), self._path(number)
+            if not self.done:
+                path.unlink(missing_ok=True)  # another process may have mapped what it held
+                path.write_bytes(head)
+            with path.open("r+b") as file:
+                file.truncate(len(head) + self._size(number, self.done))
         self._note(folder)
 
+    def _size(self, number: int, rows: int) -> int:
+        shape, dtype = self._shapes[number]
+        return rows * int(np.prod(shape)) * dtype.itemsize
+
     def _rows_there(self, folder: Path) -> int:
+        """Returns how many rows of this key are on disk, and are what was written."""
+        note = folder / "progress.json"
+        if not note.exists():
+            return 0
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads((folder / "progress.json").read_text())
-            if said["key"] == self._key and said["rows"] == self.rows and 0 <= said["done"] <= self.rows:
-                for number, (shape, dtype) in enumerate(self._shapes):
-                    size = said["done"] * int(np.prod(shape)) * dtype.itemsize
-                    if self._path(number).stat().st_size < len(self._head(number)) + size:
-                        return 0
-                return said["done"]
+            said = json.loads(note.read_text())
+            if said["key"] != self._key and said["format"] == FORMAT:
+                return 0  # of other settings
+            if said["format"] == FORMAT and said["rows"] == self.rows and 0 <= said["done"] <= self.rows:
+                sums = [self._sum(number, said["done"]) for number in range(len(self._shapes))]
+                if [one.hexdigest() for one in sums] == said["checksums"]:
+                    self._sums = sums
+                    return said["done"]
+        warnings.warn(
+            f"what {printable(folder)!r} holds is not what was written there, by its checksum or its version; it is "
+            "computed again.",
+            stacklevel=2,
+        )
         return 0
 
+    def _sum(self, number: int, rows: int) -> Any:
+        """Returns the checksum of some rows of a tensor, as they are on disk."""
+        found, left = _checksum(), self._size(number, rows)
+        with self._path(number).open("rb") as file:
+            head = self._head(number)
+            if file.read(len(head)) != head:
+                raise ValueError("another head")
+            while left:
+                part = file.read(min(left, PART))
+                if not part:
+                    raise ValueError("rows are missing")
+                found.update(part)
+                left -= len(part)
+        return found
+
     def _append(self, number: int, array: Any) -> None:
-        shape, dtype = self._shapes[number]
+        data = np.ascontiguousarray(array, self._shapes[number][1]).data
         with self._path(number).open("r+b") as file:
-            file.seek(len(self._head(number)) + self.done * int(np.prod(shape)) * dtype.itemsize)
-            file.write(np.ascontiguousarray(array, dtype).data)
+            file.seek(len(self._head(number)) + self._size(number, self.done))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        self._sums[number].update(data)
 
     def _note(self, folder: Path) -> None:
         draft = folder / ".progress.json"
-        draft.write_text(json.dumps({"key": self._key, "rows": self.rows, "done": self.done}))
+        said = {"format": FORMAT, "key": self._key, "rows": self.rows, "done": self.done}
+        draft.write_text(json.dumps({**said, "checksums": [one.hexdigest() for one in self._sums]}))
         os.replace(draft, folder / "progress.json")
+
+
+def _checksum() -> Any:
+    return hashlib.blake2b(digest_size=16)
 
 
 def _as_dtype(array: Any, dtype: str) -> Any:

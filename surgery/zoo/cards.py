@@ -1,8 +1,8 @@
 """Cards: the graphs of named networks, kept as JSON in the user's cache directory, so that looking needs no Keras.
 
 A card is made once per network, options and Keras version, by a process of its own: names that Keras numbers
-(`conv2d_17`) then do not depend on what ran before, and no weight is ever computed. A card that is corrupt is made
-again; a cache that cannot be written is done without.
+(`conv2d_17`) then do not depend on what ran before, and no weight is ever computed. A card that is not what was
+written, by its checksum, is made again; a cache that cannot be written is done without.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import importlib.metadata
 import json
 import os
 import subprocess
-import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from surgery.isolated import isolated
 from surgery.waiting import notice
 from surgery.zoo.settings import USUAL, Settings
 
-FORMAT = 1  # of the cards; a new number makes old ones unread
+FORMAT = 2  # of the cards; a new number makes old ones unread
 
 
 @functools.cache
@@ -54,12 +54,29 @@ def card(name: str, options: dict[str, Any], made_under: Settings = USUAL) -> Gr
     unusual = b"" if made_under == USUAL else repr(made_under).encode()
     key = hashlib.sha256(text.encode() + unusual + _own_definition(name)).hexdigest()[:12]
     path = cache_directory() / "cards" / f"{name}-{key}-keras-{keras_version()}-{FORMAT}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return decode(json.loads(path.read_bytes()))
+    kept = _read(path)
+    if kept is not None:
+        return decode(json.loads(kept))
     made = _made(name, text, made_under)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, SurgeryError):  # of another process that makes it, too
         _write(path, made)
     return decode(json.loads(made))
+
+
+def _read(path: Path) -> bytes | None:
+    """Returns a card as it was made, if it is kept and is what was kept."""
+    try:
+        said, _, found = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if said == _checksum(path, found):
+        return found
+    warnings.warn(f"the card {path.name} has been changed since it was written; it is made again.", stacklevel=4)
+    return None
+
+
+def _checksum(path: Path, content: bytes) -> bytes:
+    return hashlib.sha256(os.fsencode(path.name) + content).hexdigest().encode()
 
 
 def _own_definition(name: str) -> bytes:
@@ -82,7 +99,8 @@ def _made(name: str, options: str, made_under: Settings) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
+    from surgery.files.whole import written_whole  # whoever finds the card does not wait for it
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    with written_whole(path) as draft:
+        draft.write_bytes(_checksum(path, content) + b"\n" + content)
