@@ -100,7 +100,7 @@ def _is_of_training(key: str, kind: str) -> bool:
 
 
 def _comparable(value: Any, training: bool) -> Any:
-    if isinstance(value, dict) and "class_name" in value:
+    if isinstance(value, dict) and isinstance(value.get("class_name"), str):
         inner, rest = value.get("config"), {}
         if str(value["class_name"]).endswith("Policy"):
             return _bare(value)
