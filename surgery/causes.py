@@ -10,6 +10,7 @@ from typing import Any
 from surgery.call_pairs import Alignment
 from surgery.flattened import Step
 from surgery.rewired import Wiring
+from surgery.sameness import difference
 from surgery.specs import Ref
 from surgery.verification import Cause
 
@@ -40,7 +41,7 @@ def causes_of(
             first[address] = address if cause is not None else before[0] if before else address
             if first[address] not in own:
                 own[address] = Cause(address, "output", "computes something else", 0)
-            reached[first[address]] = reached.get(first[address], 0) + (address in apart)
+            reached[first[address]] = reached.get(first[address], 0) + (address in apart and address in found.pairs)
     return [dataclasses.replace(cause, reaches=reached.get(address, 0)) for address, cause in own.items()]
 
 
@@ -55,7 +56,8 @@ def _own(
     """Returns what is different about one call itself."""
     address = step.address
     if address in found.altered:
-        return Cause(address, "configuration", "is made otherwise", 0)
+        other = found.theirs.steps[found.altered[address]]
+        return Cause(address, "configuration", difference(step.call, other.call), 0)
     if address in wiring.rewired:
         return Cause(address, "rewired", wiring.rewired[address], 0)
     if address in found.pairs and step.layer in changed:
@@ -67,6 +69,10 @@ def _own(
             return Cause(address, "rewired", f"takes {mine} where the donor's takes {theirs}", 0)
         if differences.get((mine, theirs), 1.0) != 0 and not _comes_late(found, mine, apart):
             return Cause(address, "new", f"takes {mine}, which is new, where the donor's takes {theirs}", 0)
+    how = [one.config.get("implementation") for one in (step.call, found.theirs.steps[found.same(address) or ""].call)]
+    if how[0] != how[1]:  # which Keras writes to no file any more
+        text = f"rounds otherwise: implementation {how[0] or 'by default'}, the donor's {how[1] or 'by default'}"
+        return Cause(address, "configuration", text, 0)
     return None
 
 

@@ -51,6 +51,20 @@ def sameness(a: Any, b: Any) -> Sameness:
     return min(inside, Sameness.LOADABLE)
 
 
+def difference(a: Any, b: Any) -> str:
+    """Returns what of a layer changes its output, against another of the same name, as text."""
+    kinds = [kind_of(call) for call in (a, b)]
+    if kinds[0] != kinds[1]:
+        return f"is {kinds[0]}, the donor's {kinds[1]}"
+    configs = [comparable(call.config, kind_of(call), training=False) for call in (a, b)]
+    keys = [key for key in dict.fromkeys([*configs[1], *configs[0]]) if configs[0].get(key) != configs[1].get(key)]
+    if not keys or a.inner is not None:
+        return "is made otherwise"
+    values = [str(config.get(keys[0], "by default"))[:40] for config in configs]
+    more = f" and {len(keys) - 1} more keys" if len(keys) > 1 else ""
+    return f"has {keys[0]} {values[0]}, the donor's {values[1]}{more}"
+
+
 def shapes_fit(a: Any, b: Any) -> bool:
     """Whether the weights of two layers have the same shapes; of other numbers of weights nothing is known."""
     shapes = [sorted(weight.shape for weight in call.weights) for call in (a, b)]

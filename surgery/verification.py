@@ -153,11 +153,12 @@ class Verification:
 
     def _compared(self) -> str:
         name = printable(self.donor.name)
+        left = f"; {len(self.uncompared):,} kept calls do not run on its tensors" if self.uncompared else ""
         if not self.differences:
             return f"no tensor compared with {name}: {'none of what is kept runs' if self.kept else 'nothing is kept'}"
         return (
             f"{len(self.differences):,} kept tensors compared with {name} on random input: "
-            f"largest difference {self.largest:g}"
+            f"largest difference {self.largest:g}{left}"
         )
 
     def _kept_as_where(self) -> str:

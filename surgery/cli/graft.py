@@ -171,8 +171,9 @@ def _verified(name: str, graph: Graph, donors: list[Graph]) -> list[Verification
         if name and not found.kept:  # one of several, made from nothing or from another donor
             continue
         verified.append(found)
-        if found.kept and not found.exact:
-            click.echo(f"warning: the part kept from {donor.name} does not compute the same", err=True)
+        if found.changed or found.largest != 0:
+            why = f": {found.causes[0]}" if found.causes else ""
+            click.echo(f"warning: the part kept from {donor.name} does not compute the same{why}", err=True)
     return verified
 
 

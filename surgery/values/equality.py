@@ -7,6 +7,8 @@ from typing import Any
 from surgery.files import names_of_variables
 from surgery.lookups import learned
 
+CHUNK = 8 * 2**20  # bytes that are compared at a time
+
 
 def equal_values(layer: Any, other: Any) -> bool:
     """Compares the weights of two layers to the bit, and the words they learned; nothing is read where they are one.
@@ -25,9 +27,23 @@ def equal_values(layer: Any, other: Any) -> bool:
         return False
     for pair in zip(mine.values(), others.values(), strict=True):
         a, b = map(np.asarray, pair)
-        if a.dtype != b.dtype or a.shape != b.shape or a.tobytes() != b.tobytes():
+        if a.dtype != b.dtype or a.shape != b.shape or not _same_bits(a, b):
             return False
     return True
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    """Compares two arrays piece by piece: a large one is not copied whole."""
+    import numpy as np
+
+    if a.dtype.hasobject:
+        return bool(np.array_equal(a, b))
+    one, other = (np.ascontiguousarray(array).reshape(-1) for array in (a, b))
+    step = max(1, CHUNK // a.dtype.itemsize)
+    return all(
+        one[start : start + step].tobytes() == other[start : start + step].tobytes()
+        for start in range(0, one.size, step)
+    )
 
 
 def _values(layer: Any) -> dict[str, Any]:
