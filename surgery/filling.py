@@ -14,6 +14,7 @@ import keras
 
 from surgery.errors import SurgeryError, first_line
 from surgery.files import Source, Tensor, to_hand_over
+from surgery.lookups import learns
 from surgery.pairing import Late, Pairs, paired
 
 
@@ -102,7 +103,7 @@ def give(layer: Any, found: Pairs) -> None:
 def settle(layer: Any) -> None:
     """Has a layer, and those in it, derive anew what they derive from their weights (Normalization does)."""
     for part in layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else ():
-        if hasattr(part, "finalize_state"):
+        if hasattr(part, "finalize_state") and not learns(part):  # which would count anew what they have not kept
             part.finalize_state()
 
 

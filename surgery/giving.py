@@ -16,34 +16,13 @@ import numpy as np
 
 from surgery import lookups
 from surgery.effective import Value, lora_of, own_variables, parts_of, plain, quantized, values_of
-from surgery.errors import SurgeryError, first_line, listing
+from surgery.errors import SurgeryError, listing
 from surgery.files import Tensor
 from surgery.filling import give
 from surgery.layouts import may_share
 from surgery.pairing import Late, Pairs, Refit, of_channels, reads_by_itself
 
 _CODES = ("int8", "int4", "gptq", "awq")
-
-
-@dataclasses.dataclass(frozen=True)
-class Vocabulary:
-    """A lookup layer, and the vocabulary that it gets; read like a part that reads its values itself."""
-
-    owner: Any
-    learned: lookups.Learned
-    store: dict[str, Tensor] = dataclasses.field(default_factory=dict)
-    variables: tuple[Any, ...] = ()
-
-    def load(self) -> None:
-        """Gives the layer its vocabulary.
-
-        Raises:
-            SurgeryError: the layer does not take it.
-        """
-        try:
-            lookups.give(self.owner, self.learned)
-        except Exception as error:  # Keras' own, of any kind
-            raise SurgeryError(f"{self.owner.name!r} does not take the vocabulary: {first_line(error)}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +148,8 @@ class _Giving:
 
     def _as_it_is(self, path: str, part: Any, other: Any) -> bool:
         """Has a part take the variables of another as they are, where both keep the same in the same form."""
-        if lookups.is_lookup(part) and lookups.is_lookup(other):
-            return self._vocabulary(path, part, other)
+        if lookups.learns(part) and lookups.learns(other):
+            return self._adapted(path, part, other)
         mine, theirs = own_variables(part), own_variables(other)
         if type(part) is type(other) and reads_by_itself(part):
             return self._by_itself(path, part, other)
@@ -204,19 +183,18 @@ class _Giving:
             self._moved += [_label(path, name) for name in own_variables(part)]
         return True
 
-    def _vocabulary(self, path: str, part: Any, other: Any) -> bool:
-        words = tuple(map(str, other.get_vocabulary()))
-        found = lookups.learned(other) or lookups.Learned(words)
-        if part.get_config().get("vocabulary") is None and other.get_vocabulary(include_special_tokens=False):
-            if lookups.learned(part) != found:
-                self._late.append(Vocabulary(part, found))
-            self._moved.append(_label(path, "vocabulary"))
+    def _adapted(self, path: str, part: Any, other: Any) -> bool:
+        """Has a part learn what another learned by `adapt` beside its weights."""
+        lesson = lookups.lesson(part, other)
+        if lesson is not None:
+            self._late.append(lesson)
+            self._moved.append(_label(path, lesson.name))
         return True
 
     def _offer(self, path: str, part: Any, other: Any) -> None:
         """Pairs what has one name in two parts of one place; sets the rest aside."""
         mine = {} if part is None else _wants(part)
-        theirs = {} if other is None else values_of(other)
+        theirs = {} if other is None else values_of(other) if mine else _offers(other)
         for name in [name for name in mine if name in theirs]:
             if self._pair(path, part, mine[name], other, theirs[name]):
                 del mine[name], theirs[name]
@@ -271,6 +249,12 @@ def _wants(part: Any) -> dict[str, Value]:
     return {name: value for name, value in values_of(part).items() if value.variable is not None}
 
 
+def _offers(part: Any) -> dict[str, Value]:
+    """Returns what a part computes with, for a target that may not ask for it: codes that cannot be read are codes."""
+    own = {name: plain(name, one) for name, one in own_variables(part).items()}
+    return own if quantized(part) in ("gptq", "awq") else values_of(part)
+
+
 def _form(part: Any) -> Any:
     mode = quantized(part)
     calibrated = [getattr(part, f"is_{one}_calibrated", False) for one in ("gptq", "awq")]
@@ -285,7 +269,7 @@ def _one_kind(one: Any, other: Any) -> bool:
 
 
 def _constant(name: str, value: Any) -> Value:
-    array = keras.ops.convert_to_numpy(value)
+    array: Any = keras.ops.convert_to_numpy(value)
     return Value(name, tuple(array.shape), array.dtype.name, lambda: array)
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from surgery.errors import SurgeryError, first_line
 
 LOOKUPS = re.compile(r"StringLookup|IntegerLookup|TextVectorization")
 WORDS = "vocabulary.txt"
@@ -65,6 +67,58 @@ def give(layer: Any, what: Learned) -> None:
         layer.set_vocabulary(words, idf_weights=list(what.rarity))
     else:
         layer.set_vocabulary(words)
+
+
+def learns(layer: Any) -> bool:
+    """Whether a layer learns by `adapt` what it keeps in no variable: a vocabulary, or the boundaries of bins."""
+    return is_lookup(layer) or _is_discretization(layer)
+
+
+def _is_discretization(layer: Any) -> bool:
+    return type(layer).__name__ == "Discretization" and type(layer).__module__.partition(".")[0] == "keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """What one layer is to learn of another; it has no tensors and no variables of its own.
+
+    Args:
+        owner: the layer that learns.
+        name: what it learns.
+        teach: gives it to the layer.
+    """
+
+    owner: Any
+    name: str
+    teach: Callable[[], None]
+    store: dict[str, Any] = dataclasses.field(default_factory=dict)
+    variables: tuple[Any, ...] = ()
+
+    def load(self) -> None:
+        """Has the layer learn.
+
+        Raises:
+            SurgeryError: it does not take it.
+        """
+        try:
+            self.teach()
+        except Exception as error:  # Keras' own, of any kind
+            raise SurgeryError(f"{self.owner.name!r} does not take the {self.name}: {first_line(error)}") from error
+
+
+def lesson(new: Any, layer: Any) -> Lesson | None:
+    """Returns what a layer that has been told and taught nothing yet can learn of another; `None` for nothing."""
+    if _is_discretization(new):
+        found = getattr(layer, "bin_boundaries", None)
+        if new.bin_boundaries or not found:
+            return None
+        return Lesson(new, "boundaries", lambda: setattr(new, "bin_boundaries", list(found)))
+    if not is_lookup(layer) or new.get_config().get("vocabulary") is not None:
+        return None
+    if new.get_vocabulary(include_special_tokens=False) or not layer.get_vocabulary(include_special_tokens=False):
+        return None
+    words = learned(layer) or Learned(tuple(map(str, layer.get_vocabulary())))
+    return Lesson(new, "vocabulary", lambda: give(new, words))
 
 
 def copy_words(new: Any, layer: Any) -> None:

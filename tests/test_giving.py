@@ -204,6 +204,21 @@ def test_a_vocabulary_moves_over():
     np.testing.assert_array_equal(new(words), [[1, 0, 2]])
 
 
+def test_the_boundaries_of_bins_move_over_and_stay_in_copies():
+    layer = L.Discretization(num_bins=4, name="bins")
+    values = RANDOM.random((50, 3), "float32")
+    layer.adapt(values)
+    x = keras.Input((3,))
+    model = keras.Model(x, layer(x), name="binned")
+    graph = sg.replace(sg.open(model), "bins", L.Discretization(num_bins=4, name="other"))
+    assert "boundaries moved over" in graph.notes[0]
+    other = keras.Model(x, L.Dense(2)(x), name="other")
+    both = sg.build(sg.join(sg.open(other), sg.open(model), wires={}, prefix="p_"))
+    expected = outputs_of(model, values)[0]
+    np.testing.assert_array_equal(outputs_of(sg.build(graph), values)[0], expected)
+    np.testing.assert_array_equal(both([values, values])[-1], expected)
+
+
 def test_what_moves_and_what_stays_fresh_is_said_exactly():
     def note(old, new, shape):
         model, _ = network(old, shape)

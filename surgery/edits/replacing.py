@@ -26,8 +26,9 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
     """Returns a new graph with another part in the place of each matched call.
 
     A layer in the place of a layer keeps its address, and the keyword arguments of the call that it knows. A new layer
-    takes the weights of the same name and shape (a GroupNormalization gamma and beta of the BatchNormalization that it
-    replaces); `graph.notes` says which. A layer that has been built, a model, or a `Graph` brings its own.
+    takes what the old one computes with, where name, role and shape are the same (a GroupNormalization gamma and beta of
+    the BatchNormalization that it replaces): a kernel with its LoRA merged, or dequantized. `graph.notes` says what
+    moved and what is fresh. A layer that has been built, a model, or a `Graph` brings its own.
 
     Args:
         graph: `Graph` or `keras.Model`.
@@ -38,7 +39,8 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
         expect: how many calls must match.
 
     Raises:
-        SurgeryError: the part does not take what the call takes, or returns another shape.
+        SurgeryError: the part does not take what the call takes, or returns another shape; or it is quantized, and what
+            it would be given is not.
 
     Example:
 
@@ -69,7 +71,7 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     if isinstance(part, keras.Operation):
         if single:
             return part
-        return variant(part) if getattr(part, "built", False) and part.variables else renewed(part, part.name)
+        return variant(part) if getattr(part, "variables", ()) else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
         return part(call)
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
@@ -83,8 +85,7 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     empty = _has_no_weights_yet(part)
     new: dict[Ref, Ref] = {}
     kept = {one.name for one in grown}
-    if empty:
-        _teach(graph, calls[0], part)
+    learned = _teach(graph, calls[0], part) if empty else []
     for call in calls:
         if len(call.specs) != 1:
             raise SurgeryError(f"{call.name!r} makes {len(call.specs)} tensors, and a part that replaces it one.")
@@ -93,7 +94,12 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
         applied = [one for one in piece if one.op is not None]
         if len(applied) == 1 and name_is_free:
             piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
-        if len(applied) == 1 and call is calls[0] and empty and (note := _weights_moved(graph, call, applied[0])):
+        if (
+            len(applied) == 1
+            and call is calls[0]
+            and empty
+            and (note := _weights_moved(graph, call, applied[0], learned))
+        ):
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
         new[Ref(call.name)] = leaves(output)[0]
@@ -140,19 +146,24 @@ def _has_no_weights_yet(part: Any) -> bool:
     return all(hasattr(layer, "built") and not layer.built for layer in layers)
 
 
-def _teach(graph: Graph, old: Call, part: Any) -> None:
-    """Gives a new lookup layer the vocabulary of the old one before it is called: it decides how wide the output is."""
+def _teach(graph: Graph, old: Call, part: Any) -> list[str]:
+    """Gives a new layer what the old one learned by `adapt`, before it is called: it decides how wide the output is.
+
+    Returns what it was, `["vocabulary"]`.
+    """
     from surgery.building import live_layer
-    from surgery.filling import give
-    from surgery.giving import gift
-    from surgery.lookups import is_lookup
+    from surgery.lookups import learns, lesson
 
-    if is_lookup(part) and is_lookup(layer := live_layer(graph, old)):
-        give(part, gift(part, layer).pairs)
+    if learns(part) and (found := lesson(part, live_layer(graph, old))) is not None:
+        found.load()
+        return [found.name]
+    return []
 
 
-def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
-    """Gives a new layer what the old one computes with, where names and shapes allow; returns what to say of it."""
+def _weights_moved(graph: Graph, old: Call, new: Call, learned: list[str]) -> str:
+    """Gives a new layer what the old one computes with, where names and shapes allow; returns what to say of it, and of
+    what it has learned before.
+    """
     from surgery.building import live_layer
     from surgery.filling import give
     from surgery.giving import gift
@@ -160,11 +171,12 @@ def _weights_moved(graph: Graph, old: Call, new: Call) -> str:
     source, target = live_layer(graph, old), new.op.layer  # type: ignore
     found = gift(target, source)
     give(target, found.pairs)
-    if not found.moved and not found.fresh and not found.left:
+    names = [*learned, *found.moved]
+    if not names and not found.fresh and not found.left:
         return ""
-    count = len(found.left) + len(found.moved)
+    count = len(found.left) + len(names)
     fresh = f"; fresh: {listing(found.fresh)}" if found.fresh else ""
-    moved = listing(found.moved) or "nothing"
+    moved = listing(names) or "nothing"
     return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {count} weights{fresh}"
 
 
