@@ -26,8 +26,8 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
     """Returns a new graph with another part in the place of each matched call.
 
     A layer in the place of a layer keeps its address, and the keyword arguments of the call that it knows. A new layer
-    takes what the old one computes with, where name, role and shape are the same (a GroupNormalization gamma and beta of
-    the BatchNormalization that it replaces): a kernel with its LoRA merged, or dequantized. `graph.notes` says what
+    takes what the old one computes with, where name, role and shape are the same (a GroupNormalization gamma and beta
+    of the BatchNormalization that it replaces): a kernel with its LoRA merged, or dequantized. `graph.notes` says what
     moved and what is fresh. A layer that has been built, a model, or a `Graph` brings its own.
 
     Args:
