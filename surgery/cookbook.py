@@ -226,7 +226,8 @@ def load(name: str) -> Recipe:
     sys.modules[spec.name] = module
     if path not in shipped().values():
         sys.meta_path.append(_Beside(path))  # after all else
-    folder = os.getcwd()
+    folder, writes_none = os.getcwd(), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # the folder of a recipe is the user's: no __pycache__ is left in it
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
@@ -238,6 +239,7 @@ def load(name: str) -> Recipe:
         said = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else _said(error)
         raise SurgeryError(f"{place}: {said}") from error
     finally:
+        sys.dont_write_bytecode = writes_none
         os.chdir(folder)  # paths that the user gave are meant from there
     if not callable(getattr(module, "recipe", None)):
         raise SurgeryError(

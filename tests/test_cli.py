@@ -909,6 +909,12 @@ def test_what_goes_where_is_checked(text, options, message, recipe, tmp_path):
     assert not [one for one in tmp_path.iterdir() if one.suffix in (".keras", ".png", ".jpg", "")]
 
 
+def test_a_recipe_leaves_no_bytecode_in_its_folder(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert run("graft", recipe(TWO), "--dry-run").exit_code == 0
+    assert not (tmp_path / "__pycache__").exists() and sys.dont_write_bytecode is False
+
+
 def test_recipes_tell_their_sources_and_parameters_and_can_be_copied(tmp_path):
     listed = run("recipes").stdout
     assert "decoders\n" in listed and "arXiv:1505.04597" in listed and "backbone classes weights depth" in listed
