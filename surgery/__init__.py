@@ -18,6 +18,7 @@ import importlib  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from surgery import graph as _graph  # noqa: E402
+from surgery.registering import register_with_keras as _register_with_keras  # noqa: E402
 
 if TYPE_CHECKING:
     from surgery import samples, tasks, wiring
@@ -167,6 +168,8 @@ __all__ = [
     "verify",
     "wiring",
 ]
+
+_register_with_keras()
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
 from surgery.files.images import with_preprocessing
 from surgery.files.members import weights_of
 from surgery.files.mending import Origin
+from surgery.files.ordinary import with_fixed
 from surgery.files.placing import NoPlaces, Places, Rows, Tree
 from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.safetensors import is_safetensors
@@ -69,7 +70,10 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str]) -> Grap
         else:
             stored, origin, places = _of_hdf5(read_hdf5(Window(source), what, source.budget), what, source.budget)
         graph = _graph(Reader(origin, report, source.budget), stored, places)
-        return graph if archive is None else with_preprocessing(graph, archive)
+        if archive is None:
+            return graph
+        with_fixed(graph, archive, report)
+        return with_preprocessing(graph, archive)
     except SurgeryError as error:
         text = str(error)
         stored = [error.stored] if isinstance(error, NoArchitecture) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from surgery.effective import Value, lora_of, own_variables, parts_of, quantized
 from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.files import safetensors
 from surgery.files.images import add_preprocessing
+from surgery.files.ordinary import add_fixed, as_ordinary, ours_in
 from surgery.files.variables import layers_of, named_weights
 from surgery.files.whole import written_whole
 from surgery.preprocessing import Preprocessing
@@ -40,13 +42,25 @@ def save_model(
         raise SurgeryError(f"{printable(path)!r} should end in .keras (or .safetensors, for the weights alone).")
     write, compare = writers[path.suffix]
     with written_whole(path) as draft:
-        write(model, draft)
-        if path.suffix == ".keras":
-            add_preprocessing(draft, expected or {})
-        lost = compare(model, draft, path) if prove else []
+        with as_ordinary(model) if path.suffix == ".keras" else contextlib.nullcontext({}) as fixed:
+            write(model, draft)
+            if path.suffix == ".keras":
+                add_preprocessing(draft, expected or {})
+                add_fixed(draft, fixed)
+                _say_ours(path, ours_in(draft))
+            lost = compare(model, draft, path) if prove else []
         if lost:  # before the file takes its place: a warning may be an error
             _say_thawed(path, lost)
     return path
+
+
+def _say_ours(path: Path, ours: list[str]) -> None:
+    if ours:
+        warnings.warn(
+            f"{printable(path.name)!r} names {listing(ours)} of surgery: keras.models.load_model opens it after "
+            "`import surgery`.",
+            stacklevel=4,
+        )
 
 
 def _say_thawed(path: Path, lost: list[str]) -> None:

@@ -48,6 +48,49 @@ wasserstein = Objective(lambda real, fake: ops.mean(fake) - ops.mean(real), lamb
 """Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1; add `gradient_penalty` to the discriminator's."""
 
 
+_OURS = ("non_saturating", "hinge", "least_squares", "wasserstein")
+
+
+@keras.saving.register_keras_serializable(package="surgery")
+class AdversarialLoss:
+    """What one side of a GAN minimises, as the loss of a `Player`: a function of what the forward pass returns.
+
+    A model that has it can be saved, if `further` is a function that is registered with Keras.
+
+    Args:
+        objective: `Objective`, or the name of one of this module.
+        side: `"discriminator"` or `"generator"`.
+        further: function of what the forward pass returns: a scalar that is minimised too.
+    """
+
+    def __init__(self, objective: Any, side: str, further: Callable[[Any], Any] | None = None):
+        if side not in Objective._fields:
+            raise SurgeryError(f"side={side!r}: it is one of {', '.join(map(repr, Objective._fields))}.")
+        self.objective: Objective = globals()[objective] if objective in _OURS else objective
+        self.side = side
+        self.further = further
+
+    def __call__(self, tensors: Any) -> Any:
+        scores = [tensors["fake"]] if self.side == "generator" else [tensors["real"], tensors["fake"]]
+        loss = getattr(self.objective, self.side)(*scores)
+        return loss if self.further is None else loss + self.further(tensors)
+
+    def get_config(self) -> dict[str, Any]:
+        stored: Any = keras.saving.serialize_keras_object
+        name = next((one for one in _OURS if globals()[one] is self.objective), None)
+        objective = name or {side: stored(function) for side, function in self.objective._asdict().items()}
+        further = None if self.further is None else stored(self.further)
+        return {"objective": objective, "side": self.side, "further": further}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> AdversarialLoss:
+        made: Any = keras.saving.deserialize_keras_object
+        objective, further = config["objective"], config.get("further")
+        if isinstance(objective, dict):
+            objective = Objective(**{side: made(function) for side, function in objective.items()})
+        return cls(objective, config["side"], None if further is None else made(further))
+
+
 def gradient_penalty(critic: Callable[[Any], Any], real: Any, fake: Any, weight: float = 10.0) -> Any:
     """Returns `weight` times the mean of (norm of the critic's gradient - 1) squared, between real and fake samples.
 

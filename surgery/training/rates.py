@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,6 +90,38 @@ class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
             if mine:
                 optimizer.apply(*map(list, zip(*mine, strict=True)))
         self._iterations.assign_add(1)
+
+    def ordinary(self, variables: list[Any]) -> Any:
+        """Returns Keras' own optimizer of the same settings and slots, for a file that stock Keras opens; this one
+        where Keras has none: the rates are those of a schedule.
+
+        Args:
+            variables: of the model, in order.
+        """
+        if any(isinstance(one._learning_rate, ScaledSchedule) for one in self._inner_optimizers):
+            return self
+        new = {factor: alike(optimizer) for factor, optimizer in self._by_factor.items()}
+        ends: dict[str, set[float]] = {}
+        for variable in variables:  # in a model that is opened again, the names around its own may be missing
+            parts = variable.path.split("/")
+            for start in range(len(parts)):
+                end = "/".join(parts[start:])
+                ends.setdefault(end, set()).add(factor_of(variable.path, self._factors))
+        patterns = {
+            "|".join(re.escape(end) for end, factors in ends.items() if factors == {factor}): optimizer
+            for factor, optimizer in new.items()
+            if factor != 1.0 and {factor} in ends.values()
+        }
+        made = keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(new[1.0], patterns), loss_scale_factor=self.loss_scale_factor, name=self.name
+        )
+        made.build(variables)
+        if self.built:
+            made.iterations.assign(self.iterations)
+            for factor, optimizer in new.items():
+                for mine, old in zip(optimizer.variables, self._by_factor[factor].variables, strict=True):
+                    mine.assign(old)
+        return made
 
     def get_config(self) -> dict[str, Any]:
         base: Any = keras.saving.serialize_keras_object(self._base)

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from surgery.training.objectives import Objective
+from surgery.training.objectives import AdversarialLoss, Objective
 from surgery.training.player import Player
 
 
@@ -39,19 +39,11 @@ def adversaries(
         names: of the networks that the two own.
     """
 
-    def of_discriminator(tensors: Any) -> Any:
-        loss = objective.discriminator(tensors["real"], tensors["fake"])
-        return loss if penalty is None else loss + penalty(tensors)
-
-    def of_generator(tensors: Any) -> Any:
-        loss = objective.generator(tensors["fake"])
-        return loss if wish is None else loss + wish(tensors)
-
     def adam(rate: float) -> Any:
         return keras.optimizers.Adam(rate, beta_1=momentum, beta_2=0.999 if momentum else 0.9)
 
     discriminator, generator = names
     return {
-        discriminator: Player(discriminator, adam(slow), of_discriminator, steps),
-        generator: Player(generator, adam(fast), of_generator),
+        discriminator: Player(discriminator, adam(slow), AdversarialLoss(objective, "discriminator", penalty), steps),
+        generator: Player(generator, adam(fast), AdversarialLoss(objective, "generator", wish)),
     }
