@@ -1,6 +1,6 @@
 """Activations that Keras 3 no longer has, registered with Keras so that models that use them can be saved.
 
-Stock Keras opens such a file after `import surgery.activations`.
+Stock Keras opens such a file after `import surgery`.
 """
 
 from __future__ import annotations

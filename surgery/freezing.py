@@ -33,7 +33,9 @@ def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "fre
         where: which calls; a nested model stands for all layers in it. All by default.
         expect: how many calls must match.
         bn: what becomes of the matched BatchNormalization layers: `"freeze"` keeps statistics, gamma and beta;
-            `"stats"` keeps the statistics alone, gamma and beta train (the layer becomes a `FixedBatchNormalization`);
+            `"stats"` keeps the statistics alone, gamma and beta train (the layer becomes a `FixedBatchNormalization`,
+            which `sg.save` writes as a BatchNormalization with momentum 1: in stock Keras its statistics stay, but
+            training normalizes by those of the batch);
             `"train"` leaves them as they are.
 
     Returns:

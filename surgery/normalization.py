@@ -19,8 +19,8 @@ Flag = bool | str
 class FixedBatchNormalization(keras.layers.BatchNormalization):
     """BatchNormalization that always uses its moving statistics and never changes them; gamma and beta may train.
 
-    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.1 (inference), in training too. Stock Keras opens a saved one
-    after `import surgery.normalization`.
+    Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.1 (inference), in training too. `sg.save` writes it as a
+    BatchNormalization with momentum 1; a file that Keras itself saved opens after `import surgery`.
     """
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:

@@ -8,6 +8,8 @@ from old_files import correlate, functional, gru, layer, lstm, old_hard_sigmoid,
 
 import surgery as sg
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*names hard_sigmoid of surgery")  # what is saved says what it needs
+
 
 @pytest.fixture
 def random():
