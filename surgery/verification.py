@@ -158,7 +158,7 @@ class Verification:
             return f"no tensor compared with {name}: {'none of what is kept runs' if self.kept else 'nothing is kept'}"
         return (
             f"{len(self.differences):,} kept tensors compared with {name} on random input: "
-            f"largest difference {self.largest:g}{left}"
+            f"largest difference {self.largest:.3g}{left}"
         )
 
     def _kept_as_where(self) -> str:

@@ -44,6 +44,8 @@ def before_and_after(tmp_path, monkeypatch):
     sg.save(donor, tmp_path / "before.keras")
     extra = keras.layers.Dense(64, activation="relu", name="extra")
     sg.save(sg.insert(donor, extra, after="fc1"), tmp_path / "after.keras")
+    past = sg.rewire(donor, "block3_conv1", into="block3_conv3", instead_of="block3_conv2")
+    sg.save(past, tmp_path / "rewired.keras")
     monkeypatch.chdir(tmp_path)
 
 
