@@ -22,7 +22,7 @@ def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]
     whole = given[0].dtype.startswith(("int", "uint", "bool"))
     if whole and re.match(r"Flatten|Reshape|Permute|RepeatVector|Cropping|ZeroPad|Identity", class_name):
         return given[0].dtype
-    if isinstance(policy, str):
+    if isinstance(policy, str) and re.fullmatch(r"[a-z0-9_/]{1,40}", policy):
         return policy.removeprefix("mixed_")
     floats = [spec.dtype for spec in given if spec.dtype in _FLOATS]
     if floats:

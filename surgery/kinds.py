@@ -57,6 +57,7 @@ def kind_of_stored(stored: Mapping[str, Any]) -> str:
         return registered
     if isinstance(name, str) and ">" in name:
         return name
+    name = name if isinstance(name, str) else str(name)  # of a stranger
     return ALIASES.get(name, name) if module is None or _KERAS.match(str(module)) else f"{module}.{name}"
 
 

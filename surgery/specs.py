@@ -86,7 +86,7 @@ class Weight:
 
 def megabytes(size: int) -> str:
     """Returns bytes as people read them: `528 MB`, `0.4 MB` (1 MB = 2^20 bytes, as Keras' summary counts)."""
-    value = size / 2**20
+    value = size // 2**20 if size >= 2**1000 else size / 2**20
     return (
         f"{value:,.0f} MB"
         if value >= 10

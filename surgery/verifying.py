@@ -9,6 +9,7 @@ from typing import Any
 
 from surgery.building import assemble, live_layer
 from surgery.causes import causes_of
+from surgery.described import understood
 from surgery.doors import as_graph
 from surgery.errors import doing
 from surgery.flattened import Flat, Step
@@ -52,7 +53,7 @@ def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verificatio
     True
     """
     ours, theirs = as_graph(x), as_graph(donor)
-    with doing(f"verifying {ours.name!r} against {theirs.name!r}"):
+    with doing(f"verifying {ours.name!r} against {theirs.name!r}"), understood(ours, theirs):
         return _Proof(kept(ours, theirs), inputs, seed).verification()
 
 

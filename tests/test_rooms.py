@@ -16,7 +16,7 @@ FLOORS = [
     ["sameness"],
     ["graph", "retracing", "dtypes", "caches", "budget"],
     ["hdf5", "primitives", "ops", "walking", "depth", "shapes", "effective", "layouts"],
-    ["analysis", "trusting", "masks"],
+    ["analysis", "trusting", "masks", "described"],
     ["selectors", "encoding", "tracing", "files"],
     ["grammar", "lookups", "pairing", "matching", "refitting", "flattened", "random_inputs"],
     ["filling", "unsaved", "layer_pairs", "lockstep"],

@@ -19,6 +19,8 @@ from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
+MOST = 10**30  # multiply-accumulates of one layer; a configuration that says more is none
+
 
 def macs(graph: Graph) -> dict[str, int | None]:
     """Returns the multiply-accumulates of every call at every depth, by address; `None` where they are not known.
@@ -55,9 +57,10 @@ def _of_call(call: Call, specs: Mapping[Ref, Spec]) -> int | None:
     if getattr(call.op, "wrapped", None) is not None:
         return _over_time(call, given or [])
     try:
-        return None if given is None else count(kind, config, given, call.specs)
+        found = None if given is None else count(kind, config, given, call.specs)
     except (Open, TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError, OverflowError):
         return None  # an open size, or a configuration that is not what Keras writes
+    return found if isinstance(found, int) and 0 <= found < MOST else None
 
 
 def _over_time(call: Call, given: list[Spec]) -> int | None:

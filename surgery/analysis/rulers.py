@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from fractions import Fraction
 
 _LONGEST = 10_000  # values; a network that resizes by odd ratios again and again is not followed further
-_EFFORT = 3_000_000  # values of all rulers of a network
+_EFFORT = 1_000_000  # values of all rulers of a network
 _left: ContextVar[list[int] | None] = ContextVar("left", default=None)
 
 

@@ -15,6 +15,7 @@ from surgery.comparing.difference import Change, Difference, WeightChange
 from surgery.comparing.ties import Ties
 from surgery.comparing.vocabularies import compared_words, learns_words
 from surgery.depth import uncollected
+from surgery.described import understood
 from surgery.doors import as_graph
 from surgery.files import Tensor, own_name
 from surgery.graph import Call, Graph, owner_below
@@ -47,10 +48,11 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
     """
     ours, theirs = as_graph(a), as_graph(b)
     walk = _Walk(content if weights else None)
-    with uncollected():
+    with understood(ours, theirs), uncollected():
         walk.compare(ours, theirs)
     if weights:
-        walk.weigh()
+        with understood(ours, theirs):
+            walk.weigh()
     return Difference(
         ours,
         theirs,

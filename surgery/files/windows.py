@@ -10,6 +10,7 @@ import io
 import os
 import weakref
 from pathlib import Path
+from typing import IO
 
 from surgery.budget import Budget
 from surgery.errors import SurgeryError, printable
@@ -27,6 +28,18 @@ class Descriptor:
         self.path = path
         self.size = os.fstat(self.number).st_size
         self.budget = Budget(self.size)
+
+
+class Unpacked(Descriptor):
+    """A file without a name that holds what was packed in another, whose path and budget it has."""
+
+    def __init__(self, content: IO[bytes], source: Descriptor):
+        content.flush()
+        self.number = os.dup(content.fileno())
+        weakref.finalize(self, os.close, self.number)
+        self.path = source.path
+        self.size = os.fstat(self.number).st_size
+        self.budget = source.budget
 
 
 class Window(io.RawIOBase):

@@ -11,7 +11,7 @@ import zlib
 from typing import Any
 
 from surgery.errors import SurgeryError, listing, printable
-from surgery.files.windows import Descriptor, Window
+from surgery.files.windows import Descriptor, Unpacked, Window
 
 MEMBERS = 10_000  # more than any model has assets
 RATIO = 1_100  # deflate packs at most 1,032 : 1
@@ -100,17 +100,14 @@ class Archive:
                 raise SurgeryError(f"{name!r} in {self._what} is broken: its two sizes differ.")
             return Window(self._source, self._content_of(member), member.file_size)
         self.budget.unpack(member.file_size, f"{name!r} in {self._what}")
-        unpacked = tempfile.TemporaryFile()  # noqa: SIM115  it is returned
         size = 0
-        with self._unpacking(name), self._zip.open(name) as file:
+        with tempfile.TemporaryFile() as unpacked, self._unpacking(name), self._zip.open(name) as file:
             while chunk := file.read(2**20):
                 size += len(chunk)
                 if size > member.file_size:
                     raise SurgeryError(f"{name!r} in {self._what} unpacks to more than it says.")
                 unpacked.write(chunk)
-        unpacked.flush()
-        unpacked.seek(0)
-        return unpacked
+            return Window(Unpacked(unpacked, self._source))
 
     def verify(self, name: str) -> None:
         """Compares all bytes of a member that is stored as it is with the checksum that the archive has for it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from importlib import resources
 from typing import Any
 
@@ -58,8 +59,17 @@ def _data(scene: Scene, where: str) -> str:
         "order": ["new", "changed", "dropped", "trains", "frozen", "kept", "still", "plain"],
         "colours": [{"name": name, "text": _COLOURS[name]} for name in colours],
     }
-    text = json.dumps(whole, separators=(",", ":"), default=str, allow_nan=False)
+    text = json.dumps(_finite(whole), separators=(",", ":"), default=str, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _finite(value: Any) -> Any:
+    """Returns values for which JSON has words: a number that is none, as a configuration may hold, as text."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _node(node: Node) -> dict[str, Any]:

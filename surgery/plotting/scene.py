@@ -10,6 +10,7 @@ from typing import Any
 from surgery import analysis
 from surgery.configurations import bare
 from surgery.depth import uncollected
+from surgery.described import understood
 from surgery.graph import Call, Graph
 from surgery.plotting.stages import stages
 from surgery.showing.columns import COLUMNS
@@ -140,6 +141,11 @@ def scene_of(graph: Graph, values: bool = False, batch: int = 1) -> Scene:
         values: whether statistics of the weights are read, where there are values.
         batch: samples in a batch, for the memory of activations.
     """
+    with understood(graph):
+        return _scene_of(graph, values, batch)
+
+
+def _scene_of(graph: Graph, values: bool, batch: int) -> Scene:
     sheet = Sheet(graph, batch)
     numbers = stages(graph, {call.name: analysis.stride_text(sheet.strides[call.name]) for call in graph})
     narrow = set(analysis.narrow(graph))

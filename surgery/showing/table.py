@@ -13,6 +13,7 @@ from typing import Any
 from tabulate import tabulate
 
 from surgery.depth import uncollected
+from surgery.described import understood
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
@@ -60,6 +61,11 @@ def text_of(graph: Graph, view: View) -> str:
     """
     if view.format not in FORMATS:
         raise SurgeryError(f"no format {view.format!r}.{nearest(view.format, FORMATS)} There are {', '.join(FORMATS)}.")
+    with understood(graph):
+        return _text_of(graph, view)
+
+
+def _text_of(graph: Graph, view: View) -> str:
     names = tuple(COLUMNS) if view.format == "json" and view.columns is None else chosen(view.columns)
     sheet, picked = Sheet(graph, view.batch), _picked(graph, view)
     wanted = [*names, *([view.sort.removeprefix("-")] if view.sort else [])]
