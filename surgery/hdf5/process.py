@@ -73,7 +73,7 @@ class _Child:
     def __init__(self) -> None:
         self.socket, other = socket.socketpair()
         serving = isolated(f"from surgery.hdf5.process import serve; serve({other.fileno()})")
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+        self.process: subprocess.Popen[Any] = subprocess.Popen(
             **serving, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL
         )
         other.close()
