@@ -188,12 +188,15 @@ def _of_tree(layer: Any, tree: dict[str, Tensor], name: str) -> Pairs:
     return Pairs(list(pairs.values()), late)
 
 
-def _refuse_other_numbers(owner: Any, own: dict[str, Any], store: Iterable[str], name: str) -> None:
+def _refuse_other_numbers(owner: Any, own: dict[str, Any], store: dict[str, Tensor], name: str) -> None:
     unknown = [number for number in store if number not in own]
+    codes = any("int8" in tensor.dtype for tensor in store.values())
     if unknown or not isinstance(owner, keras.layers.Layer):
         raise SurgeryError(
             f"the file has {printable(f'vars/{unknown[0] if unknown else 0}')!r} for {printable(name)!r}, which has no "
             "such weight."
+            + " The file holds codes of a quantized layer: transfer(open(path), x) gives what they stand for."
+            * codes
         )
 
 
