@@ -41,6 +41,8 @@ def main() -> None:
                 except Exception as error:
                     right, what = False, f"{what}: {type(error).__name__}: {error}"
             done[what.split(" ")[0].rstrip(",")] += 1
+            if sum(done.values()) % 50 == 0:
+                print(f"{kind}: {sum(done.values())}, {wrong} wrong", file=sys.stderr, flush=True)
             if not right:
                 wrong += 1
                 print(f"{kind} {seed}: {what}", flush=True)

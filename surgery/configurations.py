@@ -133,14 +133,16 @@ def _initializer(value: Any) -> Any:
 def _of_both_directions(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the configuration of a Bidirectional without what Keras makes of the layer that goes forward."""
     forward, backward = (config.get(key) for key in ("layer", "backward_layer"))
+    if not isinstance(forward, dict) or not isinstance(forward.get("config"), dict):
+        return config
     sides = [
         {key: item for key, item in side["config"].items() if key not in ("go_backwards", "zero_output_for_mask")}
         for side in (forward, backward)
         if isinstance(side, dict) and isinstance(side.get("config"), dict)
     ]
-    kept = {key: item for key, item in config.items() if key != "backward_layer"}
-    if not sides or (len(sides) == 2 and sides[0] != sides[1]):
+    if len(sides) == 2 and sides[0] != sides[1]:
         return config
+    kept = {key: item for key, item in config.items() if key != "backward_layer"}
     turned = bool(forward["config"].get("go_backwards"))
     return {**kept, "layer": {**forward, "config": {**sides[0], "go_backwards": turned}}}
 

@@ -137,7 +137,7 @@ class Side:
         if given is None:
             return [None]
         spec = step.call.specs[0]
-        value = keras.ops.convert_to_tensor(given, dtype=spec.dtype)
+        value: Any = keras.ops.convert_to_tensor(given, dtype=spec.dtype)
         more = len(spec.sides) - len(value.shape)
         if more == 1 and spec.sides[-1:] == (1,):
             value = keras.ops.expand_dims(value, -1)
