@@ -781,7 +781,7 @@ def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
         ("type('History', (), {'history': {'loss': [3, 2.5]}})()", "loss  2.5"),
         ("{'picture': 'a word'}", "the picture of fit() is ()"),
         ("{'large': 10**400}", "large  1000000"),
-        ("{'larger': 10**9999}", "a int that cannot be printed"),
+        ("{'larger': 10**9999}", "a number of more than 4,300 digits"),
         ("{'odd': Odd()}", "a Odd that cannot be printed"),
         ("{'itself': itself}", "[...]"),
     ],
