@@ -155,7 +155,8 @@ class _Masks:
             return self._consumed(call, kind, first)
         if _PASSING.fullmatch(kind):
             return first if not _embeds(config.get("layer")) else Mask(None, False)
-        return None if _ENDING.fullmatch(kind) else Mask(None, first.same)
+        passes = getattr(getattr(call.op, "layer", None), "supports_masking", True)  # of a stored one it is not known
+        return Mask(None, first.same) if passes and not _ENDING.fullmatch(kind) else None
 
     def _consumed(self, call: Call, kind: str, mask: Mask) -> Mask | None:
         if call.kwargs.get("mask") is None and (takes_several(call) or not mask.same):
