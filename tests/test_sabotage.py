@@ -234,6 +234,7 @@ OLD = [
 
 
 @pytest.mark.parametrize("name", OLD)
+@pytest.mark.filterwarnings("ignore:.*opens it after")
 def test_an_old_file_and_what_it_was_converted_to_are_the_same(name, shared_zoo, tmp_path):
     old = sg.open(shared_zoo / name)
     new = sg.open(sg.save(old, tmp_path / "new.keras"))
