@@ -138,8 +138,8 @@ def rewired(text: bytes, random: Random) -> bytes:
         elif kind == 3:
             layers.remove(one)
         elif kind == 4:
-            text = json.dumps(one).replace(json.dumps(one.get("name")), json.dumps(other.get("name")))
-            layers[layers.index(one)] = json.loads(text)
+            said = json.dumps(one).replace(json.dumps(one.get("name")), json.dumps(other.get("name")))
+            layers[layers.index(one)] = json.loads(said)
         else:
             one["class_name"] = other.get("class_name")
             one["config"] = {**other.get("config", {}), "name": one.get("name")}

@@ -47,7 +47,7 @@ def content_of(place: Place, what: str, budget: Budget) -> dict[str, Any]:
     try:
         return index.content(Range(place).part, budget)
     except index.Unusual:
-        text = _asked({"what": what}, place, budget)
+        text = bytes(_asked({"what": what}, place, budget))
     budget.read_json(text, f"the index of {what}")
     return json.loads(text)
 
@@ -79,7 +79,7 @@ class _Child:
         other.close()
         self.owner = os.getpid()
 
-    def ask(self, request: dict[str, Any], place: Place) -> bytes:
+    def ask(self, request: dict[str, Any], place: Place) -> bytearray:
         text = json.dumps({**request, "start": place.start, "size": place.size}).encode()
         socket.send_fds(self.socket, [len(text).to_bytes(_LENGTH, "little") + text], [place.descriptor])
         return _received(self.socket)
@@ -95,11 +95,11 @@ _lock = threading.Lock()
 _child: _Child | None = None
 
 
-def _asked(request: dict[str, Any], place: Place, budget: Budget) -> bytes:
+def _asked(request: dict[str, Any], place: Place, budget: Budget) -> memoryview:
     global _child
     request |= {"size of the file": budget.size, "seconds": budget.seconds}
     if not hasattr(socket, "send_fds"):
-        return _answer(request, place)
+        return memoryview(_answer(request, place))
     with _lock:
         if _child is None or _child.owner != os.getpid() or _child.process.poll() is not None:
             _child = _Child()
@@ -115,7 +115,7 @@ def _asked(request: dict[str, Any], place: Place, budget: Budget) -> bytes:
     budget.spend(took, f"the HDF5 of {request['what']}")
     if kind == b"!":
         raise SurgeryError(bytes(body).decode("utf-8", "replace"))
-    return bytes(body) if "path" not in request else body
+    return body
 
 
 @atexit.register
@@ -124,7 +124,7 @@ def _end() -> None:
         _child.end()
 
 
-def _received(connection: socket.socket) -> bytes:
+def _received(connection: socket.socket) -> bytearray:
     """Returns one message.
 
     Raises:
