@@ -223,7 +223,7 @@ def _dequantized(part: Any, stem: str, variable: Any, mode: str) -> Any:
     """
     import keras
 
-    ops = keras.ops
+    ops: Any = keras.ops
     scale = ops.convert_to_tensor(getattr(part, f"{stem}_scale"))
     if mode == "float8":
         return keras.quantizers.quantize_and_dequantize(variable.value, scale, "float8_e4m3fn", part.compute_dtype)
