@@ -14,6 +14,7 @@ from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of_stored
 from surgery.lookups import LOOKUPS, WORDS
+from surgery.nodes import input_of_donor, outputs_of_call
 from surgery.ops import LiveOp, StoredOp
 from surgery.primitives import check
 from surgery.specs import Ref
@@ -169,10 +170,13 @@ def _run(graph: Graph, copies: Copies, outputs: dict[str, Any] | None = None) ->
 
     for call in graph:
         if call.op is None:
-            output = placeholder(call)
+            found = None if copies.fresh else input_of_donor(graph, call)
+            output = placeholder(call) if found is None else found
         else:
             args, kwargs = rebuilt(look, call.args), rebuilt(look, dict(call.kwargs))
-            output = _applied(copies.layer_for(call), call, args, kwargs)
+            layer = copies.layer_for(call)
+            found = outputs_of_call(layer, args, kwargs)
+            output = _applied(layer, call, args, kwargs) if found is None else found
         if outputs is not None:
             outputs[call.name] = output
         made = leaves(output)

@@ -43,12 +43,14 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
             stored["build_config"] = {"input_shape": [*(None for _ in sides), channels]}
         with keras.saving.custom_object_scope(_own_code(layer)):
             new = keras.saving.deserialize_keras_object(stored, safe_mode=False)
+        new.name = name  # a layer may make a name of its own of the one that it is given
         copy_words(new, layer)
         _as_modified(new, layer)
     except Exception as error:
         raise SurgeryError(
             f"{layer.name!r} ({type(layer).__name__}) cannot be copied: {first_line(error)} "
-            "A layer that is copied needs get_config() and from_config()."
+            "A layer that is copied needs get_config() and from_config(); freezing a live model, "
+            "sg.freeze(sg.build(graph), where), needs no copy."
         ) from error
     _refuse_loss(new, layer)
     if getattr(layer, "variables", ()):

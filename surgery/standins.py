@@ -44,7 +44,7 @@ class Copies:
         custom_objects: Mapping[str, Any] | None = None,
         nested: Callable[[Graph, str, Copies], Any] | None = None,
     ):
-        self._fresh = fresh
+        self.fresh = fresh
         self._custom_objects = dict(custom_objects or {})
         self._nested = nested
         self._made: dict[tuple[Op, str], Standin] = {}
@@ -89,7 +89,7 @@ class Copies:
         if not op.standins:
             return self._first(op, name, flags)
         source = op.standins[0].layer
-        if not self._fresh or not has_variables(source):
+        if not self.fresh or not has_variables(source):
             for standin in reversed(op.standins):
                 if standin.name == name and _agrees(standin, flags, first=standin is op.standins[0]):
                     self._shared.append(standin.layer)
@@ -113,7 +113,7 @@ class Copies:
             _apply(layer, flags)  # else once it is filled: in which order a file lists tensors goes by its own flags
         self._new.append((op, standin))
         self._filling.follow(layer)
-        if not self._fresh:
+        if not self.fresh:
             op.standins.append(standin)
         return standin
 
@@ -147,7 +147,7 @@ class Copies:
                 give_weights(standin.layer, source)
                 _apply(standin.layer, standin.flags)  # a mark goes before the flags of the source's variables
                 self._given.update(map(id, getattr(standin.layer, "weights", ())))
-            if not self._fresh:
+            if not self.fresh:
                 op.standins.append(standin)
 
     def _check_account(self) -> None:
@@ -215,7 +215,7 @@ def _apply(layer: Any, flags: Mapping[str, bool | str]) -> dict[str, bool | str]
 
 def _stored_flags(op: StoredOp) -> dict[str, bool | str]:
     if op.inner is None:
-        return {"": bool(op.config.get("trainable", True))}
+        return {"": bool(op.config.get("trainable", True))} if op.weights else {}
     below = ((call.layer, _stored_flags(call.op)) for call in op.inner if isinstance(call.op, StoredOp))
     return {f"{name}/{path}".rstrip("/"): flag for name, flags in below for path, flag in flags.items()}
 
@@ -237,6 +237,8 @@ def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) ->
     """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
     try:
         stored = admitted({**op.stored, "config": {**op.config, "name": name}}, custom_objects)
-        return keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
+        layer = keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
+        layer.name = name  # a layer may make a name of its own of the one that it is given
+        return layer
     except Exception as error:
         raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error

@@ -1,5 +1,7 @@
 """Contracts with Keras: what the doors rely on, and the traps that users fall into, stock first, then ours."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -176,3 +178,46 @@ def test_a_build_that_failed_leaves_nothing_for_the_next(tmp_path):
     with pytest.raises(sg.SurgeryError, match=r"has \(2,\) for it"):
         sg.build(graph)
     np.testing.assert_array_equal(sg.build(sg.open(path)).get_weights()[0], model.get_weights()[0])
+
+
+def test_trap_16_the_output_of_a_layer_lies_in_what_an_edit_returned():
+    """The idiom of every Grad-CAM page, for shared and for new layers; stock Keras by hand keeps it, too."""
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(4, 3, name="c2")(keras.layers.Conv2D(4, 3, name="c1")(x))
+    donor = keras.Model(x, keras.layers.Dense(3, name="out")(keras.layers.GlobalAveragePooling2D(name="g")(y)))
+    array = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    expected = numpy_of(keras.Model(donor.inputs, donor.get_layer("c2").output)([array]))
+    head = [keras.layers.Dense(5, name="new"), keras.layers.Dense(2, name="head")]
+    graph = sg.graft(sg.cut(sg.open(donor), outputs="g"), head)
+    built = sg.build(graph)
+    for new in (built, sg.build(graph), sg.build(graph, copy=True), sg.insert(donor, keras.layers.ReLU(), after="g")):
+        taps = keras.Model(new.inputs, [new.get_layer("c2").output, new.output])([array])
+        np.testing.assert_array_equal(numpy_of(taps[0]), expected)
+        np.testing.assert_array_equal(numpy_of(taps[1]), numpy_of(new(array)))
+    both = keras.Model(built.inputs, [built.get_layer(name).output for name in ("new", "head")])
+    np.testing.assert_array_equal(numpy_of(both([array])[1]), numpy_of(built(array)))
+
+
+def test_trap_6_no_layer_collects_nodes_however_often_a_graph_is_built():
+    model = siamese_network()
+    graph = sg.graft(sg.open(model), keras.layers.ReLU(name="new"))
+    first = sg.build(graph)
+    count = {layer.name: len(layer._inbound_nodes) for layer in first.layers}
+    for _ in range(3):
+        sg.build(graph), sg.build(sg.open(model))
+    assert {layer.name: len(layer._inbound_nodes) for layer in first.layers} == count
+    assert count["new"] == 1 and count["trunk"] == 2
+
+
+def test_an_input_or_an_argument_that_differs_makes_a_call_of_its_own():
+    """What `nodes.py` relies on: a node keeps the arguments of its call, tensors among them, and what it made."""
+    x = keras.Input((4,), name="x")
+    drop = keras.layers.Dropout(0.5, name="drop")
+    model = keras.Model(x, drop(keras.layers.Dense(3, name="dense")(x)))
+    node = drop._inbound_nodes[0]
+    assert node.outputs[0] is model.output and node.arguments.args[0] is model.get_layer("dense").output
+    graph = sg.open(model)
+    call = dataclasses.replace(graph["drop"], kwargs={"training": True})
+    other = sg.build(dataclasses.replace(graph, calls=(*graph.calls[:-1], call)))
+    assert other.output is not model.output and other.inputs[0] is model.inputs[0]
+    assert sg.build(graph).output is model.output

@@ -29,6 +29,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
         return part
     import keras
 
+    from surgery.nodes import forget
     from surgery.tracing import model_of, trace
 
     unknown = [spec for spec in leaves(specs) if spec.shape is None]
@@ -45,9 +46,11 @@ def part_graph(part: Any, specs: Any) -> Graph:
             f"the part {_name(part)} returned {found}, where a tensor (or a list or dict of tensors) is wanted."
         )
     try:
-        return trace(model_of(inputs, outputs, "part"))
+        graph = trace(model_of(inputs, outputs, "part"))
     except SurgeryError as error:
         raise SurgeryError(f"the part {_name(part)} does not depend on its input alone: {first_line(error)}") from error
+    forget(graph)
+    return graph
 
 
 def _applied(part: Any, inputs: Any, specs: list[Spec]) -> Any:
