@@ -164,6 +164,7 @@ def _model(graph: Graph, name: str, copies: Copies) -> keras.Model:
 def _run(graph: Graph, copies: Copies, outputs: dict[str, Any] | None = None) -> dict[Ref, Any]:
     """Returns every tensor of a symbolic run through the graph; `outputs` gets what each call makes."""
     tensors: dict[Ref, Any] = {}
+    used: set[int] = set()
 
     def look(leaf: Any) -> Any:
         return tensors[leaf] if isinstance(leaf, Ref) else leaf
@@ -175,8 +176,9 @@ def _run(graph: Graph, copies: Copies, outputs: dict[str, Any] | None = None) ->
         else:
             args, kwargs = rebuilt(look, call.args), rebuilt(look, dict(call.kwargs))
             layer = copies.layer_for(call)
-            found = outputs_of_call(layer, args, kwargs)
+            found = outputs_of_call(layer, args, kwargs, used)
             output = _applied(layer, call, args, kwargs) if found is None else found
+            used.update(id(node) for node in getattr(layer, "_inbound_nodes", ())[-1:] if found is None)
         if outputs is not None:
             outputs[call.name] = output
         made = leaves(output)

@@ -18,10 +18,19 @@ from surgery.specs import Ref
 from surgery.structure import leaves, plain, rebuilt
 
 
-def outputs_of_call(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Returns the tensors that a layer made, flat, when it was called with these arguments, or `None`."""
+def outputs_of_call(layer: Any, args: Any, kwargs: Mapping[str, Any], used: set[int]) -> Any:
+    """Returns the tensors that a layer made, flat, when it was called with these arguments, or `None`.
+
+    Args:
+        layer: the layer.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        used: the nodes that stand for other calls of the network: two calls that are given the same are two, of which
+            a dropout makes different tensors. The one found is added.
+    """
     for node in _nodes(layer):
-        if _same(node.arguments.args, args) and _same(node.arguments.kwargs, dict(kwargs)):
+        if id(node) not in used and _same(node.arguments.args, args) and _same(node.arguments.kwargs, dict(kwargs)):
+            used.add(id(node))
             return list(node.outputs)
     return None
 

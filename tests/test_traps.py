@@ -221,3 +221,12 @@ def test_an_input_or_an_argument_that_differs_makes_a_call_of_its_own():
     other = sg.build(dataclasses.replace(graph, calls=(*graph.calls[:-1], call)))
     assert other.output is not model.output and other.inputs[0] is model.inputs[0]
     assert sg.build(graph).output is model.output
+
+
+def test_two_calls_of_a_layer_on_one_tensor_stay_two():
+    x = keras.Input((4,))
+    drop = keras.layers.Dropout(0.5, name="drop")
+    graph = sg.open(keras.Model(x, drop(x) - drop(x)))
+    for _ in range(2):
+        assert sg.open(sg.build(graph)) == graph
+    assert len(drop._inbound_nodes) == 2
