@@ -22,7 +22,7 @@ FLOORS = [
     ["filling", "unsaved", "layer_pairs", "lockstep"],
     ["giving"],
     ["where", "copying", "verification", "call_pairs", "zoo", "values", "figures"],
-    ["standins", "rewired"],
+    ["standins", "rewired", "nodes"],
     ["building", "kept"],
     ["causes"],
     ["doors", "samples"],
