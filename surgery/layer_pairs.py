@@ -108,18 +108,26 @@ class LayerPairs:
     def _by_longer_name(self) -> None:
         """Names that have one word before them, as `join` and `inline` put it there."""
         ours, theirs = self._left()
-        if not theirs:
-            return
         known = {step.address.replace("/", "_"): step for step in theirs}
-        probe = theirs[0].call.layer
-        words = [step.call.layer.removesuffix(probe) for step in ours if step.call.layer.endswith(probe)]
-        for word in dict.fromkeys(["", *words]):
-            names = {f"{word}{name}": step for name, step in known.items()}
-            found = [(step, names[step.call.layer]) for step in ours if step.call.layer in names]
-            alike = [pair for pair in found if self.degree(*pair) >= Sameness.EQUIVALENT]
-            if 2 * len(alike) > min(len(ours), len(theirs)):
-                for pair in alike:
+        words: dict[str, list[tuple[Step, Step]]] = {}
+        for step in ours:
+            name = step.call.layer
+            starts = [0, *(place + 1 for place, letter in enumerate(name) if letter == "_")]
+            for start in starts:
+                if name[start:] in known:
+                    words.setdefault(name[:start], []).append((step, known[name[start:]]))
+        for word, pairs in sorted(words.items(), key=lambda found: len(found[1]), reverse=True):
+            alike = [pair for pair in pairs if self.degree(*pair) >= Sameness.EQUIVALENT]
+            named = [step for step in ours if step.call.layer.startswith(word)]
+            if 2 * len(alike) > min(len(named), len(theirs)) and (len(alike) > 1 or len(theirs) == 1):
+                for pair in [*alike, *self._without_weights(word)]:
                     self._pair(*pair)
+
+    def _without_weights(self, word: str) -> list[tuple[Step, Step]]:
+        """Returns the layers without weights that differ by a word before their names."""
+        sides = [[calls[0] for calls in side.layers.values()] for side in (self.ours, self.theirs)]
+        known = {f"{word}{step.address.replace('/', '_')}": step for step in sides[1] if not step.call.weights}
+        return [(step, known[step.call.layer]) for step in sides[0] if step.call.layer in known]
 
 
 def may_replace(step: Step, other: Step) -> bool:

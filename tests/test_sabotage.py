@@ -139,6 +139,10 @@ def test_a_donor_that_was_joined_under_a_prefix_is_kept(tmp_path):
     both = sg.join(sg.open(other), donor, wires={}, prefix="mine_")
     assert sg.verify(both, donor).exact and sg.verify(both, other).exact
     assert sg.verify(sg.open(sg.save(both, tmp_path / "both.keras")), donor).exact
+    whole = sg.open("tinyvgg")
+    late = sg.join(sg.open(other), sg.cut(whole, inputs="block4_pool"), wires={}, prefix="mine_")
+    found = sg.verify(sg.open(sg.save(late, tmp_path / "late.keras")), whole)
+    assert found.exact and len(found.kept) == 10 and found.pairs["mine_fc1"] == "fc1"
 
 
 @pytest.mark.parametrize("masked", ["embedding", "masking"])
