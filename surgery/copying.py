@@ -142,8 +142,10 @@ def _as_modified(new: Any, layer: Any) -> None:
     theirs = parts_of(layer)
     for path, part in parts_of(new).items():
         like = theirs.get(path)
-        if like is None or not getattr(part, "built", False):
+        if like is None or not getattr(new, "built", False):
             continue
+        if not part.built and like.built and (shapes := like.get_build_config()):
+            part.build_from_config(shapes)  # what is in a layer without build() waits for a call, which may not come
         mode, lora = quantized(like), lora_of(like)
         if mode is not None and quantized(part) is None:
             part.quantize(mode, type_check=False, config=getattr(like, "quantization_config", None))

@@ -102,7 +102,8 @@ def _holds_values(value: Any) -> bool:
 
 def _equal(value: Any, other: Any) -> bool:
     try:
-        return bool(np.array_equal(*(np.asarray(keras.ops.convert_to_numpy(one)) for one in (value, other))))
+        mine, its = (np.asarray(keras.ops.convert_to_numpy(one)) for one in (value, other))
+        return bool(np.array_equal(mine, its))
     except Exception:  # a backend's own, for what has no values: a symbolic tensor, strings
         return value is other or bool(np.array_equal(np.asarray(value), np.asarray(other)))
 

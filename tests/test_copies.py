@@ -232,3 +232,44 @@ def test_lora_and_quantization_are_copied_and_frozen_also_in_what_a_layer_makes_
         assert not {id(one) for one in new.variables} & {id(one) for one in model.variables}
     assert flags == [one.trainable for one in copied.variables] == [one.trainable for one in model.variables]
     assert not any(one.trainable for one in frozen.variables)
+
+
+class Lazy(layers.Layer):
+    """Makes a layer that only a real call builds: it has no build(), and says its own shape."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.below = layers.Dense(5)
+
+    def call(self, x):
+        return self.below(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer")
+def test_a_layer_inside_that_only_a_real_call_builds_is_copied():
+    model = around(Lazy(name="own"))
+    array = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
+    expected = numpy_of(model(array))
+    for new in (sg.build(sg.open(model), copy=True), sg.build(sg.freeze(sg.open(model), "own"))):
+        np.testing.assert_array_equal(numpy_of(new(array)), expected)
+
+
+@keras.saving.register_keras_serializable("test")
+class Renaming(layers.Dense):
+    """Makes a name of its own of the one that it is given, as some published layers do."""
+
+    def __init__(self, units, name="own", **settings):
+        super().__init__(units, name=f"{name}_0", **settings)
+
+
+def test_a_layer_that_changes_its_name_when_it_is_made_keeps_its_address_in_copies():
+    x = keras.Input((5,))
+    inner = keras.Model(x, Renaming(5)(x) + x, name="inner")
+    model = keras.Model(x, layers.Dense(2, name="head")(inner(x)))
+    array = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
+    for new in (sg.build(sg.open(model), copy=True), sg.build(sg.freeze(sg.open(model), "inner"))):
+        assert new.get_layer("inner").get_layer("own_0") is not inner.get_layer("own_0")
+        np.testing.assert_array_equal(numpy_of(new(array)), numpy_of(model(array)))
