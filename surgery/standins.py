@@ -10,9 +10,11 @@ that it is a copy of. One without is an error; only an op that comes from no fil
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,7 +28,9 @@ from surgery.graph import Call, Graph, Op, flags_below
 from surgery.lookups import RARITY, WORDS, Learned, give, is_lookup
 from surgery.normalization import obeys, set_flag
 from surgery.ops import Standin, StoredOp
+from surgery.tracing import functional_class, is_graph, trace
 from surgery.trusting import admitted
+from surgery.walking import calls_at_every_depth
 
 
 class Copies:
@@ -52,6 +56,7 @@ class Copies:
         self._pending: list[tuple[Any, Standin, Any]] = []
         self._shared: list[Any] = []
         self._given: set[int] = set()
+        self._uses: collections.Counter[Any] = collections.Counter()
         self._filling = Filling()
 
     @contextlib.contextmanager
@@ -61,6 +66,8 @@ class Copies:
         Raises:
             SurgeryError: a layer is code that the user has not handed over.
         """
+        calls = list(calls)
+        _count_uses(calls, self._uses)
         stored = [op for op in map(_op, calls) if isinstance(op, StoredOp) and not op.standins]
         try:
             if any(op.source is not None or _has_source(op) for op in stored):
@@ -94,8 +101,9 @@ class Copies:
                 if standin.name == name and _agrees(standin, flags, first=standin is op.standins[0]):
                     self._shared.append(standin.layer)
                     return standin
-        composed = self._is_composed(op, name)
-        layer = self._composed(op, name, flags) if composed else renewed(source, name)
+        whole = self._whole(op, name, flags) if self._is_composed(op, name) else renewed(source, name)
+        composed = whole is None
+        layer = self._composed(op, name, flags) if composed else whole
         self._filling.follow(layer)
         standin = Standin(layer, name, {})
         if isinstance(op, StoredOp) and op.standins[0].flags and not composed:  # its flags are those of another graph
@@ -122,6 +130,26 @@ class Copies:
         stays one layer. What gets another name is made whole, and so is what has fresh weights."""
         nested = op.inner is not None and self._nested is not None and name == op.name
         return nested and (not isinstance(op, StoredOp) or _has_source(op))
+
+    def _whole(self, op: Any, name: str, flags: Mapping[str, bool | str]) -> Any:
+        """Returns a copy of a nested model by its own class, such as that of a backbone with attributes and methods; or
+        `None`, where it is composed of its layers: some stay shared, or its configuration makes another model."""
+        source = op.standins[0].layer
+        if isinstance(op, StoredOp) or type(source) is functional_class():
+            return None
+        alone = all(self._uses[call.op] == 1 for _, call in calls_at_every_depth(op.inner) if call.op is not None)
+        if alone and (self.fresh or _all_flagged(op.inner, flags)):
+            with contextlib.suppress(SurgeryError):
+                new = renewed(source, name)
+                if is_graph(new) and trace(new) == op.inner:
+                    return new
+        if not isinstance(source, keras.Sequential):
+            warnings.warn(
+                f"{name!r} is a plain keras.Model in what is built, not a {type(source).__name__}: some of its layers "
+                "stay shared, or it cannot be made from its configuration. sg.freeze(sg.build(graph), where) keeps it.",
+                stacklevel=2,
+            )
+        return None
 
     def _composed(self, op: Any, name: str, flags: dict[str, bool | str]) -> Any:
         calls = tuple(dataclasses.replace(one, flags=flags_below(flags, one.layer)) for one in op.inner)
@@ -171,6 +199,20 @@ class Copies:
 
 def _op(call: Call) -> Any:
     return call.op
+
+
+def _count_uses(calls: Iterable[Call], found: collections.Counter[Any]) -> None:
+    """Counts in how many graphs, at any depth, each op is called."""
+    for op in {call.op for call in calls if call.op is not None}:
+        found[op] += 1
+        if op.inner is not None and found[op] == 1:
+            _count_uses(op.inner, found)
+
+
+def _all_flagged(graph: Graph, flags: Mapping[str, bool | str]) -> bool:
+    """Whether every layer with weights gets flags of its own, so that none is shared with the donor."""
+    below = ((call, flags_below(flags, call.layer)) for call in graph if call.weights)
+    return all(_all_flagged(call.inner, own) if call.inner is not None else bool(own) for call, own in below)
 
 
 def _has_source(op: StoredOp) -> bool:

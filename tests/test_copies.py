@@ -273,3 +273,57 @@ def test_a_layer_that_changes_its_name_when_it_is_made_keeps_its_address_in_copi
     for new in (sg.build(sg.open(model), copy=True), sg.build(sg.freeze(sg.open(model), "inner"))):
         assert new.get_layer("inner").get_layer("own_0") is not inner.get_layer("own_0")
         np.testing.assert_array_equal(numpy_of(new(array)), numpy_of(model(array)))
+
+
+@keras.saving.register_keras_serializable("copies")
+class Backbone(keras.Model):
+    """A model that wires layers in its constructor, with attributes and a method beside them."""
+
+    def __init__(self, width=5, **kwargs):
+        x = keras.Input((6,), name="entry")
+        hidden = layers.Dense(width, activation="tanh", name="one")(x)
+        super().__init__(x, layers.Dense(width, name="two")(hidden), **kwargs)
+        self.width, self.features = width, {"one": hidden}
+
+    def get_config(self):
+        return {"name": self.name, "width": self.width}
+
+    def widest(self):
+        return self.width
+
+
+def with_backbone():
+    x = keras.Input((6,))
+    steps = keras.Sequential([keras.Input((5,)), layers.Dense(3, name="s1"), layers.Dense(4, name="s2")], name="steps")
+    return keras.Model(x, layers.Dense(2, name="head")(steps(Backbone(name="backbone")(x))), name="net")
+
+
+@pytest.mark.parametrize("verb", ["freeze", "copy", "frozen copy", "frozen after copy"])
+def test_a_nested_model_keeps_its_class(verb):
+    model = with_backbone()
+    x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
+    graph = sg.open(model)
+    if verb == "frozen after copy":
+        sg.build(graph, copy=True)
+    built = sg.build(sg.freeze(graph, "backbone, steps") if "fr" in verb else graph, copy=verb[-4:] == "copy")
+    backbone = built.get_layer("backbone")
+    assert type(backbone) is Backbone and type(built.get_layer("steps")) is keras.Sequential
+    assert backbone.widest() == 5 and list(backbone.features) == ["one"]
+    assert len(built.trainable_variables) == (2 if "fr" in verb else 10)
+    assert len(model.trainable_variables) == 10
+    assert not {id(one) for one in backbone.variables} & {id(one) for one in model.variables}
+    np.testing.assert_array_equal(numpy_of(built(x)), numpy_of(model(x)))
+    inner = keras.Model(backbone.input, backbone.features["one"])
+    theirs = keras.Model(model.get_layer("backbone").input, model.get_layer("backbone").features["one"])
+    np.testing.assert_array_equal(numpy_of(inner(x)), numpy_of(theirs(x)))
+
+
+def test_a_nested_model_some_of_whose_layers_stay_shared_says_that_it_loses_its_class():
+    model = with_backbone()
+    x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
+    graph = sg.freeze(sg.open(model), "backbone/one")
+    with pytest.warns(UserWarning, match="'backbone' is a plain keras.Model in what is built, not a Backbone"):
+        built = sg.build(graph)
+    np.testing.assert_array_equal(numpy_of(built(x)), numpy_of(model(x)))
+    ours, theirs = built.get_layer("backbone"), model.get_layer("backbone")
+    assert ours.get_layer("two") is theirs.get_layer("two") and ours.get_layer("one") is not theirs.get_layer("one")
