@@ -408,3 +408,16 @@ def test_a_layer_inside_a_nested_model_may_have_the_name_of_the_model():
         model = keras.Model(x, keras.layers.Dense(2)(y))
         array = np.ones((2, 4), "float32")
         np.testing.assert_array_equal(numpy_of(sg.inline(model)(array)), numpy_of(model(array)))
+
+
+def test_a_layer_of_several_tensors_is_replaced_by_one_that_makes_the_same():
+    steps = keras.Input((5, 3), name="steps")
+    sequence, state, carry = keras.layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")(steps)
+    model = keras.Model(steps, {"sequence": sequence, "sum": state + carry}, name="states")
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    like = keras.layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")
+    assert_same(outputs_of(sg.replace(model, "lstm", like), x), outputs_of(model, x))
+    with pytest.raises(sg.SurgeryError, match=r"'lstm' makes 3 tensors, .* and the part 2, .* makes the same"):
+        sg.replace(model, "lstm", keras.layers.GRU(4, return_sequences=True, return_state=True))
+    with pytest.raises(sg.SurgeryError, match="makes the same"):
+        sg.replace(model, "lstm", keras.layers.LSTM(5, return_sequences=True, return_state=True))

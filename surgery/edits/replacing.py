@@ -16,7 +16,7 @@ from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph, one_call_per_op
 from surgery.ops import LiveOp
 from surgery.primitives import ordered, rename, substitute
-from surgery.specs import Ref
+from surgery.specs import Ref, shapes_agree
 from surgery.structure import leaves, rebuilt
 from surgery.where import Where
 
@@ -87,10 +87,11 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     kept = {one.name for one in grown}
     learned = _teach(graph, calls[0], part) if empty else []
     for call in calls:
-        if len(call.specs) != 1:
-            raise SurgeryError(f"{call.name!r} makes {len(call.specs)} tensors, and a part that replaces it one.")
         piece, parents = _piece_for(graph, call, part)
-        piece = adapted(piece, call.specs[0], call.name, adapt, graph)
+        if len(call.specs) == 1:
+            piece = adapted(piece, call.specs[0], call.name, adapt, graph)
+        else:
+            _refuse_other_tensors(piece, call)
         applied = [one for one in piece if one.op is not None]
         if len(applied) == 1 and name_is_free:
             piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
@@ -102,9 +103,19 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
         ):
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
-        new[Ref(call.name)] = leaves(output)[0]
+        new.update(zip(call.refs, leaves(output), strict=True))
     put_in = {one.name for one in grown} - kept
     return substitute(grown, new, but=put_in)  # a part may have the name of what it replaces
+
+
+def _refuse_other_tensors(piece: Graph, call: Call) -> None:
+    """Refuses a part for a call that makes several tensors, unless it makes as many, of their shapes."""
+    made = [piece.spec(ref) for ref in leaves(piece.outputs)]
+    if len(made) != len(call.specs) or not all(map(shapes_agree, made, call.specs)):
+        raise SurgeryError(
+            f"{call.name!r} makes {len(call.specs)} tensors, {listing(map(str, call.specs))}, and the part "
+            f"{len(made)}, {listing(map(str, made))}. A part that replaces it makes the same."
+        )
 
 
 def _piece_for(graph: Graph, call: Call, part: Any) -> tuple[Graph, list[Ref]]:
