@@ -16,6 +16,7 @@ from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
 from surgery.specs import Ref
 from surgery.structure import leaves, plain, rebuilt
+from surgery.tracing import expected_of
 
 
 def outputs_of_call(layer: Any, args: Any, kwargs: Mapping[str, Any], used: set[int]) -> Any:
@@ -40,7 +41,7 @@ def input_of_donor(graph: Graph, call: Call) -> Any:
 
     Args:
         graph: the graph.
-        call: one of its inputs; the tensor has its name, shape, dtype and further arguments.
+        call: one of its inputs; the tensor has its name, shape, dtype, further arguments and preprocessing.
     """
     ref = Ref(call.name)
     for name in graph.consumers.get(ref, ()):
@@ -80,6 +81,8 @@ def _is_such_an_input(tensor: Any, call: Call) -> bool:
         return False
     maker = getattr(getattr(tensor, "_keras_history", None), "operation", None)
     if not isinstance(maker, keras.layers.InputLayer) or maker.name != call.name:
+        return False
+    if expected_of(maker) != call.preprocessing:
         return False
     config, spec = maker.get_config(), call.specs[0]
     further = {key: True for key in ("optional", "sparse", "ragged") if config.get(key)}

@@ -157,7 +157,7 @@ def _inputs(model: Any) -> list[Call]:
         layer = layers[id(tensor)]
         config = layer.get_config()
         further = {key: True for key in ("optional", "sparse", "ragged") if config.get(key)}
-        calls.append(Call(config["name"], None, (), further, preprocessing=_EXPECTED.get(layer)))
+        calls.append(Call(config["name"], None, (), further, preprocessing=expected_of(layer)))
     return calls
 
 
@@ -170,6 +170,11 @@ def expecting(tensor: Any, preprocessing: Preprocessing | None) -> Any:
     if preprocessing is not None:
         _EXPECTED[keras.Function(tensor, tensor).operations[0]] = preprocessing
     return tensor
+
+
+def expected_of(layer: Any) -> Preprocessing | None:
+    """Returns what the images should be of which an InputLayer is the entry, where that is known."""
+    return _EXPECTED.get(layer)
 
 
 def expects_images(model: Any) -> bool:

@@ -37,7 +37,11 @@ for command in commands:
     odd = result.exception if not isinstance(result.exception, SystemExit) else None
     said.append([result.exit_code, result.output[-500:], repr(odd) if odd else ""])
 own, below = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(json.dumps([said, own.ru_maxrss * 1024, own.ru_utime + own.ru_stime + below.ru_utime + below.ru_stime]))
+try:  # ru_maxrss begins with that of the parent
+    peak = int(dict(line.split(":", 1) for line in open("/proc/self/status"))["VmHWM"].split()[0])
+except OSError:
+    peak = own.ru_maxrss
+print(json.dumps([said, peak * 1024, own.ru_utime + own.ru_stime + below.ru_utime + below.ru_stime]))
 """
 
 
