@@ -120,7 +120,8 @@ class Call:
     @property
     def parents(self) -> list[Ref]:
         """The tensors that the call takes, in order."""
-        return [leaf for leaf in leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Ref)]
+        values = (self.args, dict(self.kwargs)) if self.kwargs else self.args
+        return [leaf for leaf in leaves(values) if isinstance(leaf, Ref)]
 
     @property
     def given(self) -> list[Ref]:
@@ -132,7 +133,8 @@ class Call:
     def operands(self) -> list[Ref]:
         """The tensors in the order in which the layer names them, which for attention is not that of `parents`."""
         if not self.class_name.endswith("Attention") or (self.args and not isinstance(self.args[0], Ref)):
-            return [ref for ref in self.parents if ref not in leaves(self.kwargs.get("mask"))]
+            masks = leaves(self.kwargs["mask"]) if "mask" in self.kwargs else ()
+            return [ref for ref in self.parents if ref not in masks]
         named = dict(zip(("query", "value", "key"), self.args, strict=False)) | dict(self.kwargs)
         return [named[name] for name in ("query", "value", "key") if isinstance(named.get(name), Ref)]
 

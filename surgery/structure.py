@@ -20,14 +20,12 @@ def leaves(structure: Any) -> list[Any]:
 
 
 def _gather(structure: Any, found: list[Any]) -> None:
-    if isinstance(structure, dict):
-        for key in sorted_keys(structure):
-            _gather(structure[key], found)
-    elif isinstance(structure, (list, tuple)):
-        for item in structure:
+    items = map(structure.__getitem__, sorted_keys(structure)) if isinstance(structure, dict) else structure
+    for item in items:
+        if isinstance(item, (dict, list, tuple)):
             _gather(item, found)
-    else:
-        found.append(structure)
+        else:
+            found.append(item)
 
 
 def rebuilt(fn: Callable[[Any], Any], structure: Any) -> Any:
