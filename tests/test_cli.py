@@ -923,3 +923,10 @@ def test_recipes_tell_their_sources_and_parameters_and_can_be_copied(tmp_path):
     assert copy.read_text() == run("recipes", "unet").stdout
     assert "exists" in run("recipes", "fpn", "--copy", copy).output
     assert "which recipe" in run("recipes", "--copy", tmp_path / "other.py").output
+
+
+def test_a_weights_file_without_tensors_is_called_one(tmp_path):
+    path = tmp_path / "empty.safetensors"
+    path.write_bytes((2).to_bytes(8, "little") + b"{}")
+    done = run("weights", path)
+    assert done.exit_code == 1 and "has no tensors" in done.stderr and "None" not in done.stderr

@@ -59,9 +59,11 @@ def lines_of_pieces(pieces: Iterable[Piece], where: str | None = None) -> list[L
     """Returns the tensors of a file without an architecture; `where` is a glob on the names of its layers.
 
     Raises:
-        SurgeryError: nothing matches.
+        SurgeryError: nothing matches, or the file has none.
     """
     pieces = list(pieces)
+    if not pieces:
+        raise SurgeryError("the file has no tensors.")
     chosen = [piece for piece in pieces if where is None or fnmatch.fnmatchcase(piece.name, where)]
     if not chosen:
         names = [piece.name for piece in pieces]
