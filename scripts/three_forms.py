@@ -1,8 +1,8 @@
 """The laws of `tests/three_forms.py` on many random networks: live, `.keras`, `.h5`, safetensors.
 
-Usage: python scripts/three_forms.py [COUNT] [--seed FIRST] [--form live] [--law NAME] [--quiet]
+Usage: python scripts/three_forms.py [COUNT] [--seed FIRST] [--form live] [--law NAME]
 
-Prints every failure with the seed that repeats it (`--seed N 1`), the refusals by kind, and the figures.
+Prints every failure with the seed that repeats it (`1 --seed N`), the refusals by kind, and the figures.
 """
 
 from __future__ import annotations

@@ -91,7 +91,6 @@ class _Pools:
         self.random = random
         self.made: dict[str, list[Any]] = {"flat": [], "sequence": [], "image": [], "tokens": []}
         self.shared: dict[str, Any] = {}
-        self.adapted: list[Any] = []
         self.with_lora: list[Any] = []
 
     def pick(self, pool: str) -> Any:
@@ -100,7 +99,9 @@ class _Pools:
         return late[self.random.integers(0, len(late))]
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:
-        return self.shared.setdefault(key, None) or self.shared.__setitem__(key, make()) or self.shared[key]
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
 
 
 def _dense_stack(name: str, width: int = WIDTH) -> Any:
