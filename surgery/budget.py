@@ -7,6 +7,7 @@ asks for more is refused before it is made. For a file of `size` bytes:
     memory    320 MB + 8 size     what its texts, lists, tensors and layers take as Python objects, half of it JSON
     tensors    64 MB + 16 size    what packed tensors and members of an archive unpack to, in memory or on disk
     seconds    10 s + size / 20 MB    of the HDF5 library, in the process apart
+    calls      65,536    of layers at every depth, whatever the size; Keras itself wires at most 20,000
 
 Tensors that lie in the file as they are take what they have there. Sizes are those of the file that was opened: what is
 packed twice is counted once.
@@ -17,7 +18,8 @@ from __future__ import annotations
 from surgery.errors import SurgeryError
 from surgery.specs import megabytes
 
-CALL = 1_500  # bytes of memory of one call of a layer; measured on chains of 60,000
+_CALL = 1_500  # bytes of memory of one call of a layer; measured on chains of 60,000
+_CALLS = 65_536
 _MEMORY = (320 * 2**20, 8)
 _TENSORS = (64 * 2**20, 16)
 _SECONDS = (10.0, 1 / (20 * 2**20))
@@ -36,6 +38,7 @@ class Budget:
         self.memory = _MEMORY[0] + _MEMORY[1] * size
         self.tensors = _TENSORS[0] + _TENSORS[1] * size
         self.seconds = _SECONDS[0] + _SECONDS[1] * size
+        self.calls = _CALLS
 
     def take(self, count: int, what: str) -> None:
         """Counts bytes of memory.
@@ -50,6 +53,13 @@ class Budget:
         self.memory -= count
         if self.memory < 0:
             raise SurgeryError(self._refusal(f"{what} would take more memory", _MEMORY))
+
+    def call(self, count: int) -> None:
+        """Counts calls of layers; likewise."""
+        self.take(_CALL * count, "the calls of its layers")
+        self.calls -= count
+        if self.calls < 0:
+            raise SurgeryError(f"it calls layers more than {_CALLS:,} times, as no network does. It is a bomb.")
 
     def unpack(self, count: int, what: str) -> None:
         """Counts bytes of tensors that do not lie in the file as they are; likewise."""

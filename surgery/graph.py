@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
@@ -47,7 +47,7 @@ class Op(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Call:
     """One application of `op`.
 
@@ -107,6 +107,15 @@ class Call:
         """Number of parameters of the op that is called."""
         return sum(weight.size for weight in self.weights)
 
+    @functools.cached_property
+    def _refs(self) -> tuple[Ref, ...]:
+        return tuple(Ref(self.name, index) for index in range(len(self.specs)))
+
+    @functools.cached_property
+    def _parents(self) -> tuple[Ref, ...]:
+        values = (self.args, dict(self.kwargs)) if self.kwargs else self.args
+        return tuple(leaf for leaf in leaves(values) if isinstance(leaf, Ref))
+
     @property
     def specs(self) -> list[Spec]:
         """The specs of the outputs, flat."""
@@ -115,13 +124,12 @@ class Call:
     @property
     def refs(self) -> list[Ref]:
         """The addresses of the outputs, flat."""
-        return [Ref(self.name, index) for index in range(len(self.specs))]
+        return list(self._refs)
 
     @property
     def parents(self) -> list[Ref]:
         """The tensors that the call takes, in order."""
-        values = (self.args, dict(self.kwargs)) if self.kwargs else self.args
-        return [leaf for leaf in leaves(values) if isinstance(leaf, Ref)]
+        return list(self._parents)
 
     @property
     def given(self) -> list[Ref]:
@@ -184,6 +192,11 @@ class Graph:
     @functools.cached_property
     def _position(self) -> dict[str, int]:
         return {call.name: position for position, call in enumerate(self.calls)}
+
+    @functools.cached_property
+    def specs(self) -> dict[Ref, Spec]:
+        """The spec of every tensor of the top level."""
+        return {ref: spec for call in self.calls for ref, spec in zip(call.refs, call.specs, strict=True)}
 
     @functools.cached_property
     def consumers(self) -> dict[Ref, list[str]]:
@@ -283,15 +296,3 @@ def leaf_layers(graph: Graph, owner: str = "") -> Iterator[tuple[Any, Call]]:
 def owner_below(owner: str, call: Call) -> str:
     """Returns the renamed models around what is inside a nested call: one under another name has layers of its own."""
     return owner if call.op is None or call.layer == call.op.name else f"{owner}/{call.layer}"
-
-
-def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
-    """Returns the calls without the further calls of shared layers, and without inputs.
-
-    A layer is an op under a name: an op that is called under two names (`unshare`) is two layers.
-    """
-    first: dict[Any, Call] = {}
-    for call in calls:
-        if call.op is not None:
-            first.setdefault((call.op, call.layer), call)
-    return list(first.values())

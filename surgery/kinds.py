@@ -40,7 +40,7 @@ def kind_of(call: Applied) -> str:
         return "InputLayer"
     layer = getattr(op, "layer", None)
     if layer is None:
-        return kind_of_stored(op.stored)
+        return op.kind
     cls = type(layer)
     if getattr(op, "undescribed", ""):  # a wrapper of Keras', say: nothing can be concluded from its class alone
         return f"{cls.__module__}.{cls.__name__}"

@@ -53,7 +53,7 @@ class Mask:
 def takes_several(call: Call) -> bool:
     """Whether a recurrent layer is given states by keyword, and no mask."""
     states = leaves(call.kwargs.get("initial_state"))
-    return bool(_SEQUENCES.fullmatch(kind_of(call))) and any(isinstance(one, Ref) for one in states)
+    return any(isinstance(one, Ref) for one in states) and bool(_SEQUENCES.fullmatch(kind_of(call)))
 
 
 def dropped(graph: Graph) -> list[str]:

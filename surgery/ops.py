@@ -15,6 +15,7 @@ from typing import Any
 from surgery.configurations import told_still
 from surgery.errors import first_line
 from surgery.graph import Graph
+from surgery.kinds import kind_of_stored
 from surgery.specs import Weight
 
 
@@ -142,6 +143,16 @@ class StoredOp:
     @property
     def class_name(self) -> str:
         return self.stored["class_name"]
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """The class by the name under which Keras has it, as `kind_of` says it."""
+        return kind_of_stored(self.stored)
+
+    def restate(self, stored: dict[str, Any]) -> None:
+        """Takes another description in place of its own."""
+        self.stored = stored
+        vars(self).pop("kind", None)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -89,12 +89,11 @@ def rename(graph: Graph, new: Callable[[str], str]) -> Graph:
     def swap(leaf: Any) -> Any:
         return Ref(new(leaf.call), leaf.index) if isinstance(leaf, Ref) else leaf
 
-    calls = tuple(
-        dataclasses.replace(
-            call, name=new(call.name), args=rebuilt(swap, call.args), kwargs=rebuilt(swap, dict(call.kwargs))
-        )
-        for call in graph.calls
-    )
+    def renamed(call: Call) -> Call:
+        kwargs = rebuilt(swap, dict(call.kwargs)) if call.kwargs else call.kwargs
+        return dataclasses.replace(call, name=new(call.name), args=rebuilt(swap, call.args), kwargs=kwargs)
+
+    calls = tuple(map(renamed, graph.calls))
     return dataclasses.replace(
         graph, calls=calls, inputs=rebuilt(swap, graph.inputs), outputs=rebuilt(swap, graph.outputs)
     )

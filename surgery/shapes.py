@@ -5,6 +5,7 @@ A shape that is not known stays `None`. What is said here is checked against Ker
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -52,9 +53,14 @@ def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] 
     if _MERGE.match(class_name) or _TEST.match(class_name):
         joint = _broadcast(shapes)
         return None if joint is None else [Spec(joint, "bool" if _TEST.match(class_name) else dtype)]
-    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, class_name)), None)
+    rule = _rule_of(class_name)
     made = None if rule is None else rule(class_name, config, shapes)
     return None if made is None else [Spec(shape, dtype) for shape in (made if isinstance(made, list) else [made])]
+
+
+@functools.lru_cache(maxsize=1024)
+def _rule_of(class_name: str) -> Callable[[str, Config, list[Shape]], Any] | None:
+    return next((rule for pattern, rule in _RULES if re.fullmatch(pattern, class_name)), None)
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:
@@ -68,9 +74,6 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape | None:
             return None
         joint.append(known.pop() if known else None if None in sides else 1)
     return tuple(joint)
-
-
-# ---- one rule for each family ----
 
 
 def _dense(name: str, config: Config, shapes: list[Shape]) -> Shape:

@@ -11,8 +11,9 @@ from typing import Any
 from tabulate import tabulate
 
 from surgery.errors import listing, printable
-from surgery.graph import Call, Graph, one_call_per_op
+from surgery.graph import Call, Graph
 from surgery.primitives import before
+from surgery.walking import one_call_per_op
 
 SCHEMA = 1
 MOST = 12  # causes that are listed

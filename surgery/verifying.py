@@ -13,7 +13,7 @@ from surgery.described import understood
 from surgery.doors import as_graph
 from surgery.errors import doing
 from surgery.flattened import Flat, Step
-from surgery.graph import Call, one_call_per_op
+from surgery.graph import Call
 from surgery.kept import Kept, Place, frozen, kept
 from surgery.lockstep import Side, copied, differences
 from surgery.primitives import prune
@@ -22,7 +22,7 @@ from surgery.rewired import wiring_of
 from surgery.specs import Ref
 from surgery.values import equal_values
 from surgery.verification import Verification
-from surgery.walking import calls_at_every_depth
+from surgery.walking import calls_at_every_depth, one_call_per_op
 
 
 def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verification:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from surgery.graph import Call, Graph
 from surgery.structure import leaves
@@ -99,3 +100,15 @@ def _reach(addresses: Iterable[str], edges: dict[str, list[str]]) -> set[str]:
             seen.add(address)
             waiting.extend(edges[address])
     return seen
+
+
+def one_call_per_op(calls: Iterable[Call]) -> list[Call]:
+    """Returns the calls without the further calls of shared layers, and without inputs.
+
+    A layer is an op under a name: an op that is called under two names (`unshare`) is two layers.
+    """
+    first: dict[Any, Call] = {}
+    for call in calls:
+        if call.op is not None:
+            first.setdefault((call.op, call.layer), call)
+    return list(first.values())

@@ -131,6 +131,10 @@ def many_outputs(folder):
     return archive(folder / "outputs.keras", network(layers, "c4999"))
 
 
+def more_calls_than_any_network(folder):
+    return archive(folder / "calls.keras", chain(70_000))
+
+
 def objects_in_a_configuration(folder):
     text = json.dumps(chain(1)).replace('"name": "r0"', '"name": "r0", "more": [' + "{}," * 1_500_000 + "{}]", 1)
     return archive(folder / "objects.keras", text)
@@ -150,8 +154,9 @@ def odd_sizes(folder):
         (one_text_for_many, "attribute of the HDF5 would take more memory"),
         (weights_of_zeros, "would unpack to more"),
         (packed_tensors, "would unpack to more"),
-        (models_in_models, "calls of its layers would take more memory"),
+        (models_in_models, "calls layers more than 65,536 times"),
         (calls_of_a_large_model, "calls of its layers would take more memory"),
+        (more_calls_than_any_network, "calls layers more than 65,536 times"),
         (many_outputs, "outputs of its layers would take more memory"),
         (objects_in_a_configuration, "more than half the memory"),
         (odd_sizes, None),

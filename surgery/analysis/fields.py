@@ -23,7 +23,7 @@ from surgery.analysis.grids import (
 )
 from surgery.analysis.reach import HERE, Reach, reach
 from surgery.analysis.rulers import Ruler, limited, span, steps, together
-from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.sizes import inside
 from surgery.analysis.strides import each_axis
 from surgery.graph import Call, Graph
 from surgery.kinds import applied
@@ -83,7 +83,7 @@ def _walk(
 ) -> list[Field | None]:
     """Fills `by_address`; returns the fields of the outputs. An input without entry is seen pixel by pixel."""
     found: dict[Ref, Field | None] = {}
-    specs = specs_of(graph)
+    specs = graph.specs
     first, alone = channels_first(graph), channels_first_alone(graph)
     given = dict(zip(leaves(graph.inputs), entry, strict=False))
     for call in graph:

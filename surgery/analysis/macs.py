@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
 from surgery.analysis.counting import PRODUCTS, Open, count
-from surgery.analysis.sizes import at_each_step, inside, specs_of
+from surgery.analysis.sizes import at_each_step, inside
 from surgery.analysis.totals import total
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
@@ -33,7 +33,7 @@ def macs(graph: Graph) -> dict[str, int | None]:
 
 def _walk(graph: Graph, entry: Sequence[Rows] | None = None) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
-    specs = specs_of(graph)
+    specs = graph.specs
     folded = rows(graph, specs, entry)
     for call in graph:
         inner = inside(call, specs)

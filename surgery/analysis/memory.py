@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from surgery.analysis.batches import Rows, rows, scaled
 from surgery.analysis.lifetimes import expiring, last_uses
-from surgery.analysis.sizes import inside, specs_of
+from surgery.analysis.sizes import inside
 from surgery.analysis.totals import total
 from surgery.graph import Graph
 from surgery.specs import Spec, Weight
@@ -25,7 +25,7 @@ def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:
 
 def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
-    specs = specs_of(graph)
+    specs = graph.specs
     folded = rows(graph, specs, entry)
     for call in graph:
         inner = inside(call, specs)
@@ -50,7 +50,7 @@ def most_alive(graph: Graph, batch: int = 1) -> int | None:
 def _most(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> int | None:
     last_use = last_uses(graph)
     ending = expiring(last_use)
-    specs = specs_of(graph)
+    specs = graph.specs
     folded = rows(graph, specs, entry)
     sizes = {ref: _bytes(spec, batch, folded[ref]) for ref, spec in specs.items()}
     if entry is not None:

@@ -90,11 +90,6 @@ def made_of(call: Call, given: Sequence[Spec]) -> list[Spec] | None:
     return [Spec((*given[0].sides[:2], *one.sides[1:]), one.dtype) for one in made]
 
 
-def specs_of(graph: Graph) -> dict[Ref, Spec]:
-    """Returns the spec of every tensor of the top level."""
-    return {ref: spec for call in graph for ref, spec in zip(call.refs, call.specs, strict=True)}
-
-
 def _closed(call: Call, found: Mapping[Ref, Spec]) -> list[Spec]:
     """Returns the outputs of a call, with what is known of them joined to what follows from what it is given."""
     below = inside(call, found)

@@ -13,11 +13,12 @@ from surgery.edits.adapting import adapted
 from surgery.edits.inserting import matched_calls
 from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing
-from surgery.graph import Call, Graph, one_call_per_op
+from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
 from surgery.primitives import ordered, rename, substitute
 from surgery.specs import Ref, shapes_agree
 from surgery.structure import leaves, rebuilt
+from surgery.walking import one_call_per_op
 from surgery.where import Where
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from surgery.budget import CALL, Budget
+from surgery.budget import Budget
 from surgery.configurations import digest
 from surgery.errors import SurgeryError, printable
 from surgery.files import keras1, keras2
@@ -80,7 +80,7 @@ class Reader:
         return dataclasses.replace(graph, name=printable(name) if isinstance(name, str) else kind.lower())
 
     def _functional(self, config: dict[str, Any], places: Places) -> Graph:
-        entries = [read_entry(one) for one in list_in(config, "layers")]
+        entries = self._entries(config)
         if len({entry.name for entry in entries}) < len(entries):
             raise SurgeryError("two layers of the file have one name.")
         nodes = {entry.name: entry.nodes for entry in entries}
@@ -96,13 +96,20 @@ class Reader:
         inputs, outputs = (self._ends(config, key, wires) for key in ("input_layers", "output_layers"))
         calls = calls if self._old else told_apart(calls, outputs, self._report)
         arity: dict[str, int] = {}
-        self._budget.take(CALL * self._size(calls), "the calls of its layers")
+        self._budget.call(max(self._size(calls) - len(entries), 0))
         for used in [*(one for call in calls for one in call.parents), *leaves(outputs)]:
             arity[used.call] = max(arity.get(used.call, 0), used.index + 1)
         self._budget.take(100 * sum(arity.values()), "the outputs of its layers")
         graph = ordered(Graph("model", tuple(calls), inputs, outputs))
-        graph = ordered(as_before(graph, self._report)) if self._old else graph
+        if self._old:
+            masked = as_before(graph, self._report)
+            graph = graph if masked is graph else ordered(masked)
         return with_specs(graph, wires.known, arity)
+
+    def _entries(self, config: dict[str, Any]) -> list[Entry]:
+        layers = list_in(config, "layers")
+        self._budget.call(len(layers))
+        return [read_entry(one) for one in layers]
 
     def _size(self, calls: Iterable[Call]) -> int:
         """Returns the number of calls at every depth, as often as the models around them are called, and of their ends:
@@ -129,7 +136,7 @@ class Reader:
         return ends
 
     def _sequential(self, config: dict[str, Any], places: Places) -> Graph:
-        entries = with_own_names([read_entry(one) for one in list_in(config, "layers")], self._report)
+        entries = with_own_names(self._entries(config), self._report)
         if not entries:
             raise SurgeryError("the Sequential in the file has no layers.")
         ops = self._ops(entries, places)
@@ -140,7 +147,7 @@ class Reader:
         calls = [stem]
         for entry in entries:
             calls.append(Call(temporary(entry.name, 0), ops[entry.name], (Ref(calls[-1].name),)))
-        self._budget.take(CALL * self._size(calls), "the calls of its layers")
+        self._budget.call(max(self._size(calls) - len(entries), 0))
         return with_specs(ordered(Graph("model", tuple(calls), Ref(stem.name), Ref(calls[-1].name))), {}, {})
 
     def _stem(self, entries: list[Entry], op: StoredOp | None, config: dict[str, Any]) -> Call:

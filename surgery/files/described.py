@@ -44,7 +44,8 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
     else:
         given = [specs[ref] for ref in call.operands]
         made = made_of(call, given) or []
-        if any(isinstance(leaf, float) for leaf in leaves((call.args, dict(call.kwargs)))):  # `x / 255.0`
+        plain = not call.kwargs and all(isinstance(one, Ref) for one in call.args)
+        if not plain and any(isinstance(one, float) for one in leaves((call.args, dict(call.kwargs)))):  # `x / 255.0`
             made = [Spec(one.shape, "float32") if "int" in one.dtype else one for one in made]
         structure = made[0] if len(made) == 1 else made
         number = number_of_outputs(call, given)
@@ -58,6 +59,8 @@ def _output(call: Call, specs: dict[Ref, Spec], known: dict[Ref, Spec], count: i
     if not made:
         structure = made = [Spec(None) for _ in range(count)]
         structure = made[0] if count == 1 else made
+    if structure is made[0]:
+        return known.get(Ref(call.name), structure)
     return packed(structure, [known.get(Ref(call.name, index), spec) for index, spec in enumerate(made)])
 
 

@@ -13,7 +13,7 @@ from surgery.errors import SurgeryError, printable
 from surgery.specs import AXES
 
 NAME = 1_000  # characters
-_SIZES = (  # what becomes a side of a tensor, or an axis
+_SIZES = {  # what becomes a side of a tensor, or an axis
     "axes",
     "axis",
     "batch_shape",
@@ -42,7 +42,7 @@ _SIZES = (  # what becomes a side of a tensor, or an axis
     "units",
     "value_dim",
     "width",
-)
+}
 
 
 @dataclasses.dataclass
@@ -72,8 +72,8 @@ def read_entry(stored: Any) -> Entry:
         raise SurgeryError(f"a {printable(kind)} of the file has no name.")
     if max(len(name), len(kind)) > NAME:
         raise SurgeryError(f"the name of {printable(name)!r}, a {printable(kind)}, has more than {NAME:,} characters.")
-    for key in _SIZES:
-        if _is_endless(config.get(key)):
+    for key, value in config.items():
+        if isinstance(value, list) and key in _SIZES and _is_endless(value):
             raise SurgeryError(f"{key} of {printable(name)!r} lists more than {AXES} numbers: no tensor has such axes.")
     nodes = stored.get("inbound_nodes")
     return Entry(name, kind, config, stored, nodes if isinstance(nodes, list) else [])

@@ -93,12 +93,12 @@ def with_fixed(graph: Graph, archive: Archive, notes: list[str]) -> None:
             op: Any = calls[address].op if address in calls else None
             if op is None or op.class_name != "BatchNormalization" or not 0 <= float(momentum) <= 1:
                 raise SurgeryError(f"{printable(address)!r} is not a BatchNormalization.")
-            op.stored = {
-                **op.stored,
+            fixed = {
                 "module": "surgery.normalization",
                 "class_name": "FixedBatchNormalization",
                 "registered_name": "surgery>FixedBatchNormalization",
                 "config": {**op.config, "momentum": float(momentum)},
             }
+            op.restate({**op.stored, **fixed})
     except (SurgeryError, ValueError, TypeError, AttributeError, RecursionError) as error:
         notes.append(f"{MEMBER} in the file is left out, wholly or in part: {first_line(error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ def number_of_outputs(call: Call, given: Sequence[Spec]) -> int | None:
     kind, config = kind_of(call), call.config
     if kind in _WITH_SCORES:
         return 2 if call.kwargs.get("return_attention_scores") is True else 1
-    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
+    rule = _rule_of(kind)
     try:
         count = None if rule is None else rule(config, given)
     except (TypeError, ValueError, IndexError, KeyError, AttributeError):
@@ -40,6 +41,11 @@ def may_make_more(call: Call) -> bool:
     op: Any = call.op
     kind = kind_of(call)
     return op is not None and hasattr(op, "stored") and op.inner is None and (">" in kind or "." in kind)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rule_of(kind: str) -> Callable[[Mapping[str, Any], Sequence[Spec]], int | None] | None:
+    return next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
 
 
 def _sections(config: Mapping[str, Any], given: Sequence[Spec]) -> int:

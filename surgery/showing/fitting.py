@@ -35,24 +35,23 @@ _GIVE_WAY = (
 def fitted(headers: list[str], lines: list[list[str]], width: int) -> list[int]:
     """Shortens texts in place, and returns the columns that stay, so that a line has at most `width` characters."""
     columns = list(range(len(headers)))
+    widths = [width_of(header, [line[column] for line in lines]) for column, header in enumerate(headers)]
     for header, least in _GIVE_WAY:
         if header not in headers or headers.index(header) not in columns:
             continue
-        over = _total(headers, lines, columns) - width
+        over = sum(widths[column] + 2 for column in columns) - width
         column = headers.index(header)
         if over > 0 and least:
-            _shorten(lines, column, max(least, _width(headers, lines, column) - over))
+            _shorten(lines, column, max(least, widths[column] - over))
+            widths[column] = width_of(header, [line[column] for line in lines])
         elif over > 0 and len(columns) > 1:
             columns.remove(column)
     return columns
 
 
-def _width(headers: list[str], lines: list[list[str]], column: int) -> int:
-    return max(len(headers[column]) + 2, *(len(line[column]) for line in lines), 0)
-
-
-def _total(headers: list[str], lines: list[list[str]], columns: list[int]) -> int:
-    return sum(_width(headers, lines, column) + 2 for column in columns)
+def width_of(header: str, cells: list[str]) -> int:
+    """Returns the width of a column: that of its widest text, or two more than its header."""
+    return max(len(header) + 2, max(map(len, cells), default=0))
 
 
 def _shorten(lines: list[list[str]], column: int, room: int) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 from tabulate import tabulate
 
+from surgery import analysis
 from surgery.depth import uncollected
 from surgery.described import understood
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.graph import Call, Graph
 from surgery.showing.columns import COLUMNS, USUAL, chosen, metric, ordered, size
-from surgery.showing.fitting import fitted
+from surgery.showing.fitting import fitted, width_of
 from surgery.showing.sheet import Row, Sheet
 from surgery.showing.totals import params_of, stages, totals
 from surgery.walking import tree, undescribed
@@ -129,15 +130,12 @@ def plain(lines: list[list[str]], headers: Sequence[str], right: Sequence[str], 
         width: columns of the terminal, for which texts are shortened and columns left out; `None` leaves out nothing.
     """
     kept = range(len(headers)) if width is None else fitted(list(headers), lines, width)
-    text = tabulate(
-        [[line[column] for column in kept] for line in lines],
-        [headers[column] for column in kept],
-        tablefmt="plain",
-        colalign=["right" if headers[column] in right else "left" for column in kept] if lines else None,
-        disable_numparse=True,
-        preserve_whitespace=True,
-    )
-    return "\n".join(f" {line}".rstrip() for line in text.splitlines())
+    columns = []
+    for column in kept:
+        header, cells = headers[column], [line[column] for line in lines]
+        width, justified = width_of(header, cells), str.rjust if header in right else str.ljust
+        columns.append([justified(text, width) for text in (header, *cells)])
+    return "\n".join(f" {'  '.join(line)}".rstrip() for line in zip(*columns, strict=True))
 
 
 _STAGES = ("stride", "first", "last", "calls", "params", "macs", "memory")
@@ -211,7 +209,10 @@ def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
 def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
     calls = [{"field" if name == "offset" else name: row[name] for name in names} for row in rows]  # it is in there
     whole = {"schema": SCHEMA, "name": sheet.graph.name, "batch": sheet.batch, "total": totals(sheet)}
-    return json.dumps({**whole, "stages": stages(sheet), "calls": calls}, indent=1)
+    whole["total"]["alive"] = analysis.most_alive(sheet.graph, sheet.batch)
+    head = json.dumps({**whole, "stages": stages(sheet)}, indent=1).removesuffix("\n}")
+    lines = ",".join(f"\n  {json.dumps(call)}" for call in calls)  # one a line: to read, to search, and quick to write
+    return f'{head},\n "calls": [{lines}\n ]\n}}'
 
 
 __all__ = ["FORMATS", "USUAL", "View", "plain", "table", "text_of"]

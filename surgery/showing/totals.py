@@ -48,7 +48,6 @@ def totals(sheet: Sheet) -> dict[str, Any]:
         "bytes": sum(weight.bytes for weight in graph.weights),
         "macs": analysis.total(sheet.macs[call.name] for call in graph),
         "memory": analysis.total(sheet.memory[address] for address, call in calls if call.inner is None),
-        "alive": analysis.most_alive(graph, sheet.batch),
     }
 
 
