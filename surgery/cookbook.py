@@ -83,7 +83,9 @@ class Recipe:
         given = {one.name: settings[one.name] for one in taken if one.name in settings}
         wanted = [one.name for one in taken if one.default is one.empty and one.kind in _NAMED]
         if missing := [name for name in wanted if name not in given]:
-            raise SurgeryError(f"{self.path.name}: {function.__name__}() wants {missing[0]}: --set {missing[0]}=...")
+            raise SurgeryError(
+                f"{self.path.name}: {function.__name__}() requires {missing[0]}: --set {missing[0]}=VALUE"
+            )
         folder = os.getcwd()
         try:
             return function(*args, **given)

@@ -8,7 +8,8 @@ from typing import Any
 
 from surgery.cookbook import Recipe
 from surgery.errors import SurgeryError, first_line, nearest
-from surgery.typed import how, parsed, type_name
+from surgery.type_names import how, is_choice, type_name, value_text
+from surgery.typed import parsed
 
 COMMON = {
     "backbone": "the network: a name that `surgery zoo` lists, or a file",
@@ -78,14 +79,15 @@ def _refuse_out_of_range(parameter: inspect.Parameter, value: Any) -> None:
     if isinstance(default, tuple) and default and isinstance(value, tuple):
         kinds = {type(one) for one in default}
         if not value or any(type(one) not in kinds for one in value):
-            raise SurgeryError(f"{said}{parameter.name} has entries like those of {default!r}.")
+            raise SurgeryError(f"{said}{parameter.name} has entries like those of {value_text(default)}.")
 
 
 def kind_of(parameter: inspect.Parameter) -> Any:
     """Returns the type of a parameter: its annotation, else the type of its default."""
     if parameter.annotation is not parameter.empty:
         return parameter.annotation
-    return Any if parameter.default in (None, parameter.empty) else type(parameter.default)
+    default = parameter.default
+    return Any if default is None or default is parameter.empty else type(default)
 
 
 def _value(parameter: inspect.Parameter, text: str) -> Any:
@@ -94,8 +96,9 @@ def _value(parameter: inspect.Parameter, text: str) -> Any:
     try:
         return parsed(kind, text, or_none=free or default is None)
     except ValueError as error:
-        known = "" if default is parameter.empty else f" (default {default!r})"
+        known = "" if default is parameter.empty else f" (default {value_text(default)})"
         why = f" {type(error.__cause__).__name__}: {first_line(error.__cause__)}" if error.__cause__ else ""
+        verb = "must be" if is_choice(kind) else "is of type"
         raise SurgeryError(
-            f"--set {parameter.name}={text}: {parameter.name} is of type {type_name(kind)}{known}.{why}{how(kind)}"
+            f"--set {parameter.name}={text}: {parameter.name} {verb} {type_name(kind)}{known}.{why}{how(kind)}"
         ) from None

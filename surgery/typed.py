@@ -86,15 +86,17 @@ def _simple(kind: Any, text: str) -> Any:
             return kind(text)
         except ValueError:
             return _NOTHING
-    return _named(kind).get(text, _NOTHING)
+    return words_of(kind).get(text, _NOTHING)
 
 
-def _named(kind: Any) -> dict[str, Any]:
+def words_of(kind: Any) -> dict[str, Any]:
     """Returns the values of an enum, or of a `Literal`, by what may be written for each."""
     if typing.get_origin(kind) is typing.Literal:
         members = typing.get_args(kind)
         enums = [one for one in members if isinstance(one, enum.Enum)]
-        return {str(one): one for one in members} | {one.name: one for one in enums}
+        said = {word: one for word, known in _WORDS.items() for one in members if one is known}
+        said |= {"none": None} if None in members else {}
+        return said | {str(one): one for one in members} | {one.name: one for one in enums}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return {str(one.value): one for one in kind} | dict(kind.__members__)
     return {}
@@ -126,8 +128,8 @@ def _converted(kind: Any, value: Any) -> Any:
         return value
     if container is typing.Literal:
         same = [one for one in typing.get_args(kind) if type(one) is type(value) and one == value]
-        return same[0] if same else _named(kind)[value] if value in _named(kind) else _refuse(value)
-    if typing.is_typeddict(container) or _is_record(container):
+        return same[0] if same else words_of(kind)[value] if value in words_of(kind) else _refuse(value)
+    if typing.is_typeddict(container) or is_record(container):
         return _record(container, value)
     if not isinstance(container, type):
         return _refuse(value)
@@ -187,7 +189,7 @@ def _entries(container: Any, kinds: tuple[Any, ...], value: Iterable[Any]) -> li
     return [converted(kinds[0], one) for one in entries]
 
 
-def _is_record(kind: Any) -> bool:
+def is_record(kind: Any) -> bool:
     """Whether a type is a dataclass or a named tuple: one that has a value for each of its names."""
     return isinstance(kind, type) and (
         dataclasses.is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
@@ -196,7 +198,7 @@ def _is_record(kind: Any) -> bool:
 
 def _record(kind: Any, value: Any) -> Any:
     """Returns a dict as a dataclass, a named tuple (or a list as one) or a `TypedDict`."""
-    known = _fields(kind)
+    known = fields_of(kind)
     if isinstance(value, list | tuple) and issubclass(kind, tuple) and len(value) <= len(known):
         value = dict(zip(known, value, strict=False))
     wanted = getattr(kind, "__required_keys__", ())  # of a `TypedDict`
@@ -209,7 +211,7 @@ def _record(kind: Any, value: Any) -> Any:
         raise ValueError(value) from error
 
 
-def _fields(kind: Any) -> dict[str, Any]:
+def fields_of(kind: Any) -> dict[str, Any]:
     """Returns what a record is made of, name -> type.
 
     Raises:
@@ -221,31 +223,3 @@ def _fields(kind: Any) -> dict[str, Any]:
     except Exception as error:  # an annotation is code, and may fail
         raise ValueError(kind) from error
     return {name: hints.get(name, Any) for name in names}
-
-
-def how(kind: Any) -> str:
-    """Returns how a value of a type is written where that is not as it is read: nothing for numbers and texts."""
-    kinds = [typing.get_origin(one) or one for one in alternatives(kind)]
-    containers = [one for one in kinds if isinstance(one, type) and one is not str and issubclass(one, Iterable)]
-    if not containers or any(isinstance(one, type) and issubclass(one, enum.Enum) for one in kinds):
-        return ""
-    return " It is written as in Python: " + ("{'a': 1}." if issubclass(containers[0], Mapping) else "[1, 2] or ['a'].")
-
-
-def type_name(kind: Any) -> str:
-    """Returns the name of a type as a user reads it, with what may be written where that is a choice."""
-    return " or ".join(_name(one) for one in alternatives(kind))
-
-
-def _name(kind: Any) -> str:
-    if kind is type(None):
-        return "none"
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return f"{kind.__name__} ({', '.join(kind.__members__)})"
-    if typing.is_typeddict(kind) or _is_record(kind):
-        try:
-            fields = _fields(kind)
-        except ValueError:
-            return kind.__name__
-        return f"{kind.__name__} ({{{', '.join(f'{key!r}: {type_name(one)}' for key, one in fields.items())}}})"
-    return str(kind) if typing.get_args(kind) else getattr(kind, "__name__", str(kind))

@@ -15,16 +15,18 @@ from surgery.doors import save
 @click.command()
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
-@click.option("--to", type=click.Choice(("keras", "safetensors")), help="The format, where NEW does not say it.")
-@click.option("--force", is_flag=True, help="Replace NEW if it is there.")
+@click.option("--to", type=click.Choice(("keras", "safetensors")), help="Format of NEW, if its name does not say it.")
+@click.option("--force", is_flag=True, help="Replace NEW if it exists.")
 def convert(old: str, new: str, to: str | None, force: bool) -> None:
-    """Write the model in OLD, of any Keras from 1 to 3, to NEW: a .keras file, or .safetensors for its weights.
+    """Write an old model file as .keras.
 
-    What is mended is listed; what was written is opened again and compared before it takes its place.
+    OLD is a model of any Keras from 1 to 3. NEW ends in .keras, or in .safetensors for the weights alone. Settings that
+    are converted are listed. The new file is opened again and compared before it takes its place.
 
     \b
-    surgery convert old_model.h5 model.keras
-    surgery convert model.keras weights --to safetensors
+    Examples:
+      surgery convert old_model.h5 model.keras
+      surgery convert model.keras weights --to safetensors
     """
     path = Path(new) if to is None or Path(new).suffix == f".{to}" else Path(f"{new}.{to}")
     refuse_output(path, force, (".keras", ".safetensors"))

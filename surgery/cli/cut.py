@@ -17,25 +17,29 @@ from surgery.errors import SurgeryError
 
 @click.command()
 @click.argument("source")
-@click.option("--from", "inputs", metavar="WHERE", help="The tensors that become the inputs; as they are by default.")
-@click.option("--to", "outputs", metavar="WHERE", help="The tensors that become the outputs; as they are by default.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True)
+@click.option("--from", "inputs", metavar="WHERE", help="New inputs; by default those of SOURCE.")
+@click.option("--to", "outputs", metavar="WHERE", help="New outputs; by default those of SOURCE.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True, help="File to write."
+)
 @click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
-@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def cut(source: str, inputs: str | None, outputs: str | None, output: Path, weights: str | None, force: bool) -> None:
-    """Write the part of SOURCE, a named network or a model file, that lies between two selectors.
+    """Write a part of a network to a file.
 
-    Several selected tensors become a list of inputs or outputs. A cut that skip edges cross is refused, and the
-    message names them.
+    SOURCE is the name of a network or a model file. The part lies between the tensors of --from and those of --to;
+    several selected tensors become a list of inputs or outputs. A cut that misses a skip connection is refused, and
+    the message names the missing tensors.
 
     \b
-    surgery cut vgg16 --to block4_pool -o trunk.keras
-    surgery cut resnet50 --from "conv3_block1_1_relu, conv2_block3_out" -o tail.keras
+    Examples:
+      surgery cut vgg16 --to block4_pool -o trunk.keras
+      surgery cut vgg16 --from block3_pool --to fc1 -o middle.keras
     """
     from surgery.edits import cut as cut_network
 
     if inputs is None and outputs is None:
-        raise click.UsageError("--from WHERE, --to WHERE or both say where.")
+        raise click.UsageError("expected --from WHERE, --to WHERE or both.")
     refuse_output(output, force)
     try:
         cut_network(open_network(source), inputs=inputs, outputs=outputs)  # what cannot be cut waits for no weights

@@ -16,10 +16,12 @@ from surgery.errors import SurgeryError
 @click.argument("a")
 @click.argument("b")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
-@click.option("--no-weights", is_flag=True, help="Compare the structure alone; read no values.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
-@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--no-weights", is_flag=True, help="Compare the structure alone.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the difference: html, mmd, svg, png or pdf."
+)
+@click.option("--graphviz", is_flag=True, help="Use Graphviz (must be installed) for svg, png or pdf.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_context
 def diff(
     ctx: click.Context,
@@ -31,15 +33,17 @@ def diff(
     graphviz: bool,
     force: bool,
 ) -> None:
-    """Print what changed from A to B, names of networks or model files: calls, configurations, wiring, weights.
+    """Show what changed between networks.
 
-    Calls are the same by the names that people gave, else by structure. Values are read piece by piece and told by
-    content; nothing in a file is run. Exit status: 0 equal, 1 different, 2 trouble.
+    A and B are names of networks or model files. Calls (one application of a layer each), configurations, connections
+    and weights are compared. Calls are matched by their names, else by structure. No code in a file is run. Exit
+    status: 0 equal, 1 different, 2 error.
 
     \b
-    surgery diff before.keras after.keras
-    surgery diff resnet50 my_resnet.h5 --no-weights
-    surgery diff before.keras after.keras --plot diff.html
+    Examples:
+      surgery diff before.keras after.keras
+      surgery diff resnet50 my_resnet.h5 --no-weights
+      surgery diff before.keras after.keras --plot diff.html
     """
     from surgery.comparing import diff as compare
 

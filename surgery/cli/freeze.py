@@ -19,22 +19,27 @@ from surgery.files.saving import AGAIN
 @click.command()
 @click.argument("source")
 @click.argument("where")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT.keras", required=True, help="File to write."
+)
 @click.option(
     "--bn",
     type=click.Choice(("freeze", "stats", "train")),
     default="freeze",
     show_default=True,
-    help="Of matched BatchNormalization: all is kept, the statistics alone, or nothing.",
+    help="What selected BatchNormalization keeps: everything, its statistics, or nothing.",
 )
 @click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
-@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def freeze(source: str, where: str, output: Path, bn: str, weights: str | None, force: bool) -> None:
-    """Write SOURCE, a named network or a model file, with the layers at WHERE frozen.
+    """Write a network with frozen layers.
+
+    SOURCE is the name of a network or a model file. WHERE selects the layers that no longer train.
 
     \b
-    surgery freeze vgg16 "..block3_pool" -o frozen.keras
-    surgery freeze model.keras ":BatchNormalization" --bn stats -o still.keras
+    Examples:
+      surgery freeze vgg16 "..block3_pool" -o frozen.keras
+      surgery freeze model.keras ":BatchNormalization" --bn stats -o still.keras
     """
     from surgery.freezing import freeze as freeze_network
 

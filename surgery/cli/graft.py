@@ -18,19 +18,21 @@ from surgery.cli.quiet import quiet
 from surgery.doors import as_graph, build, watch
 from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.graph import Graph
-from surgery.typed import type_name
+from surgery.type_names import type_name, value_text
 from surgery.verification import Verification
+
+WIDTH = 78  # characters of a line of help, as click has it
 
 
 @click.command(add_help_option=False)
 @click.argument("recipe", required=False)
-@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the recipe; may be repeated.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the recipe; repeatable.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="Write there: OUT.keras; several models: a folder.",
+    help="File to write, OUT.keras; for several models, a folder.",
 )
 @click.option(
     "--plot",
@@ -38,12 +40,12 @@ from surgery.verification import Verification
     metavar="FILE",
     help="Draw the network: html, mmd, svg, png or pdf; with --fit and png, what it learned.",
 )
-@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
-@click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; train and write nothing.")
+@click.option("--graphviz", is_flag=True, help="Use Graphviz (must be installed) for svg, png or pdf.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; train and write nothing.")
 @click.option("--fit", "fit", is_flag=True, help="Train with the recipe's own fit().")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
-@click.option("-h", "--help", "wants_help", is_flag=True, help="Show this text, with the recipe's parameters.")
+@click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message, with the parameters of RECIPE.")
 @click.pass_context
 def graft(
     ctx: click.Context,
@@ -58,17 +60,21 @@ def graft(
     format: str,
     wants_help: bool,
 ) -> None:
-    """Run RECIPE, the name of a shipped recipe or a Python file with a recipe().
+    """Run a recipe on a pretrained network.
+
+    RECIPE is the name of a shipped recipe (surgery recipes lists them) or a Python file with a recipe().
 
     \b
-    surgery graft unet --set backbone=vgg16 --set classes=3 -o unet.keras
-    surgery graft transfer --help
+    Examples:
+      surgery graft transfer --help
+      surgery graft transfer --fit -o digits.keras
+      surgery graft unet --set backbone=vgg16 --set classes=3 -o unet.keras
     """
     if recipe is None:
         if wants_help:
             click.echo(ctx.get_help())
             return
-        raise click.UsageError("a recipe is wanted: a file, or a name that `surgery recipes` lists.", ctx)
+        raise click.UsageError("expected a recipe: a file, or a name that `surgery recipes` lists.", ctx)
     with quiet(), watch() as donors:  # a donor may be opened as the file is imported
         loaded = cookbook.load(recipe)
     if wants_help:
@@ -206,11 +212,14 @@ def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: W
 
 def _parameters(loaded: cookbook.Recipe) -> str:
     docs = parameters.documented(loaded)
-    lines = []
+    lines: list[str] = []
     for parameter in loaded.parameters.values():
-        default = "" if parameter.default is parameter.empty else f", by default {parameter.default!r}"
-        lines.append(f"  {parameter.name}: {type_name(parameters.kind_of(parameter))}{default}")
-        if parameter.name in docs:
-            lines.extend(textwrap.wrap(docs[parameter.name], 72, initial_indent="      ", subsequent_indent="      "))
+        default = "" if parameter.default is parameter.empty else f", by default {value_text(parameter.default)}"
+        lines += _wrapped(f"{parameter.name}: {type_name(parameters.kind_of(parameter))}{default}", "  ", "    ")
+        lines += _wrapped(docs.get(parameter.name, ""), "      ", "      ")
     text = "\n".join(lines)
-    return f"{loaded.title}\n\nParameters of {loaded.path.stem} (--set NAME=VALUE):\n{text}"
+    return f"{textwrap.fill(loaded.title, WIDTH)}\n\nParameters of {loaded.path.stem} (--set NAME=VALUE):\n{text}"
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)

@@ -23,18 +23,24 @@ from surgery.waiting import notice
 @click.command()
 @click.argument("source")
 @click.argument("where", required=False)
-@click.option("--where", "also", metavar="WHERE", help="The same as the argument.")
+@click.option("--where", "also", metavar="WHERE", help="Same as the argument WHERE.")
 @click.option("--format", type=click.Choice(FORMATS), default="table", show_default=True, help="What to print.")
-@click.option("--columns", metavar="A,B", help="Which columns: call,macs or +macs,field (the usual and these) or all.")
-@click.option("--sort", metavar="COLUMN", help="Numbers from the largest, texts from A; -COLUMN the other way.")
-@click.option("--nested", is_flag=True, help="List what is inside nested models below them, as a tree.")
-@click.option("--stages", is_flag=True, help="Add totals by output stride.")
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples, for memory.")
-@click.option("--size", nargs=2, type=click.IntRange(1), metavar="H W", help="Of pictures, where it is open.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: html, mmd, svg, png or pdf.")
-@click.option("--graphviz", is_flag=True, help="Have Graphviz, which must be installed, lay out an svg, png or pdf.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--shapes", is_flag=True, help="Have Keras compute the shapes that a file does not say.")
+@click.option("--columns", metavar="A,B", help="Columns: call,macs or +macs,field (added to the usual) or all.")
+@click.option("--sort", metavar="COLUMN", help="Largest number first, or A to Z; -COLUMN reverses.")
+@click.option("--nested", is_flag=True, help="List the layers of nested models too, as a tree.")
+@click.option("--stages", is_flag=True, help="Add totals for each output stride.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Samples in a batch, for memory."
+)
+@click.option(
+    "--size", nargs=2, type=click.IntRange(1), metavar="H W", help="Size of the images in pixels, if it is open."
+)
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the network: html, mmd, svg, png or pdf."
+)
+@click.option("--graphviz", is_flag=True, help="Use Graphviz (must be installed) for svg, png or pdf.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--shapes", is_flag=True, help="Have Keras compute shapes that the file does not hold.")
 def inspect(
     source: str,
     where: str | None,
@@ -51,21 +57,25 @@ def inspect(
     force: bool,
     shapes: bool,
 ) -> None:
-    """Print the table of calls of SOURCE, the name of a network or a model file; of those that match WHERE.
+    """Show the layers of a network.
 
-    A file is looked at without running anything in it, and without reading its weights. Columns: call, class, output,
-    dtype, stride (output stride, pixels), field (receptive field, pixels), offset, params, macs (multiply-accumulates
-    of one sample), memory (bytes of the output), trainable, weights (where their values come from), from.
+    SOURCE is the name of a network (surgery zoo lists them) or a model file. The table has a line for each call, one
+    application of a layer; WHERE selects some of them. No code in a file is run, and no weights are read.
+
+    Columns: call, class, output, dtype, stride (output stride in pixels), field (receptive field in pixels), offset,
+    params, macs (multiply-accumulates of one sample), memory (bytes of the output), trainable, weights (where their
+    values come from), from.
 
     \b
-    surgery inspect vgg16
-    surgery inspect resnet50 "conv4_* & :Conv2D"
-    surgery inspect mobilenetv2 --columns +macs,field --sort macs
-    surgery inspect model.keras --nested --stages
-    surgery inspect resnet50 --plot resnet50.html
+    Examples:
+      surgery inspect vgg16
+      surgery inspect resnet50 "conv4_* & :Conv2D"
+      surgery inspect mobilenetv2 --columns +macs,field --sort macs
+      surgery inspect model.keras --nested --stages
+      surgery inspect resnet50 --plot resnet50.html
     """
     if where and also:
-        raise click.UsageError("WHERE is said twice.")
+        raise click.UsageError("WHERE is given twice.")
     refuse_picture(plot, force, graphviz)
     with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
         try:

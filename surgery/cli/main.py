@@ -54,14 +54,15 @@ def _show(message: Warning | str, *_: Any) -> None:
     click.echo(f"warning: {message}", err=True)
 
 
-@click.group(cls=Quiet, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Quiet, subcommand_metavar="COMMAND [ARGS]", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(surgery.__version__, prog_name="surgery")
 def main() -> None:
     """Open, look at, cut, graft and freeze pretrained Keras networks.
 
     \b
-    surgery inspect vgg16 "block5_*"
-    surgery graft transfer --fit -o digits.keras
+    Examples:
+      surgery inspect vgg16 "block5_*"
+      surgery graft transfer --fit -o digits.keras
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_fonts()

@@ -20,17 +20,22 @@ SCHEMA = 1
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "--copy", "target", type=click.Path(path_type=Path), metavar="FILE.py", help="Write the text of one there."
+    "--copy", "target", type=click.Path(path_type=Path), metavar="FILE.py", help="Write the text of NAME to FILE.py."
 )
-@click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="Of the list.")
-@click.option("--force", is_flag=True, help="Overwrite FILE.py if it exists.")
+@click.option(
+    "--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="Format of the list."
+)
+@click.option("--force", is_flag=True, help="Replace FILE.py if it exists.")
 def recipes(name: str | None, target: Path | None, format: str, force: bool) -> None:
-    """List the shipped recipes with their sources and parameters, or print the text of one.
+    """List, print or copy shipped recipes.
+
+    Without NAME, the recipes are listed with their papers and parameters. With NAME, the text of one is printed.
 
     \b
-    surgery recipes
-    surgery recipes unet
-    surgery recipes unet --copy my_unet.py
+    Examples:
+      surgery recipes
+      surgery recipes unet
+      surgery recipes unet --copy my_unet.py
     """
     if target is not None:
         if name is None:

@@ -8,7 +8,7 @@ from surgery.doors import is_path
 from surgery.doors import open as open_network
 from surgery.graph import Graph
 
-HELP = "Of a named network: pretrained (default), none, or a file."
+HELP = "Weights of a named network: pretrained (default), none, or a file."
 
 
 def opened(source: str, weights: str | None) -> Graph:

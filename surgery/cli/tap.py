@@ -16,16 +16,32 @@ from surgery.errors import SurgeryError, printable
 @click.command()
 @click.argument("source")
 @click.argument("where")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="What to write.")
-@click.option("--images", type=click.Path(), metavar="DIR", help="Run it over the pictures in a folder.")
-@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="One picture, whose maps --plot draws.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --image: png, svg or pdf.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="File to write: .keras; with --images .h5 or .npy.",
+)
+@click.option("--images", type=click.Path(), metavar="DIR", help="Compute the features of the images in a folder.")
+@click.option(
+    "--image", type=click.Path(path_type=Path), metavar="FILE", help="One image, whose feature maps --plot draws."
+)
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the feature maps of --image: png, svg or pdf."
+)
 @click.option("--weights", metavar="WEIGHTS", help=sources.HELP)
-@click.option("--size", nargs=2, type=int, metavar="H W", help="Size of the pictures in pixels.")
-@click.option("--preprocess", metavar="NAME", help="What SOURCE expects by default; a network, unit, none.")
-@click.option("--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="In which the network computes.")
-@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Pictures in a batch.")
-@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@click.option("--size", nargs=2, type=int, metavar="H W", help="Height and width of the images in pixels.")
+@click.option(
+    "--preprocess",
+    metavar="NAME",
+    help="Preprocessing: the name of a network, unit or none; by default that of SOURCE.",
+)
+@click.option(
+    "--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="Type in which the network computes."
+)
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, metavar="N", help="Images in a batch.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def tap(
     source: str,
     where: str,
@@ -40,16 +56,20 @@ def tap(
     batch: int,
     force: bool,
 ) -> None:
-    """Write the feature extractor that ends at WHERE in SOURCE, or, with --images, the features of pictures, or, with
-    --image and --plot, a picture of the feature maps of one.
+    """Write a feature extractor, or run it.
 
-    All taps are computed in one pass. Pictures that cannot be read are listed and skipped; a run that was killed goes
-    on where it stopped.
+    SOURCE is the name of a network or a model file; WHERE selects its taps, the tensors that become outputs. The
+    extractor is written, or, with --images, the features of a folder of images, or, with --image and --plot, the
+    feature maps of one image are drawn.
+
+    All taps are computed in one pass. Images that cannot be read are listed and skipped. A run that was interrupted
+    continues where it stopped when the same command is given again.
 
     \b
-    surgery tap vgg16 "block3_pool, block5_pool" -o extractor.keras
-    surgery tap tinyvgg block4_pool --images photos -o features.h5
-    surgery tap vgg16 "block1_pool, block3_pool" --image cat.png --plot maps.png
+    Examples:
+      surgery tap vgg16 "block3_pool, block5_pool" -o extractor.keras
+      surgery tap tinyvgg block4_pool --images photos -o features.h5
+      surgery tap vgg16 block1_pool --image cat.png --plot maps.png
     """
     if (image is None) != (plot is None) or (image is not None and images is not None):
         raise click.UsageError("--image FILE and --plot FILE go together, without --images.")

@@ -16,14 +16,16 @@ from surgery.errors import SurgeryError
 @click.option("--weights", metavar="WEIGHTS", help=f"{sources.HELP[:-1]}; of SOURCE and DONOR alike.")
 @click.pass_context
 def verify(ctx: click.Context, source: str, donor: str, format: str, weights: str | None) -> None:
-    """Compare SOURCE with the DONOR that it was made from, names of networks or model files.
+    """Compare a network with its donor.
 
-    Says what is kept, new, dropped and frozen, compares weights to the bit, and all kept tensors on random inputs. Exit
-    status: 0 what is kept computes what DONOR computes, 1 it does not, or nothing could be compared, 2 trouble.
+    DONOR is what SOURCE was made from; both are names of networks or model files. Shows what is kept, new, dropped and
+    frozen, whether the kept weights are bit-identical, and how far the kept tensors differ on random inputs. Exit
+    status: 0 what is kept computes what DONOR computes, 1 it does not, or nothing could be compared, 2 error.
 
     \b
-    surgery verify digits.keras tinyvgg
-    surgery verify after.keras before.keras
+    Examples:
+      surgery verify digits.keras tinyvgg
+      surgery verify after.keras before.keras
     """
     try:
         with quiet():

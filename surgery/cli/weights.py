@@ -21,22 +21,26 @@ from surgery.zoo import fitting
 @click.command()
 @click.argument("source")
 @click.argument("where", required=False)
-@click.option("--list", "alone", is_flag=True, help="List them; read no values.")
-@click.option("--format", type=click.Choice(("table", "json")), default="table", show_default=True)
-@click.option("--weights", "given", metavar="WEIGHTS", help="Of a named network: pretrained, or a file.")
+@click.option("--list", "alone", is_flag=True, help="List the tensors; read no values.")
+@click.option(
+    "--format", type=click.Choice(("table", "json")), default="table", show_default=True, help="What to print."
+)
+@click.option("--weights", "given", metavar="WEIGHTS", help="Weights of a named network: pretrained, or a file.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw histograms: png, svg or pdf.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def weights(
     source: str, where: str | None, alone: bool, format: str, given: str | None, plot: Path | None, force: bool
 ) -> None:
-    """Print each tensor of SOURCE: shape, bytes, mean, spread, share of zeros, and a histogram of its values.
+    """Show the weights of a network.
 
-    SOURCE is the name of a network or a file: .keras, .h5, .weights.h5, .weights.json or safetensors. WHERE selects
-    layers; in a file without an architecture it is a glob on their names. Values are read piece by piece.
+    SOURCE is the name of a network or a file: .keras, .h5, .weights.h5, .weights.json or .safetensors. WHERE selects
+    layers; in a file without an architecture it is a glob on their names. Each tensor is listed with its shape, size,
+    mean, standard deviation (spread), share of zeros and a histogram. Values are read piece by piece.
 
     \b
-    surgery weights vgg16_weights.h5 "block5_*"
-    surgery weights model.keras --plot weights.png
+    Examples:
+      surgery weights vgg16_weights.h5 "block5_*"
+      surgery weights model.keras --plot weights.png
     """
     if plot is not None and alone:
         raise click.UsageError("--list reads no values, and --plot draws them.")

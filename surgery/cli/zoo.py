@@ -11,12 +11,21 @@ from surgery.zoo import NETWORKS
 
 
 @click.command()
-@click.option("--format", "format", type=click.Choice(("table", "json")), default="table", show_default=True)
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(("table", "json")),
+    default="table",
+    show_default=True,
+    help="What to print.",
+)
 def zoo(format: str) -> None:
-    """List the networks that can be opened by name.
+    """List the networks known by name.
 
     \b
-    surgery zoo
+    Examples:
+      surgery zoo
+      surgery zoo --format json
     """
     if format == "json":
         keys = ("name", "pixels", "calls", "params", "weights", "paper")
