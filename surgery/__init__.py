@@ -184,11 +184,11 @@ def __getattr__(name: str) -> Any:
 
 
 def _repr_html_(graph: "Graph") -> str:
-    """Returns a graph as a notebook shows it: its line, a small picture, and the table of calls, folded."""
+    """Returns a graph as a notebook shows it: its line, a small image, and the table of calls, folded."""
     return importlib.import_module("surgery.plotting.notebook").html_of(graph)
 
 
-_graph.Graph._repr_html_ = _repr_html_  # pyright: ignore[reportAttributeAccessIssue]  a graph knows no picture of itself
+_graph.Graph._repr_html_ = _repr_html_  # pyright: ignore[reportAttributeAccessIssue]  a graph does not know its plot
 
 
 def __dir__() -> list[str]:

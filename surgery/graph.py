@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from surgery.errors import SurgeryError, nearest, printable
 from surgery.preprocessing import Preprocessing, of_graph
+from surgery.reprs import ends, line
 from surgery.sameness import same_structure
 from surgery.specs import Ref, Spec, Weight, megabytes
 from surgery.structure import leaves, plain
@@ -259,19 +260,17 @@ class Graph:
         return f"{name}#{ref.index}" if len(self[ref].specs) > 1 else name
 
     def __str__(self) -> str:
-        ends = " + ".join(str(self.spec(ref)) for ref in leaves(self.inputs))
-        size = sum(weight.bytes for weight in self.weights)
-        dtypes = sorted({weight.dtype for weight in self.weights})
-        return f"{printable(self.name)} · input {ends} · {len(self):,} calls · {self.params:,} parameters" + (
-            f" · {megabytes(size)} as {', '.join(dtypes)}" if size else ""
-        )
+        weights = self.weights
+        size, dtypes = sum(weight.bytes for weight in weights), sorted({weight.dtype for weight in weights})
+        parts = [printable(self.name), *ends(self), f"{len(self):,} calls", f"{self.params:,} parameters"]
+        return " · ".join([*parts, *([f"{megabytes(size)} as {', '.join(dtypes)}"] if size else [])])
 
     def __getattr__(self, name: str) -> Any:
         hint = "; sg.build(graph) makes a keras.Model, sg.show(graph) prints the table" if name in _OF_MODELS else ""
         raise AttributeError(f"a Graph has no {name!r}{hint}")
 
     def __repr__(self) -> str:
-        return f"<Graph {printable(self.name)}: {len(self):,} calls, {self.params:,} parameters>"
+        return line(self, str(self))
 
 
 _OF_MODELS = ("compile", "evaluate", "fit", "get_layer", "layers", "predict", "save", "summary", "get_weights")

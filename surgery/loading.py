@@ -13,11 +13,14 @@ from surgery.files import Piece, Source, Tensor, gathered, layers_of, names_of_v
 from surgery.graph import Graph
 from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
+from surgery.reprs import block, line, table
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where, selected
 
 if TYPE_CHECKING:
     from surgery.pairing import Pairs, Refit
+
+_HEADERS = ("weight", "shape", "from", "how")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,9 @@ class Origin:
     shape: tuple[int, ...]
     source: str | None
     how: str
+
+    def __repr__(self) -> str:
+        return line(self, f"{self.weight} {self.shape} from {self.source or 'nothing'}: {self.how}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,16 +63,21 @@ class Loaded:
     def __str__(self) -> str:
         from tabulate import tabulate
 
+        text = tabulate(self._rows(), _HEADERS, tablefmt="plain", disable_numparse=True)
+        return f"{text}\n\n{self._summary()}"
+
+    def __repr__(self) -> str:
+        return line(self, self._summary())
+
+    def _repr_html_(self) -> str:
+        return block(self._summary(), table(_HEADERS, self._rows()))
+
+    def _rows(self) -> list[list[str]]:
         rows = [
             [printable(one.weight), str(one.shape), printable(one.source) if one.source else "fresh", one.how]
             for one in self.origins
         ]
-        rows += [["-", str(one.shape), printable(one.name), "unused in the file"] for one in self.unused]
-        table = tabulate(rows, ("weight", "shape", "from", "how"), tablefmt="plain", disable_numparse=True)
-        return f"{table}\n\n{self._summary()}"
-
-    def __repr__(self) -> str:
-        return f"<Loaded {self._summary()}>"
+        return rows + [["-", str(one.shape), printable(one.name), "unused in the file"] for one in self.unused]
 
     def _summary(self) -> str:
         fresh = len(self.origins) - self.loaded

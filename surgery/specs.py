@@ -21,7 +21,9 @@ class Ref:
     def __str__(self) -> str:
         return self.call if self.index == 0 else f"{self.call}#{self.index}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        text = str(self)
+        return text if text.isprintable() else repr(text)[1:-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from surgery.errors import listing, printable
 from surgery.graph import Call, Graph
 from surgery.primitives import before
+from surgery.reprs import block, line, paragraphs, table
 from surgery.walking import one_call_per_op
 
 SCHEMA = 1
@@ -39,6 +40,9 @@ class Cause:
     def __str__(self) -> str:
         after = f"; {self.reaches:,} kept call{'s compute' if self.reaches != 1 else ' computes'} something else"
         return f"{printable(self.call)} {printable(self.text)}{after if self.reaches else ''}"
+
+    def __repr__(self) -> str:
+        return line(self, str(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,20 +126,37 @@ class Verification:
         return json.dumps({"schema": SCHEMA, **self.as_dict()}, indent=1, allow_nan=False)
 
     def __str__(self) -> str:
+        rows = [_row(label, calls, self.parameters[label], note) for label, calls, note in self._parts()]
+        aligned = ("left", "right", "right", "left")
+        text = tabulate(rows, tablefmt="plain", colalign=aligned, disable_numparse=True)
+        lines = [*(f" {one}".rstrip() for one in text.splitlines()), ""]
+        return "\n".join([*lines, *self._told(), *self._in_front(), self._compared()])
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(calls):,} {label}" for label, calls, _ in self._parts())
+        return line(self, f"{'exact' if self.exact else 'not exact'}: {counts}; {self._compared()}")
+
+    def _repr_html_(self) -> str:
+        rows = [(label, f"{len(calls):,}", f"{self.parameters[label]:,}", note) for label, calls, note in self._parts()]
+        found = table(("", "calls", "parameters", "which"), rows, ("calls", "parameters"))
+        below = [*self._told(), *self._in_front(), self._compared()]
+        return block("exact" if self.exact else "not exact", found, paragraphs(one.strip() for one in below))
+
+    def _parts(self) -> list[tuple[str, list[Call], str]]:
         name = printable(self.donor.name)
-        rows = [
-            ("kept", self.kept, f"{name}: {self._kept_as_where()}; {self._weights()}"),
+        kept = f"{name}: {self._kept_as_where()}; {self._weights()}" if self.kept else ""
+        return [
+            ("kept", self.kept, kept),
             ("new", self.new, ""),
             ("dropped", self.dropped, listing(_names(self.dropped), 4)),
             ("frozen", self.frozen, ""),
         ]
-        lines = [_row(label, calls, self.parameters[label], note if calls else "") for label, calls, note in rows]
-        table = tabulate(lines, tablefmt="plain", colalign=("left", "right", "right", "left"), disable_numparse=True)
-        lines = [*(f" {line}".rstrip() for line in table.splitlines()), ""]
-        told = [cause for cause in self.causes if cause.kind != "weights"]  # the table has them
-        lines += [f" ! {cause}" for cause in told[:MOST]]
-        lines += [f" ! and {len(told) - MOST:,} more"] if len(told) > MOST else []
-        return "\n".join([*lines, *self._in_front(), self._compared()])
+
+    def _told(self) -> list[str]:
+        """Returns why kept calls compute something else; changed weights are in the table already."""
+        told = [cause for cause in self.causes if cause.kind != "weights"]
+        more = [f" ! and {len(told) - MOST:,} more"] if len(told) > MOST else []
+        return [*(f" ! {cause}" for cause in told[:MOST]), *more]
 
     def _in_front(self) -> list[str]:
         """Returns what is in front of what is kept, as text."""

@@ -13,16 +13,16 @@ from surgery.described import understood
 from surgery.doors import as_graph
 from surgery.errors import doing
 from surgery.flattened import Flat, Step
-from surgery.graph import Call
 from surgery.kept import Kept, Place, frozen, kept
 from surgery.lockstep import Side, copied, differences
 from surgery.primitives import prune
 from surgery.random_inputs import arrays_for
+from surgery.reprs import Listed
 from surgery.rewired import wiring_of
 from surgery.specs import Ref
 from surgery.values import equal_values
 from surgery.verification import Verification
-from surgery.walking import calls_at_every_depth, one_call_per_op
+from surgery.walking import Calls, calls_at_every_depth, one_call_per_op
 
 
 def verify(x: Any, donor: Any, inputs: Any = None, seed: int = 0) -> Verification:
@@ -136,7 +136,7 @@ class _Proof:
             changed=_calls(place for place in first if self._layers(place) & self.changed),
             shared=_calls(place for place in first if self._is_shared(place)),
             altered=dict(self.alignment.altered),
-            causes=causes_of(self.alignment, self.wiring, self.changed, self.differences),
+            causes=Listed(causes_of(self.alignment, self.wiring, self.changed, self.differences)),
             fed={str(mine): str(other) for mine, other in self.wiring.feeds.items()},
             differences=self._of_places(parts["kept"]),
             uncompared=self._uncompared(),
@@ -208,9 +208,9 @@ def _before(network: Flat, addresses: Iterable[str], but: Collection[Ref] = ()) 
     return [step for step in network.steps.values() if step.address in needed]
 
 
-def _calls(found: Iterable[Place]) -> list[Call]:
+def _calls(found: Iterable[Place]) -> Calls:
     """Returns the calls, each under its address in the whole network."""
-    return [dataclasses.replace(place.call, name=place.address) for place in found]
+    return Calls(dataclasses.replace(place.call, name=place.address) for place in found)
 
 
 def _params(found: list[Place], but: Sequence[Place] = ()) -> int:

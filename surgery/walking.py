@@ -12,7 +12,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from surgery.graph import Call, Graph
+from surgery.reprs import Listed
 from surgery.structure import leaves
+
+
+class Calls(Listed[Call]):
+    """A list of calls, which a notebook shows as a table."""
+
+    noun = "call"
+    headers = ("call", "class", "output", "params", "trainable")
+
+    def cells(self, item: Call) -> list[str]:
+        trains = "yes" if item.trainable else "no" if item.frozen else "-"
+        return [item.name, item.class_name, ", ".join(map(str, item.specs)), f"{item.params:,}", trains]
 
 
 def calls_at_every_depth(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Call]]:

@@ -63,7 +63,8 @@ def test_inspect_prints_the_table_of_the_manual():
     shown = run("inspect", "vgg16", "block5_*")
     assert shown.exit_code == 0
     assert shown.stdout.splitlines() == [
-        "vgg16 · input (None, 224, 224, 3) · 23 calls · 138,357,544 parameters · 528 MB as float32",
+        "vgg16 · input (None, 224, 224, 3) · output (None, 1000) · 23 calls · 138,357,544 parameters · "
+        "528 MB as float32",
         "",
         " call          class         output                 stride     params  trainable    from",
         " block5_conv1  Conv2D        (None, 14, 14, 512)        16  2,359,808  yes          block4_pool",

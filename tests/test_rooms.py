@@ -11,7 +11,7 @@ ROOT = Path(surgery.__file__).parent
 FLOORS = [
     ["isolated", "registering"],
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
-    ["preprocessing", "kinds", "type_names"],
+    ["preprocessing", "kinds", "type_names", "reprs"],
     ["configurations"],
     ["sameness"],
     ["graph", "retracing", "dtypes", "caches", "budget"],

@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.errors import listing, printable
 from surgery.graph import Call, Graph
+from surgery.reprs import block, line, table
 from surgery.specs import megabytes
 from surgery.walking import undescribed
 
@@ -42,6 +43,9 @@ class Change:
         )
         before, after = _shown(self.before, self.after)
         return f"{what} {before} -> {after}"
+
+    def __repr__(self) -> str:
+        return line(self, f"{self.b}: {self}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,9 @@ class WeightChange:
             return f"{name}: another dtype ({printable(self.source)}), {by if self.count else 'equal values'}"
         return f"{name}: {printable(self.source)}"
 
+    def __repr__(self) -> str:
+        return line(self, f"{self.b}: {self}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
@@ -118,20 +125,33 @@ class Difference:
         return not (self.removed or self.added or self.changed or self.weights or self.ends)
 
     def __str__(self) -> str:
-        lines = [f"{printable(self.a.name)} -> {printable(self.b.name)}", ""]
+        lines = [self._title(), ""]
         lines += [f" - {_named(address, call)}" for address, call in self.removed.items()]
         lines += [f" + {_named(address, call)}" for address, call in self.added.items()]
-        for (a, b), changes in self._by_call().items():
-            name = printable(a) if a == b else f"{printable(a)} -> {printable(b)}"
+        for name, changes in self._by_call():
             lines += [f" ~ {name}: {changes[0]}", *(f"   {' ' * len(name)}  {change}" for change in changes[1:])]
         lines += [f" ~ {end}" for end in self.ends]
         return "\n".join([*lines, *([""] if len(lines) > 2 else []), self._summary()])
 
-    def _by_call(self) -> dict[tuple[str, str], list[Change | WeightChange]]:
+    def __repr__(self) -> str:
+        return line(self, f"{self._title()}: {self._summary()}")
+
+    def _repr_html_(self) -> str:
+        rows = [("-", printable(address), _what(call)) for address, call in self.removed.items()]
+        rows += [("+", printable(address), _what(call)) for address, call in self.added.items()]
+        rows += [("~", name, str(change)) for name, changes in self._by_call() for change in changes]
+        rows += [("~", "", end) for end in self.ends]
+        return block(f"{self._title()}: {self._summary()}", *([table(("", "call", "what"), rows)] if rows else []))
+
+    def _title(self) -> str:
+        return f"{printable(self.a.name)} -> {printable(self.b.name)}"
+
+    def _by_call(self) -> list[tuple[str, list[Change | WeightChange]]]:
         found: dict[tuple[str, str], list[Change | WeightChange]] = {}
         for change in [*self.changed, *self.weights]:
             found.setdefault((change.a, change.b), []).append(change)
-        return found
+        names = [printable(a) if a == b else f"{printable(a)} -> {printable(b)}" for a, b in found]
+        return list(zip(names, found.values(), strict=True))
 
     def _summary(self) -> str:
         tensors = f"{self.compared - len(self.weights):,} of {self.compared:,} tensors equal to the bit"
@@ -175,9 +195,13 @@ def _described(address: str, call: Call) -> dict[str, Any]:
 
 
 def _named(address: str, call: Call) -> str:
+    return f"{printable(address)}: {_what(call)}"
+
+
+def _what(call: Call) -> str:
     size = sum(weight.bytes for weight in call.weights)
     weights = f", {call.params:,} parameters, {megabytes(size)}" if size else ""
-    return f"{printable(address)}: {printable(call.class_name)} {', '.join(map(str, call.specs))}{weights}"
+    return f"{printable(call.class_name)} {', '.join(map(str, call.specs))}{weights}"
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:

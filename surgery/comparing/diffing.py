@@ -19,6 +19,7 @@ from surgery.described import understood
 from surgery.doors import as_graph
 from surgery.files import Tensor, own_name
 from surgery.graph import Call, Graph, owner_below
+from surgery.reprs import Listed
 from surgery.values import labels_by_name, paired_tensors, tensors_of
 from surgery.waiting import progress
 
@@ -58,8 +59,8 @@ def diff(a: Any, b: Any, weights: bool = True) -> Difference:
         theirs,
         walk.removed,
         walk.added,
-        walk.changed,
-        walk.weights,
+        Listed(walk.changed),
+        Listed(walk.weights),
         walk.ends,
         walk.compared,
         walk.without,

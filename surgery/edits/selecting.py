@@ -9,10 +9,11 @@ from surgery.doors import as_graph
 from surgery.graph import Call
 from surgery.specs import Ref
 from surgery.structure import rebuilt
+from surgery.walking import Calls
 from surgery.where import Where, selected
 
 
-def select(x: Any, where: Where, expect: int | None = None) -> list[Call]:
+def select(x: Any, where: Where, expect: int | None = None) -> Calls:
     """Returns the calls that match, in order; the network is unchanged.
 
     Args:
@@ -22,7 +23,8 @@ def select(x: Any, where: Where, expect: int | None = None) -> list[Call]:
         expect: how many calls must match.
 
     Returns:
-        The calls. Those inside nested models carry their full address, `vgg16/block3_pool`.
+        The calls, a list that a notebook shows as a table. Those inside nested models carry their full address,
+        `vgg16/block3_pool`.
 
     Raises:
         SurgeryError: nothing matches (the message names the nearest addresses), or another number than `expect`.
@@ -33,7 +35,7 @@ def select(x: Any, where: Where, expect: int | None = None) -> list[Call]:
     ['block5_conv1', 'block5_conv2', 'block5_conv3', 'block5_pool']
     """
     graph = as_graph(x)
-    return [_addressed(call, address) for address, call in selected(graph, where, expect).items()]
+    return Calls(_addressed(call, address) for address, call in selected(graph, where, expect).items())
 
 
 def _addressed(call: Call, address: str) -> Call:

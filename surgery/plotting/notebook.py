@@ -1,46 +1,47 @@
-"""How a graph shows itself in a notebook: its line, a small picture, and the table of calls, folded."""
+"""How a graph shows itself in a notebook: its line, a small image, and the table of calls, folded."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
 
 from surgery.errors import printable
 from surgery.graph import Graph
 from surgery.plotting.palette import EDGES, FILLS
 from surgery.plotting.scene import Node, scene_of
+from surgery.reprs import block, table
+from surgery.structure import leaves
 
-_MOST = 400  # rows of the table; a notebook keeps its output in the file
+_MOST = 200  # rows of the table; a notebook keeps its output in the file
 _MEASURES = ("output", "stride", "params", "macs", "trainable")
-_STRIP = 640  # pixels of the small picture
+_RIGHT = ("stride", "params", "macs")
+_STRIP = 640  # pixels of the small image, and bars at most
 
 
 def html_of(graph: Graph) -> str:
     """Returns a graph as HTML: nothing in it runs, all names are escaped."""
     nodes = scene_of(graph).outer().nodes
-    head = _row("th", ("call", "class", *_MEASURES))
-    rows = "".join(
-        _row("td", (printable(node.address), printable(node.kind), *(node.texts[name] for name in _MEASURES)))
-        for node in nodes[:_MOST]
-    )
-    rest = f"<p>and {len(nodes) - _MOST:,} more</p>" if len(nodes) > _MOST else ""
-    return (
-        f"<div><strong>{html.escape(str(graph))}</strong>{_strip(nodes)}"
-        f"<details><summary>{len(graph):,} calls</summary><table><thead>{head}</thead>"
-        f"<tbody>{rows}</tbody></table>{rest}</details></div>"
-    )
+    rows = [(node.address, node.kind, *(node.texts[name] for name in _MEASURES)) for node in nodes]
+    calls = table(("call", "class", *_MEASURES), rows, _RIGHT, _MOST)
+    both = (("input", leaves(graph.inputs)), ("output", leaves(graph.outputs)))
+    ends = [(word, graph.address(ref), str(graph.spec(ref))) for word, refs in both for ref in dict.fromkeys(refs)]
+    parts = [_folded(f"{len(graph):,} calls", calls)]
+    if len(ends) > 2:
+        parts.insert(0, _folded("inputs and outputs", table(("", "tensor", "shape"), ends)))
+    return block(str(graph), _strip(nodes), *parts)
 
 
-def _row(tag: str, cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+def _folded(title: str, inside: str) -> str:
+    return f"<details><summary>{html.escape(title)}</summary>{inside}</details>"
 
 
 def _strip(nodes: list[Node]) -> str:
-    """Returns a small picture: a bar for each call in its order, as high as its feature map is large, coloured by
-    whether it trains.
+    """Returns a small image: a bar for each call in its order, as high as its feature map is large, colored by
+    whether it trains; of a very large network the largest of every few calls.
     """
+    step = max(1, -(-len(nodes) // _STRIP))
+    nodes = [max(nodes[at : at + step], key=_memory) for at in range(0, len(nodes), step)]
     width = max(1.0, min(12.0, _STRIP / max(1, len(nodes))))
-    sizes = [node.numbers["memory"] or 1 for node in nodes]
+    sizes = [_memory(node) for node in nodes]
     top = max(sizes, default=1)
     bars = []
     for place, (node, size) in enumerate(zip(nodes, sizes, strict=True)):
@@ -56,3 +57,7 @@ def _strip(nodes: list[Node]) -> str:
         f'<svg role="img" aria-label="feature maps by size" width="{whole:.0f}" height="48" '
         f'style="display:block;margin:4px 0">{"".join(bars)}</svg>'
     )
+
+
+def _memory(node: Node) -> float:
+    return node.numbers["memory"] or 1

@@ -21,6 +21,7 @@ from surgery.edits.ends import resolved
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Graph
 from surgery.primitives import prune
+from surgery.reprs import block, line, table
 from surgery.retracing import scope_of
 from surgery.slots import extend
 from surgery.specs import Ref, megabytes
@@ -58,6 +59,15 @@ class Cached:
             f"computed once: {self.calls} calls, {self.params:,} parameters, up to {listing(self.boundary)}; "
             f"{self.samples:,} samples, {megabytes(self.bytes)}, {self.seconds:.1f} s"
         )
+
+    def __repr__(self) -> str:
+        return line(self, str(self))
+
+    def _repr_html_(self) -> str:
+        headers = ("calls", "parameters", "samples", "size", "seconds", "up to")
+        counts = [f"{count:,}" for count in (self.calls, self.params, self.samples)]
+        row = [*counts, megabytes(self.bytes), f"{self.seconds:.1f}", listing(self.boundary)]
+        return block("computed once", table(headers, [row], headers[:-1]))
 
 
 def fit_cached(
@@ -103,7 +113,7 @@ def fit_cached(
         memory: bytes that features may take in memory.
 
     Returns:
-        The Keras `History`; `history.cached` says what was computed once.
+        The Keras `History`; `history.cached`, a `Cached`, says what was computed once.
 
     Raises:
         SurgeryError: nothing with weights is frozen from the inputs on; a call before `at` trains, draws at random or

@@ -12,6 +12,7 @@ from surgery.doors import as_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.files import names_of_variables
 from surgery.freezing import flags_for
+from surgery.reprs import line
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where
 
@@ -30,6 +31,9 @@ class Contract(keras.callbacks.Callback):
         self._moving: list[tuple[Any, int]] = []
         self._stepped = False
         self._checked = False
+
+    def __repr__(self) -> str:
+        return line(self, f"{self._network.name}: {len(self._still):,} variables must not move")
 
     def __enter__(self) -> Contract:
         self._begin()

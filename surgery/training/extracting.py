@@ -20,7 +20,8 @@ from surgery.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.files import held, real
 from surgery.graph import Graph
 from surgery.preprocessing import Preprocessing
-from surgery.specs import Spec
+from surgery.reprs import block, line, paragraphs, table
+from surgery.specs import Spec, megabytes
 from surgery.standins import keeps_states
 from surgery.structure import leaves
 from surgery.training import feature_files
@@ -63,11 +64,27 @@ class Extracted:
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{printable(name)} {tuple(array.shape[1:])}" for name, array in self.features.items())
+        return f"{self._counts()}: {shapes}; {self._how()}"
+
+    def _counts(self) -> str:
         skipped = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
-        return (
-            f"{len(self.names):,} pictures{skipped}: {shapes}; {self.seconds:.1f} s, {self.rate:.1f} pictures/s; "
-            f"preprocessing {self.preprocessing}"
-        )
+        return f"{len(self.names):,} pictures{skipped}"
+
+    def _how(self) -> str:
+        return f"{self.seconds:.1f} s, {self.rate:.1f} pictures/s; preprocessing {self.preprocessing}"
+
+    def __repr__(self) -> str:
+        return line(self, f"{self._counts()}: {listing(self.features)}; {self._how()}")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, str(tuple(array.shape)), str(array.dtype), megabytes(array.nbytes))
+            for name, array in self.features.items()
+        ]
+        parts = [table(("tap", "shape", "dtype", "size"), rows, ("size",))]
+        if self.unreadable:
+            parts.append(table(("unreadable file", "why"), list(self.unreadable.items())))
+        return block(self._counts(), *parts, paragraphs([self._how(), *self.notes]))
 
 
 def extract(

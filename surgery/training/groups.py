@@ -8,12 +8,14 @@ from typing import Any
 
 from surgery import analysis
 from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing, printable
+from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.graph import Call, Graph
+from surgery.reprs import block, line, table
 from surgery.walking import Walk
 from surgery.where import Where, selected
 
 PARTS = 8  # groups of a network without spatial axes
+_HEADERS = ("group", "layers", "parameters", "train", "frozen")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +40,20 @@ class Groups(Mapping[str, list[str]]):
     def __str__(self) -> str:
         from tabulate import tabulate
 
+        aligned = ("left", *["right"] * 4)
+        return tabulate(self._rows(), _HEADERS, tablefmt="plain", colalign=aligned, disable_numparse=True)
+
+    def __repr__(self) -> str:
+        named = (f"{name} ({len(calls):,})" for name, calls in self.layers.items())
+        return line(self, f"group (layers): {listing(named, PARTS)}")
+
+    def _repr_html_(self) -> str:
+        return block("layers by depth", table(_HEADERS, self._rows(), _HEADERS[1:]))
+
+    def _rows(self) -> list[list[str]]:
         rows = [[printable(name), f"{len(calls):,}", *_figures(calls)] for name, calls in self.layers.items()]
         every = {address: call for calls in self.layers.values() for address, call in calls.items()}
-        rows.append(["in all", f"{len(every):,}", *_figures(every)])
-        headers = ("group", "layers", "parameters", "train", "frozen")
-        aligned = ("left", *["right"] * 4)
-        return tabulate(rows, headers, tablefmt="plain", colalign=aligned, disable_numparse=True)
+        return [*rows, ["in all", f"{len(every):,}", *_figures(every)]]
 
 
 def _figures(calls: Mapping[str, Call]) -> list[str]:

@@ -10,6 +10,7 @@ import keras
 
 from surgery.errors import SurgeryError
 from surgery.graph import Graph
+from surgery.reprs import line
 
 Tensors = Any  # what the forward pass returns, a dict as a rule
 
@@ -37,6 +38,11 @@ class Player:
             raise SurgeryError(
                 f"the loss of a player is a function of what the forward pass returns, not {self.loss!r}."
             )
+
+    def __repr__(self) -> str:
+        optimizer = self.optimizer if isinstance(self.optimizer, str) else type(self.optimizer).__name__
+        loss = getattr(self.loss, "__name__", type(self.loss).__name__)
+        return line(self, f"owns {self.owns!r}, optimizer {optimizer}, loss {loss}, steps={self.steps}")
 
 
 def own_optimizer(optimizer: Any) -> Any:
