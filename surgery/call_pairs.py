@@ -155,14 +155,16 @@ def wired_alike(found: Alignment, step: Step, other: Step) -> bool:
 
 def _settled(tentative: Alignment, layers: LayerPairs) -> Alignment:
     """Returns the pairs that hold: of layers without weights, and of those that are made otherwise, the ones that are
-    in the place of the donor's. A new Flatten of the same name is new."""
+    in the place of the donor's. A new Flatten of the same name is new, and so is a softmax over other classes."""
     ours, theirs = tentative.ours, tentative.theirs
     held = dataclasses.replace(tentative, pairs={}, altered={})
     for address, other in _in_order(tentative):
         step, their = ours.steps[address], theirs.steps[other]
         degree = layers.degree(step, their)
         alike = wired_alike(held, step, their)
-        if degree == Sameness.IDENTICAL or (degree >= Sameness.EQUIVALENT and (step.call.weights or alike)):
+        same_shapes = all(map(shapes_agree, step.call.specs, their.call.specs))
+        identical = degree == Sameness.IDENTICAL and same_shapes
+        if identical or (degree >= Sameness.EQUIVALENT and (step.call.weights or alike)):
             held.pairs[address] = other
         elif alike and (degree or may_replace(step, their)):
             held.altered[address] = other

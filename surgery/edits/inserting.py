@@ -6,9 +6,10 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import edit
-from surgery.edits.adapting import adapted, advice, channels_come_first, fits
+from surgery.edits.adapting import adapted, fits
+from surgery.edits.following import Changes, followed, with_outputs_noted
 from surgery.edits.nesting import reached
-from surgery.edits.parts import attach, part_graph
+from surgery.edits.parts import attach, one_output, part_graph
 from surgery.errors import SurgeryError, doing, listing
 from surgery.graph import Call, Graph
 from surgery.primitives import ordered, substitute
@@ -41,7 +42,8 @@ def insert(
         expect: how many places must match.
 
     Raises:
-        SurgeryError: the part returns another shape than it was given, several tensors, or none.
+        SurgeryError: the part returns several tensors, or none; or another shape than it was given, and what follows
+            has weights or does not take that.
 
     Example:
 
@@ -55,18 +57,24 @@ def insert(
         raise SurgeryError(f"between=(tensor, call) names an edge, not {between!r}.")
     with doing(f"inserting into {graph.name!r}"):
         edges, graph = _edges(graph, after, before, between, expect)
+        whole, changes = graph, Changes()
         for tensor, users in edges:
             spec = graph.spec(tensor)
             if tensor not in graph.consumers and tensor not in leaves(graph.outputs):
                 raise SurgeryError(f"nothing uses {tensor}; a part after it would be dropped.")
-            piece = adapted(part_graph(part, spec), spec, str(tensor), adapt, graph)
+            piece = part_graph(part, spec)
+            piece = adapted(piece, spec, str(tensor), adapt, graph) if adapt else piece
+            made = piece.spec(one_output(piece))
             had = {call.name for call in graph}
             grown, output = attach(graph, piece, [tensor])
             untouched = {call.name for call in grown if call.name not in (users if users is not None else had)}
             graph = substitute(grown, {tensor: leaves(output)[0]}, but=untouched)
+            changes.made_for(graph, {call.name for call in grown} - had)
+            if not fits(made, spec):
+                changes.put(leaves(output)[0], spec)
             if users is not None:  # one edge: outputs stay as they were
                 graph = dataclasses.replace(graph, outputs=grown.outputs)
-        return ordered(graph)
+        return ordered(with_outputs_noted(followed(graph, changes), whole))
 
 
 def _edges(
@@ -125,7 +133,8 @@ def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, ex
         expect: how many calls must match.
 
     Raises:
-        SurgeryError: a call changes the shape (the message says what would fit), is an input, or takes several tensors.
+        SurgeryError: a call is an input, takes several tensors, or changes the shape, and what follows has weights or
+            does not take what the call was given (the message says what would fit).
 
     Example:
 
@@ -135,12 +144,13 @@ def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, ex
     with doing(f"removing {where!r} from {graph.name!r}"):
         graph, calls, instead = matched_calls_and(graph, where, [] if to is None else [to], expect)
         stands_in = instead[0] if instead else None
+        whole, changes = graph, Changes()
         for name in [call.name for call in calls]:
-            graph = _bypassed(graph, graph[name], stands_in, adapt)
-        return ordered(graph)
+            graph = _bypassed(graph, graph[name], stands_in, adapt, changes)
+        return ordered(with_outputs_noted(followed(graph, changes), whole))
 
 
-def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> Graph:
+def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool, changes: Changes) -> Graph:
     if call.op is None:
         raise SurgeryError(f"{call.name!r} is an input; cut(inputs=...) makes other inputs.")
     if len(call.specs) != 1:
@@ -155,12 +165,12 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool) -> G
     elif stands_in not in call.parents:
         raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {stands_in}.")
     given, wanted = graph.spec(stands_in), call.specs[0]
-    if fits(given, wanted):
+    if not adapt or fits(given, wanted):
+        if not fits(given, wanted):
+            users = {*graph.consumers[stands_in]}.difference(graph.consumers.get(Ref(call.name), ()))
+            changes.known.update((user, stands_in) for user in users)
+            changes.put(stands_in, wanted)
         return _without(substitute(graph, {Ref(call.name): stands_in}), call)
-    if not adapt:
-        raise SurgeryError(
-            f"{call.name!r} turns {given} into {wanted}.{advice(given, wanted, channels_come_first(graph))}"
-        )
     piece = adapted(part_graph(lambda x: x, given), wanted, call.name, True, graph)
     kept = _without(graph, call)
     grown, output = attach(kept, piece, [stands_in])

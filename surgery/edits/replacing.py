@@ -8,15 +8,17 @@ import inspect
 import re
 from typing import Any
 
+from surgery import primitives
 from surgery.doors import edit
-from surgery.edits.adapting import adapted
+from surgery.edits.adapting import adapted, fits
+from surgery.edits.following import Changes, followed, with_outputs_noted
 from surgery.edits.inserting import matched_calls
 from surgery.edits.parts import attach, part_graph
-from surgery.errors import SurgeryError, doing, listing
+from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
 from surgery.primitives import ordered, rename, substitute
-from surgery.specs import Ref, shapes_agree
+from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
 from surgery.walking import one_call_per_op
 from surgery.where import Where
@@ -31,6 +33,9 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
     of the BatchNormalization that it replaces): a kernel with its LoRA merged, or dequantized. `graph.notes` says what
     moved and what is fresh. A layer that has been built, a model, or a `Graph` brings its own.
 
+    The part may return another shape, such as another number of classes, where no weights follow: then the shapes of
+    all that follows are computed anew, and `graph.notes` says what the output of the network is now.
+
     Args:
         graph: `Graph` or `keras.Model`.
         where: which calls.
@@ -40,10 +45,13 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
         expect: how many calls must match.
 
     Raises:
-        SurgeryError: the part does not take what the call takes, or returns another shape; or it is quantized, and what
-            it would be given is not.
+        SurgeryError: the part does not take what the call takes; it returns another shape, and what follows has weights
+            or does not take that; or it is quantized, and what it would be given is not.
 
     Example:
+
+    >>> sg.replace(sg.open("vgg16"), "predictions", keras.layers.Dense(8)).notes[-1]
+    'predictions: the output of the network is (None, 8), and was (None, 1000)'
 
     >>> graph = sg.replace(sg.open("resnet50"), ":Activation[activation=relu]", keras.layers.Activation("gelu"))
     """
@@ -54,11 +62,14 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
             if call.op is None:
                 raise SurgeryError(f"{call.name!r} is an input; cut(inputs=...) makes other inputs.")
             layers.setdefault((call.op, call.layer), []).append(call)
+        before, changes = graph, Changes()
         for together in layers.values():
             new = _part_for(together[0], part, single=len(layers) == 1)
             if new is not None:
-                graph = _exchanged(graph, [call.name for call in together], new, adapt)
-        return ordered(graph)
+                names = [call.name for call in together]
+                graph = followed(graph, changes, primitives.before(graph, names).difference(names))
+                graph = _exchanged(graph, names, new, adapt, changes)
+        return ordered(with_outputs_noted(followed(graph, changes), before))
 
 
 def _part_for(call: Call, part: Any, single: bool) -> Any:
@@ -78,7 +89,7 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
 
 
-def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
+def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool, changes: Changes) -> Graph:
     """Puts a part in the place of all matched calls of one layer."""
     calls = [graph[name] for name in names]
     grown = dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name not in names))
@@ -89,10 +100,9 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
     learned = _teach(graph, calls[0], part) if empty else []
     for call in calls:
         piece, parents = _piece_for(graph, call, part)
-        if len(call.specs) == 1:
+        if adapt and len(call.specs) == 1:
             piece = adapted(piece, call.specs[0], call.name, adapt, graph)
-        else:
-            _refuse_other_tensors(piece, call)
+        made = _refuse_other_tensors(piece, call)
         applied = [one for one in piece if one.op is not None]
         if len(applied) == 1 and name_is_free:
             piece = rename(piece, lambda name, old=applied[0].name, now=call.layer: now if name == old else name)
@@ -105,18 +115,28 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool) -> Graph:
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
         new.update(zip(call.refs, leaves(output), strict=True))
+        for ref, spec, old in zip(leaves(output), made, call.specs, strict=True):
+            if not fits(spec, old):
+                changes.put(ref, old)
     put_in = {one.name for one in grown} - kept
+    changes.made_for(grown, put_in)
     return substitute(grown, new, but=put_in)  # a part may have the name of what it replaces
 
 
-def _refuse_other_tensors(piece: Graph, call: Call) -> None:
-    """Refuses a part for a call that makes several tensors, unless it makes as many, of their shapes."""
+def _refuse_other_tensors(piece: Graph, call: Call) -> list[Spec]:
+    """Returns what a part makes.
+
+    Raises:
+        SurgeryError: it makes another number of tensors than what it replaces.
+    """
     made = [piece.spec(ref) for ref in leaves(piece.outputs)]
-    if len(made) != len(call.specs) or not all(map(shapes_agree, made, call.specs)):
+    if len(made) != len(call.specs):
+        count = f"{len(call.specs)} tensors" if len(call.specs) > 1 else "one tensor"
         raise SurgeryError(
-            f"{call.name!r} makes {len(call.specs)} tensors, {listing(map(str, call.specs))}, and the part "
-            f"{len(made)}, {listing(map(str, made))}. A part that replaces it makes the same."
+            f"{call.name!r} makes {count}, {listing(map(str, call.specs))}, and the part "
+            f"{len(made)}, {listing(map(str, made))}. A part that replaces it makes as many."
         )
+    return made
 
 
 def _piece_for(graph: Graph, call: Call, part: Any) -> tuple[Graph, list[Ref]]:
@@ -189,7 +209,16 @@ def _weights_moved(graph: Graph, old: Call, new: Call, learned: list[str]) -> st
     count = len(found.left) + len(names)
     fresh = f"; fresh: {listing(found.fresh)}" if found.fresh else ""
     moved = listing(names) or "nothing"
-    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {count} weights{fresh}"
+    return (
+        f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {count} weights{fresh}"
+        f"{_other_activation(old, new)}"
+    )
+
+
+def _other_activation(old: Call, new: Call) -> str:
+    """Returns what to say where the new layer applies another activation, which is easily overlooked."""
+    was, now = (call.config.get("activation", "") for call in (old, new))
+    return f"; activation: {printable(was)} -> {printable(now)}" if was != now and "" not in (was, now) else ""
 
 
 _FUSED = re.compile(r"(Dense|EinsumDense|(Depthwise|Separable)?Conv[123]D(Transpose)?)$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surgery.doors import edit
@@ -102,41 +102,58 @@ def _inferred(graph: Graph, new: Mapping[str, Spec]) -> dict[Ref, Spec]:
 
     Keras computes them on symbolic tensors, call by call; no layer records that it was called.
     """
-    import keras
-
-    from surgery.building import live_layer
-    from surgery.tracing import spec_of
-
     specs: dict[Ref, Spec] = {}
-
-    def symbolic(leaf: Any, known: Callable[[Ref], Spec] = specs.__getitem__) -> Any:
-        return keras.KerasTensor(known(leaf).shape, known(leaf).dtype) if isinstance(leaf, Ref) else leaf
-
     for call in graph:
         if call.op is None:
             specs[Ref(call.name)] = new.get(call.name, call.specs[0])
             continue
-        inner = call.op.inner
-        if inner is not None and not all(
-            fits(specs[given], inner.spec(ref)) for given, ref in zip(call.parents, leaves(inner.inputs), strict=False)
-        ):
+        if not takes(call, specs):
             break
-        args, kwargs = rebuilt(symbolic, (call.args, dict(call.kwargs)))
-        layer = live_layer(graph, call)
-        try:
-            _refuse_other_axes(layer, leaves(args))
-            output = layer.compute_output_spec(*args, **kwargs)
-            if _has_code_of_others(layer) and any(specs[ref] != graph.spec(ref) for ref in call.parents):
-                before = rebuilt(lambda leaf: symbolic(leaf, graph.spec), (call.args, dict(call.kwargs)))
-                _refuse_untrue_shapes(layer, before, (args, kwargs), leaves(output))
-        except (ValueError, TypeError) as error:
-            given = listing(str(specs[ref]) for ref in call.parents)
-            raise SurgeryError(
-                f"{call.name!r} ({call.class_name}) does not take {given}: {first_line(error)} "
-                "Cut the network before it (cut(outputs=...)), or replace it by a layer for that shape."
-            ) from error
-        specs.update((ref, spec_of(one)) for ref, one in zip(call.refs, leaves(output), strict=True))
+        specs.update(zip(call.refs, specs_made(graph, call, specs), strict=True))
     return specs
+
+
+def takes(call: Call, specs: Mapping[Ref, Spec]) -> bool:
+    """Whether a call takes what it is given, if it is one of a nested model; what is true of others, Keras says."""
+    inner = call.inner
+    return inner is None or all(
+        fits(specs[given], inner.spec(ref)) for given, ref in zip(call.parents, leaves(inner.inputs), strict=False)
+    )
+
+
+def specs_made(graph: Graph, call: Call, specs: Mapping[Ref, Spec]) -> list[Spec]:
+    """Returns what a call makes of tensors of these specs, as Keras computes it.
+
+    Raises:
+        SurgeryError: it does not take them.
+    """
+    from surgery.building import live_layer
+    from surgery.tracing import spec_of
+
+    args, kwargs = _symbolic(call, specs)
+    layer = live_layer(graph, call)
+    try:
+        _refuse_other_axes(layer, leaves(args))
+        output = layer.compute_output_spec(*args, **kwargs)
+        if _has_code_of_others(layer) and any(specs[ref] != graph.spec(ref) for ref in call.parents):
+            _refuse_untrue_shapes(layer, _symbolic(call, graph.specs), (args, kwargs), leaves(output))
+    except (ValueError, TypeError) as error:
+        given = listing(str(specs[ref]) for ref in call.parents)
+        raise SurgeryError(
+            f"{call.name!r} ({call.class_name}) does not take {given}: {first_line(error)} "
+            "Cut the network before it (cut(outputs=...)), or replace it by a layer for that shape."
+        ) from error
+    return [spec_of(one) for one in leaves(output)]
+
+
+def _symbolic(call: Call, specs: Mapping[Ref, Spec]) -> Any:
+    """Returns arguments and keyword arguments of a call, with a symbolic tensor in the place of each tensor."""
+    import keras
+
+    def symbolic(leaf: Any) -> Any:
+        return keras.KerasTensor(specs[leaf].shape, specs[leaf].dtype) if isinstance(leaf, Ref) else leaf
+
+    return rebuilt(symbolic, (call.args, dict(call.kwargs)))
 
 
 def _has_code_of_others(layer: Any) -> bool:
