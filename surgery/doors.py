@@ -32,7 +32,8 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
             `Graph`, which is returned as it is.
         weights: for a named network: `None` draws fresh ones, `"pretrained"` takes the published ones (ImageNet for
             `keras.applications`, where `"imagenet"` says the same; shipped for `tinyvgg`), a path takes those of a
-            weights file. A file or a live model brings its own (which `"pretrained"` means for a file).
+            weights file. For an architecture, the JSON of `model.to_json()`: `None` or a path. Any other file, or a
+            live model, brings its own (which `"pretrained"` means for a file).
         shapes: for a file: whether Keras computes the shapes that the file does not say and that are not those of
             standard layers; it then reads the weights too.
         options: further arguments of a named network, such as `include_top=False`, `input_shape=(96, 96, 3)`, and
@@ -68,15 +69,16 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
 def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
     if isinstance(source, str) and not is_path(source):
         return zoo.open_network(source, weights, **options)
-    if weights is not None or options:
+    is_file = isinstance(source, (str, os.PathLike))
+    if options or (weights is not None and not is_file):
         given = ", ".join([*(["weights"] if weights is not None else []), *options])
-        if given == "weights" and weights == "pretrained" and isinstance(source, (str, os.PathLike)):
-            return _of_file(source)  # those that are in it
         raise SurgeryError(f"{given}: only for a named network; a file, a live model or a graph brings its own.")
     if isinstance(source, Graph):
         return source
-    if isinstance(source, (str, os.PathLike)):
-        return _of_file(source)
+    if is_file and weights == "pretrained" and not files.is_architecture(source):
+        return _of_file(source)  # those that are in it
+    if is_file:
+        return _of_file(source, weights)
     if isinstance(source, bytes):
         raise SurgeryError(f"a path is a text or a pathlib.Path, not {source!r}.")
     return _of_model(source)
@@ -89,9 +91,9 @@ def _of_model(model: Any) -> Graph:
     return graph if model.trainable else held_still(graph)
 
 
-def _of_file(path: str | os.PathLike[str]) -> Graph:
+def _of_file(path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Graph:
     try:
-        return files.open_file(path)
+        return files.open_file(path, None if weights is None else files.beside(weights))
     except files.WeightsAlone as error:
         fits = zoo.fitting(files.pieces_of_file(path))
         known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
@@ -99,10 +101,10 @@ def _of_file(path: str | os.PathLike[str]) -> Graph:
     except files.NoArchitecture as error:
         if error.stored is None:
             raise
-        return _of_model(_constructed(error.stored, path))
+        return _of_model(_constructed(error.stored, path, weights))
 
 
-def _constructed(stored: Any, path: str | os.PathLike[str]) -> Any:
+def _constructed(stored: Any, path: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Any:
     """Returns the model of a registered class that makes a graph of layers in code, with the weights of a file."""
     import keras
 
@@ -110,7 +112,8 @@ def _constructed(stored: Any, path: str | os.PathLike[str]) -> Any:
 
     try:
         model: Any = keras.saving.deserialize_keras_object(admitted(stored, {}), safe_mode=True)
-        model.load_weights(path)
+        if weights is not None or not files.is_architecture(path):
+            model.load_weights(path if weights is None else weights)
     except (SurgeryError, KeyboardInterrupt):
         raise
     except Exception as error:

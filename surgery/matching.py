@@ -90,6 +90,7 @@ def matched(
     used, having = _taken(pairs)
     given = [target for target in targets if not target.numbered and target.name not in having]
     pairs += _by_name(given, [piece for piece in pieces if piece.sure and id(piece) not in used], new)
+    pieces = [piece for piece in pieces if not piece.source.absent]  # the shapes of the others are not all known
     pairs += _by_structure(targets, pieces, new, *_taken(pairs))
     for fits in (Target.has_shapes_of, adapts) if adapts else (Target.has_shapes_of,):
         used, having = _taken(pairs)

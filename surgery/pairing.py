@@ -73,6 +73,9 @@ def paired(layer: Any, source: Source, name: str, refit: Refit | None = None) ->
     Raises:
         SurgeryError: a tensor is missing, there is one too many, or a shape differs.
     """
+    if source.absent:
+        lost = listing(map(printable, source.absent), 3)
+        raise SurgeryError(f"the file lists {lost} for {printable(name)!r}, and does not hold it.")
     found = (
         _of_tree(layer, source.tree, name)
         if source.tree

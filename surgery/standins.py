@@ -5,7 +5,7 @@ its layer has, gets a layer of its own; the donor keeps its own as it was. Copie
 graph twice gives the same layers twice.
 
 A build keeps account of what each variable that it made was given: a tensor of the file, or the value of the variable
-that it is a copy of. One without is an error; only an op that comes from no file has fresh weights.
+that it is a copy of. One without is an error; only an op of a card, or of an architecture alone, has fresh weights.
 """
 
 from __future__ import annotations
@@ -164,8 +164,9 @@ class Copies:
     def _fill(self) -> None:
         """Gives the layers that were made from a file, and are built by now, the tensors of the file."""
         for op, standin in self._new:
-            if op.source is not None and has_variables(standin.layer) and not is_lookup(standin.layer):
-                self._given.update(self._filling.fill(standin.layer, op.source, standin.name))
+            source = None if op.source is None or op.source.fresh else op.source
+            if source is not None and has_variables(standin.layer) and not is_lookup(standin.layer):
+                self._given.update(self._filling.fill(standin.layer, source, standin.name))
             _apply(standin.layer, standin.flags)
 
     def _finish(self) -> None:
@@ -184,7 +185,8 @@ class Copies:
         Raises:
             SurgeryError: a layer was made anew, and nothing says where the values of its variables come from.
         """
-        fresh = [one.layer for op, one in self._new if op.source is None and not self._is_composed(op, op.name)]
+        made = [(op, one) for op, one in self._new if not self._is_composed(op, op.name)]
+        fresh = [one.layer for op, one in made if op.source is None or op.source.fresh]
         known = [*self._shared, *fresh, *(one.layer for _, one in self._new if is_lookup(one.layer))]
         given = self._given.union(id(one) for layer in known for one in getattr(layer, "weights", ()))
         for standin in self._made.values():

@@ -16,8 +16,9 @@ from surgery.doors import save
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 @click.option("--to", type=click.Choice(("keras", "safetensors")), help="Format of NEW, if its name does not say it.")
+@click.option("--weights", metavar="FILE", help="Weights of an architecture (.json), which has none.")
 @click.option("--force", is_flag=True, help="Replace NEW if it exists.")
-def convert(old: str, new: str, to: str | None, force: bool) -> None:
+def convert(old: str, new: str, to: str | None, weights: str | None, force: bool) -> None:
     """Write an old model file as .keras.
 
     OLD is a model of any Keras from 1 to 3. NEW ends in .keras, or in .safetensors for the weights alone. Settings that
@@ -26,13 +27,15 @@ def convert(old: str, new: str, to: str | None, force: bool) -> None:
     \b
     Examples:
       surgery convert old_model.h5 model.keras
+      surgery convert architecture.json model.keras --weights weights.h5
       surgery convert model.keras weights --to safetensors
     """
     path = Path(new) if to is None or Path(new).suffix == f".{to}" else Path(f"{new}.{to}")
     refuse_output(path, force, (".keras", ".safetensors"))
-    graph = open_network(Path(old))
+    graph = open_network(Path(old), weights)
     for note in graph.notes:
         click.echo(note, err=True)
     with quiet():
         save(graph, path)
-    click.echo(f"wrote {path}: {graph.params:,} parameters, {len(graph.notes)} settings mended")
+    mended = sum(note.startswith("mended: ") for note in graph.notes)
+    click.echo(f"wrote {path}: {graph.params:,} parameters, {mended} settings mended")

@@ -24,6 +24,7 @@ from surgery.waiting import notice
 @click.argument("source")
 @click.argument("where", required=False)
 @click.option("--where", "also", metavar="WHERE", help="Same as the argument WHERE.")
+@click.option("--weights", metavar="FILE", help="Weights of an architecture (.json) or of a named network.")
 @click.option("--format", type=click.Choice(FORMATS), default="table", show_default=True, help="What to print.")
 @click.option("--columns", metavar="A,B", help="Columns: call,macs or +macs,field (added to the usual) or all.")
 @click.option("--sort", metavar="COLUMN", help="Largest number first, or A to Z; -COLUMN reverses.")
@@ -45,6 +46,7 @@ def inspect(
     source: str,
     where: str | None,
     also: str | None,
+    weights: str | None,
     format: str,
     columns: str | None,
     sort: str | None,
@@ -77,9 +79,9 @@ def inspect(
     if where and also:
         raise click.UsageError("WHERE is given twice.")
     refuse_picture(plot, force, graphviz)
-    with quiet() if shapes else contextlib.nullcontext():  # the others are opened without Keras
+    with quiet() if shapes or weights == "pretrained" else contextlib.nullcontext():  # the others need no Keras
         try:
-            graph = open_network(source, shapes=shapes)
+            graph = open_network(source, weights, shapes)
         except NoArchitecture as error:  # what is in it can be seen all the same
             if format != "table" or plot is not None or columns or sort:
                 raise

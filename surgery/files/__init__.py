@@ -1,9 +1,10 @@
 """Model files: what a file is, told by its content, its network, and its weights."""
 
+from surgery.files.alone import with_absent
 from surgery.files.locks import held, real
-from surgery.files.opening import SUFFIXES, exists, open_file
+from surgery.files.opening import SUFFIXES, exists, is_architecture, open_file
 from surgery.files.outputs import may_make_more
-from surgery.files.pieces import Piece, gathered, pieces_of_file
+from surgery.files.pieces import Piece, beside, gathered, pieces_of_file
 from surgery.files.placing import Source, natural, snake_case
 from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.saving import save_model
@@ -19,10 +20,12 @@ __all__ = [
     "Source",
     "Tensor",
     "WeightsAlone",
+    "beside",
     "exists",
     "folder_written_whole",
     "gathered",
     "held",
+    "is_architecture",
     "layers_of",
     "may_make_more",
     "names_of_variables",
@@ -35,5 +38,6 @@ __all__ = [
     "shapes_written",
     "snake_case",
     "to_hand_over",
+    "with_absent",
     "written_whole",
 ]

@@ -21,6 +21,7 @@ from surgery.files.connections import (
 )
 from surgery.files.described import first_spec, input_spec, with_specs
 from surgery.files.entries import Entry, list_in, origin_of, read_entry, text_in, with_own_names
+from surgery.files.expected import with_expected
 from surgery.files.mending import RECURRENT, Origin, Stored, is_layer, mended
 from surgery.files.placing import NoPlaces, Places, Source, natural
 from surgery.files.registered import opened_as
@@ -44,10 +45,12 @@ class Reader:
         origin: the version of Keras, and its backend.
         report: gets a line for each rule that fires.
         budget: of the file.
+        alone: whether it is a file of an architecture alone: layers without tensors are fresh.
     """
 
-    def __init__(self, origin: Origin, report: list[str], budget: Budget):
+    def __init__(self, origin: Origin, report: list[str], budget: Budget, alone: bool = False):
         self._budget = budget
+        self._alone = alone
         self._inside: dict[Any, int] = {}  # the size of each nested model
         self._origin = origin
         self._old = origin.version[0] < 3
@@ -104,7 +107,7 @@ class Reader:
         if self._old:
             masked = as_before(graph, self._report)
             graph = graph if masked is graph else ordered(masked)
-        return with_specs(graph, wires.known, arity)
+        return with_expected(with_specs(graph, wires.known, arity), self._alone)
 
     def _entries(self, config: dict[str, Any]) -> list[Entry]:
         layers = list_in(config, "layers")
@@ -148,7 +151,8 @@ class Reader:
         for entry in entries:
             calls.append(Call(temporary(entry.name, 0), ops[entry.name], (Ref(calls[-1].name),)))
         self._budget.call(max(self._size(calls) - len(entries), 0))
-        return with_specs(ordered(Graph("model", tuple(calls), Ref(stem.name), Ref(calls[-1].name))), {}, {})
+        graph = ordered(Graph("model", tuple(calls), Ref(stem.name), Ref(calls[-1].name)))
+        return with_expected(with_specs(graph, {}, {}), self._alone)
 
     def _stem(self, entries: list[Entry], op: StoredOp | None, config: dict[str, Any]) -> Call:
         """Returns the input of a Sequential that has none, named as Keras would."""
@@ -194,7 +198,7 @@ class Reader:
     def _leaf(self, entry: Entry, source: Source) -> StoredOp:
         old = Stored(entry.name, entry.class_name, entry.config)
         new = mended(old, self._origin, self._rules, self._report)
-        if self._old and source.row:
+        if self._old and source.row and not source.absent:
             source = Source(row=tuple(converted(old, new, list(source.row), self._origin, self._report)))
         module, registered = ("keras.layers", None) if self._old else origin_of(entry)
         stored = {
@@ -243,7 +247,7 @@ def _input(entry: Entry) -> Call:
 
 
 def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
-    if not source.tensors:
+    if not source.tensors or source.absent:
         return ()
     names = variable_names(layer, source)
     described = [

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from surgery.budget import Budget
 from surgery.depth import uncollected
-from surgery.errors import MESSAGE, SurgeryError, first_line, nearest, printable, shortened
+from surgery.errors import MESSAGE, SurgeryError, first_line, listing, nearest, printable, shortened
+from surgery.files.alone import alone, filled, with_absent
 from surgery.files.architecture import Reader
 from surgery.files.hdf5 import MAGIC, Hdf5, read_hdf5
 from surgery.files.images import with_preprocessing
@@ -23,47 +24,67 @@ from surgery.files.ordinary import with_fixed
 from surgery.files.placing import NoPlaces, Places, Rows, Tree
 from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.safetensors import is_safetensors
+from surgery.files.texts import TEXT, is_json, is_list_of_shards, parsed, read_json
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive, is_zip
 from surgery.graph import Graph
 from surgery.primitives import held_still
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
-_WITHOUT_MODEL = {"safetensors": "safetensors", "json": "a list of shards"}
-TEXT = 32 * 2**20  # bytes of JSON; the configuration of a model with 1,000 layers has 2 MB
-DIGITS = 40  # of a whole number in it; a seed has 20
-NESTING = 200  # a configuration of models in models in models has about 30
-
-
+SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 _LOAD = "`surgery weights` lists them; sg.load_weights(model, path) puts them into a network that has their shapes."
 
 
-def open_file(path: str | os.PathLike[str]) -> Graph:
-    """Opens a `.keras` or legacy HDF5 model file as a new `Graph`.
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """Weights for the file of an architecture alone.
+
+    Args:
+        what: the file that they are in, for messages.
+        places: the tensors of each layer.
+        written: what the file says of the Keras that wrote it.
+    """
+
+    what: str
+    places: Places
+    written: Mapping[str, Any]
+
+
+def open_file(path: str | os.PathLike[str], weights: Beside | None = None) -> Graph:
+    """Opens a model file as a new `Graph`: `.keras`, legacy HDF5, or the JSON of an architecture.
 
     Args:
         path: the file; its content decides what it is, not its name.
+        weights: for an architecture, which has none of its own; without them its layers are fresh.
 
     Returns:
-        The graph; `graph.notes` says what was mended.
+        The graph; `graph.notes` says what was mended, and what has no values.
 
     Raises:
-        SurgeryError: there is no such file, it is no model, it is broken, or it holds a model that is code.
+        SurgeryError: there is no such file, it is no model, it is broken, it holds a model that is code, or weights are
+            given for a file that has its own.
     """
     path = Path(path)
     what = repr(printable(path))
     source, kind = descriptor(path)
     report: list[str] = []
     with uncollected():
-        graph = _opened(source, kind, what, report)
+        graph = _opened(source, kind, what, report, weights)
     notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
     return dataclasses.replace(graph, notes=notes)
 
 
-def _opened(source: Descriptor, kind: str, what: str, report: list[str]) -> Graph:
+def _opened(source: Descriptor, kind: str, what: str, report: list[str], weights: Beside | None) -> Graph:
     try:
-        if kind in _WITHOUT_MODEL:
-            raise WeightsAlone(f"{what} is {_WITHOUT_MODEL[kind]}: weights without an architecture. {_LOAD}")
+        stored = read_json(source, what) if kind == "json" else {}
+        if kind == "safetensors" or is_list_of_shards(stored):
+            kind = "a list of shards" if stored else kind
+            raise WeightsAlone(f"{what} is {kind}: weights without an architecture. {_LOAD}")
+        if kind == "json":
+            reader = Reader(_origin_of_json(stored, weights), report, source.budget, alone=True)
+            graph = _graph(reader, stored, NoPlaces() if weights is None else weights.places)
+            return alone(graph, source.path) if weights is None else filled(graph, weights.what)
+        if weights is not None:
+            raise SurgeryError(f"{what} has its own weights; weights= is for a named network or an architecture.")
         archive = Archive(source) if kind == "zip" else None
         if archive is not None:
             stored, origin, places = _of_zip(archive, what)
@@ -71,7 +92,7 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str]) -> Grap
             stored, origin, places = _of_hdf5(read_hdf5(Window(source), what, source.budget), what, source.budget)
         graph = _graph(Reader(origin, report, source.budget), stored, places)
         if archive is None:
-            return graph
+            return with_absent(graph)
         with_fixed(graph, archive, report)
         return with_preprocessing(graph, archive)
     except SurgeryError as error:
@@ -94,6 +115,11 @@ def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
         raise SurgeryError(f"its configuration is not what Keras writes ({what}).") from error
 
 
+def is_architecture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is JSON, which holds no weights."""
+    return exists(path) and Path(path).is_file() and descriptor(Path(path))[1] == "json"
+
+
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is something at a path; no path that a system refuses is one."""
     try:
@@ -103,7 +129,8 @@ def exists(path: str | os.PathLike[str]) -> bool:
 
 
 def descriptor(path: Path) -> tuple[Descriptor, str]:
-    """Opens a file; returns it and what its content is: `zip`, `hdf5`, `safetensors` or `json` (a list of shards).
+    """Opens a file; returns it and what its content is: `zip`, `hdf5`, `safetensors`, or `json`: an architecture, or a
+    list of shards.
 
     Raises:
         SurgeryError: there is no such file, or it is none of them.
@@ -128,12 +155,27 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
         return source, "zip"
     if is_safetensors(head):
         return source, "safetensors"
-    if path.name.endswith(".weights.json") and head.lstrip().startswith(b"{"):
+    if is_json(head):
         return source, "json"
     found = f"it begins with {head[:16]!r}" if head else "it is empty"
     raise SurgeryError(
         f"{printable(path)!r} is no Keras model file: {found}, and is neither a zip (.keras) nor HDF5 (.h5)."
     )
+
+
+def _origin_of_json(stored: dict[str, Any], weights: Beside | None) -> Origin:
+    """Returns what wrote an architecture: Keras 3 does not say its version, and none says all that it should.
+
+    Raises:
+        SurgeryError: it is no architecture.
+    """
+    if not isinstance(stored.get("class_name"), str):
+        keys = listing(map(printable, stored), 4)
+        raise SurgeryError(f"it is JSON, but not of model.to_json(), which says class_name and config: it has {keys}.")
+    written = {} if weights is None else weights.written
+    version = stored.get("keras_version") or ("3" if "module" in stored else written.get("keras_version"))
+    backend = written.get("backend") or stored.get("backend") or "tensorflow"
+    return Origin(_version(version, stored), str(backend))
 
 
 def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
@@ -160,61 +202,8 @@ def _of_hdf5(file: Hdf5, what: str, budget: Budget) -> tuple[Any, Origin, Places
     weights = file.groups.get("model_weights", {})
     backend = root.get("backend") or weights.get("backend") or "tensorflow"
     version = _version(root.get("keras_version") or weights.get("keras_version"), stored)
-    rows = Rows.of_file(file, what)
+    rows = Rows.of_file(file)
     return stored, Origin(version, str(backend)), rows if rows.rows else NoPlaces()
-
-
-def parsed(text: Any, what: str, budget: Budget, unique: bool = False) -> dict[str, Any]:
-    """Returns JSON as Python values, if it is an object that is not nested beyond all models.
-
-    Args:
-        text: the JSON.
-        what: what it is, for messages.
-        budget: of the file that it is in.
-        unique: whether a key that an object has twice is refused; else the last holds, as in Keras.
-
-    Raises:
-        SurgeryError: it is not.
-    """
-    if isinstance(text, str):
-        text = text.encode("utf-8", "surrogatepass")
-    if not isinstance(text, bytes):
-        raise SurgeryError(f"{what} is not text.")
-    budget.read_json(text, what)
-    try:
-        value = json.loads(text, parse_int=_whole, object_pairs_hook=_once if unique else None)
-    except RecursionError as error:
-        raise SurgeryError(f"{what} is nested more than {NESTING} deep.") from error
-    except ValueError as error:
-        raise SurgeryError(f"{what} is no JSON: {printable(error)}.") from error
-    if not isinstance(value, dict):
-        raise SurgeryError(f"{what} is a {type(value).__name__}, where an object is wanted.")
-    _refuse_deep(value, what)
-    return value
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > DIGITS:
-        raise ValueError(f"it has a number of {len(digits):,} digits")
-    return int(digits)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key, count in collections.Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"it has {printable(twice)!r} twice")
-    return found
-
-
-def _refuse_deep(value: Any, what: str) -> None:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > NESTING:
-            raise SurgeryError(f"{what} is nested more than {NESTING} deep.")
-        held = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [below for one in held for below in one if isinstance(below, (dict, list))]
 
 
 def _version(text: Any, stored: dict[str, Any]) -> tuple[int, ...]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from surgery.errors import SurgeryError, printable
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
-from surgery.files.opening import TEXT, descriptor, open_file, parsed
-from surgery.files.placing import Rows, Source, natural
+from surgery.files.opening import Beside, descriptor, open_file
+from surgery.files.placing import Named, Rows, Source, Tree, natural, source_of
 from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
 from surgery.files.tensors import Tensor
+from surgery.files.texts import is_list_of_shards, parsed, read_json
 from surgery.files.windows import Descriptor, Window
 from surgery.files.zipped import Archive
 from surgery.graph import Graph
@@ -68,16 +69,46 @@ def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:
         return pieces_of_graph(open_file(path))
     except NoArchitecture:
         pass
-    zipped = kind == "zip"
-    file = (
-        weights_of(Archive(source), "model.weights.h5", what)
-        if zipped
-        else read_hdf5(Window(source), what, source.budget)
-    )
-    if "layer_names" in file.groups[""] or "model_weights" in file.groups:
-        rows = Rows.of_file(file, what).rows
-        return [Piece(name, Source(row=tuple(tensor for _, tensor in row))) for name, row in rows.items() if row]
+    file = _hdf5(source, kind, what)
+    if _is_listed(file):
+        return [Piece(name, source_of(row)) for name, row in Rows.of_file(file).rows.items() if row]
     return _of_tree(file)
+
+
+def beside(path: str | os.PathLike[str]) -> Beside:
+    """Returns the weights in a file of any of these formats, for an architecture that is in another.
+
+    Raises:
+        SurgeryError: likewise.
+    """
+    path = Path(path)
+    what = repr(printable(path))
+    source, kind = descriptor(path)
+    if kind == "safetensors":
+        return Beside(
+            what, Named({piece.name: piece.source.named for piece in _of_safetensors(Window(source), what)}), {}
+        )
+    if kind == "json":
+        whole = Hdf5({}, {})
+        for shard in (_shard(shard, what) for shard in _shards(path, source, what)):
+            whole.tensors.update(shard.tensors)
+            whole.groups.update(shard.groups)
+        return Beside(what, Tree(whole), {})
+    file = _hdf5(source, kind, what)
+    if not _is_listed(file):
+        return Beside(what, Tree(file), {})
+    return Beside(what, Rows.of_file(file), {**file.groups.get("model_weights", {}), **file.groups[""]})
+
+
+def _hdf5(source: Descriptor, kind: str, what: str) -> Hdf5:
+    if kind == "zip":
+        return weights_of(Archive(source), "model.weights.h5", what)
+    return read_hdf5(Window(source), what, source.budget)
+
+
+def _is_listed(file: Hdf5) -> bool:
+    """Whether a file lists the tensors of each layer, as Keras 1 and 2 do."""
+    return "layer_names" in file.groups[""] or "model_weights" in file.groups
 
 
 def pieces_of_graph(graph: Graph) -> list[Piece]:
@@ -85,7 +116,7 @@ def pieces_of_graph(graph: Graph) -> list[Piece]:
     found, seen = [], set()
     for address, call in calls_at_every_depth(graph):
         source = getattr(call.op, "source", None)
-        if source is not None and source.tensors and call.op not in seen:
+        if source is not None and (source.tensors or source.absent) and call.op not in seen:
             seen.add(call.op)
             found.append(Piece(address, source, class_name=call.class_name))
     return found
@@ -202,9 +233,10 @@ def _shard(path: Path, what: str) -> Hdf5:
 
 def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
     """Returns the files that a `.weights.json` names: beside it, never elsewhere."""
-    if source.size > TEXT:
-        raise SurgeryError(f"{what} has {source.size:,} bytes; at most {TEXT:,} are read.")
-    weights = parsed(os.pread(source.number, source.size, 0), what, source.budget).get("weight_map")
+    stored = read_json(source, what)
+    if not is_list_of_shards(stored) and "class_name" in stored:
+        raise SurgeryError(f"{what} is an architecture: it holds no weights.")
+    weights = stored.get("weight_map")
     if not isinstance(weights, dict):
         raise SurgeryError(f"{what} lists no shards.")
     names = [name for value in weights.values() for name in (value if isinstance(value, list) else [value])]

@@ -30,6 +30,8 @@ class Source:
         named: by the name of the variable below the layer, `kernel`, `lstm_cell.kernel`, for files that keep names.
         as_made: whether `row` is in the order of `layer.weights` itself, whatever trains.
         assets: what the layer keeps in the file beside tensors, by its name there, `vocabulary.txt`: what reads it.
+        absent: the names of tensors that the file lists for the layer, and does not hold; `row` is then not complete.
+        fresh: whether no file has tensors for the layer, which keeps those that it is made with.
     """
 
     tree: dict[str, Tensor] = dataclasses.field(default_factory=dict)
@@ -37,6 +39,8 @@ class Source:
     named: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     as_made: bool = False
     assets: dict[str, Callable[[], bytes]] = dataclasses.field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    fresh: bool = False
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -63,6 +67,15 @@ class Places(Protocol):
         ...
 
 
+Row = list[tuple[str, Tensor | None]]
+
+
+def source_of(row: Row) -> Source:
+    """Returns the tensors of a layer that a file lists by their names."""
+    held = tuple(tensor for _, tensor in row if tensor is not None)
+    return Source(row=held, absent=tuple(name for name, tensor in row if tensor is None))
+
+
 class NoPlaces:
     """The places of a file without weights."""
 
@@ -71,6 +84,25 @@ class NoPlaces:
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         return self
+
+
+class Named:
+    """The places of a model in a file that keeps tensors by the names of their layers: safetensors.
+
+    Args:
+        named: address of a layer -> its tensors by their names below it.
+        above: the address of the model, with a slash behind it; `""` for the whole one.
+    """
+
+    def __init__(self, named: dict[str, dict[str, Tensor]], above: str = ""):
+        self._named = named
+        self._above = above
+
+    def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
+        return Source(named=self._named.get(f"{self._above}{name}", {}))
+
+    def below(self, name: str, class_name: str, number: int) -> Places:
+        return Named(self._named, f"{self._above}{name}/")
 
 
 def natural(text: str) -> list[Any]:
@@ -163,35 +195,28 @@ class Rows:
     """The places of a model in an HDF5 file of Keras 1, 2, or of Keras 3's old format.
 
     Args:
-        rows: layer name -> its tensors by their names, in order.
+        rows: layer name -> its tensors by their names, in order; `None` for those that are listed, and not held.
     """
 
-    def __init__(self, rows: dict[str, list[tuple[str, Tensor]]]):
+    def __init__(self, rows: dict[str, Row]):
         self.rows = rows
 
     @classmethod
-    def of_file(cls, file: Hdf5, what: str) -> Rows:
-        """Reads the lists of names: those of a full model lie below `model_weights`.
-
-        Raises:
-            SurgeryError: a tensor that is listed is not there.
-        """
+    def of_file(cls, file: Hdf5) -> Rows:
+        """Reads the lists of names: those of a full model lie below `model_weights`."""
         root = "model_weights" if "model_weights" in file.groups else ""
-        rows = {}
-        for layer in _names(file.groups.get(root, {}), "layer_names"):
-            row = []
-            for name in _names(file.groups.get(joined(root, layer), {}), "weight_names"):
-                tensor = file.tensors.get(joined(root, layer, name))
-                if tensor is None:
-                    raise SurgeryError(
-                        f"{what} lists {printable(name)!r} of {printable(layer)!r}, and does not hold it."
-                    )
-                row.append((name, tensor))
-            rows[layer] = row
-        return cls(rows)
+        return cls(
+            {
+                layer: [
+                    (name, file.tensors.get(joined(root, layer, name)))
+                    for name in _names(file.groups.get(joined(root, layer), {}), "weight_names")
+                ]
+                for layer in _names(file.groups.get(root, {}), "layer_names")
+            }
+        )
 
     def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
-        return Source(row=tuple(tensor for _, tensor in self.rows.get(name, [])))
+        return source_of(self.rows.get(name, []))
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         return Nested(name, self.rows.get(name, []))
@@ -205,7 +230,7 @@ class Nested:
         row: its tensors by their names, in order.
     """
 
-    def __init__(self, path: str, row: list[tuple[str, Tensor]], steps: Steps | None = None):
+    def __init__(self, path: str, row: Row, steps: Steps | None = None):
         self._path = path
         self._row = row
         self._steps = steps or Steps([path for path, _ in row])
@@ -213,7 +238,7 @@ class Nested:
     def of(self, name: str, class_name: str, number: int, inside: Sequence[str] = ()) -> Source:
         """Those of a layer that was built before it was wrapped are listed under its name alone."""
         mine = {row for one in (name, *inside) for row in self._mine(one)}
-        return Source(row=tuple(self._row[row][1] for row in sorted(mine)))
+        return source_of([self._row[row] for row in sorted(mine)])
 
     def below(self, name: str, class_name: str, number: int) -> Places:
         mine = self._mine(name)

@@ -29,6 +29,8 @@ _STILL = re.compile(r".*(moving_|running_|seed_generator).*|(.*/)?(vector_u|idf_
 def variable_names(layer: Stored, source: Source) -> list[tuple[str, bool]]:
     """Returns (name, whether training moves it) of each tensor of a source, in its order."""
     parts = Parts(layer)
+    if source.named:
+        return [(name.replace(".", "/"), _trains(layer, name, one)) for name, one in source.named.items()]
     if source.row:
         paths = {one.name: one.name.split(":")[0].rpartition("/") for one in source.row}
         makers = {path: parts.on(path) for path, _, _ in paths.values()}

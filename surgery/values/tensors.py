@@ -26,11 +26,11 @@ Pair = tuple[Tensor | None, Tensor | None]
 
 
 def tensors_of(call: Call) -> list[Tensor] | None:
-    """Returns the tensors of a layer that is called; `None` for fresh ones."""
+    """Returns the tensors of a layer that is called; `None` for fresh ones, and where a file holds a part."""
     layer, source = live_layer(call), getattr(call.op, "source", None)
     if layer is not None:
         return [_of_variable(variable) for variable in getattr(layer, "weights", ())]
-    if source is None or not source.tensors:
+    if source is None or not source.tensors or source.absent:
         return None
     return list(_by_place(call).values()) if source.tree else source.tensors
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
-from surgery.files import exists, pieces_of_file
+from surgery.files import exists, pieces_of_file, with_absent
 from surgery.graph import Call, Graph
 from surgery.matching import Target, matched
 from surgery.preprocessing import stamped
@@ -118,7 +118,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
         wrong = {target.name for target in targets} - {
             target.name
             for target, piece, _ in pairs
-            if sorted(target.shapes) == sorted(tensor.shape for tensor in piece.tensors)
+            if piece.source.absent or sorted(target.shapes) == sorted(tensor.shape for tensor in piece.tensors)
         }
         if wrong:
             raise SurgeryError(
@@ -127,7 +127,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
             )
     for target, piece, _ in pairs:
         ops[target.name].source = piece.source
-    return graph
+    return with_absent(graph)
 
 
 def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:
