@@ -69,16 +69,19 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
 def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
     if isinstance(source, str) and not is_path(source):
         return zoo.open_network(source, weights, **options)
-    is_file = isinstance(source, (str, os.PathLike))
-    if options or (weights is not None and not is_file):
+    if isinstance(source, (str, os.PathLike)) and not options:
+        if weights is None or files.is_architecture(source):
+            return _of_file(source, weights)
+        if weights == "pretrained":
+            return _of_file(source)  # those that are in it
+    if weights is not None or options:
         given = ", ".join([*(["weights"] if weights is not None else []), *options])
-        raise SurgeryError(f"{given}: only for a named network; a file, a live model or a graph brings its own.")
+        besides = " or an architecture" if given == "weights" else ""
+        raise SurgeryError(
+            f"{given}: only for a named network{besides}; a file, a live model or a graph brings its own."
+        )
     if isinstance(source, Graph):
         return source
-    if is_file and weights == "pretrained" and not files.is_architecture(source):
-        return _of_file(source)  # those that are in it
-    if is_file:
-        return _of_file(source, weights)
     if isinstance(source, bytes):
         raise SurgeryError(f"a path is a text or a pathlib.Path, not {source!r}.")
     return _of_model(source)

@@ -190,7 +190,7 @@ def test_weights_that_do_not_belong_to_an_architecture(tmp_path):
     ):
         with pytest.raises(sg.SurgeryError, match=message):
             sg.open(path, weights=tmp_path / weights)
-    with pytest.raises(sg.SurgeryError, match="has its own weights"):
+    with pytest.raises(sg.SurgeryError, match="only for a named network or an architecture"):
         sg.open(tmp_path / "full.h5", weights=tmp_path / "own.weights.h5")
     part = keras.Model(model.inputs, model.get_layer("trunk")(model.inputs[0]))
     sg.save(part, tmp_path / "part.safetensors")

@@ -60,8 +60,7 @@ def open_file(path: str | os.PathLike[str], weights: Beside | None = None) -> Gr
         The graph; `graph.notes` says what was mended, and what has no values.
 
     Raises:
-        SurgeryError: there is no such file, it is no model, it is broken, it holds a model that is code, or weights are
-            given for a file that has its own.
+        SurgeryError: there is no such file, it is no model, it is broken, or it holds a model that is code.
     """
     path = Path(path)
     what = repr(printable(path))
@@ -83,8 +82,6 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str], weights
             reader = Reader(_origin_of_json(stored, weights), report, source.budget, alone=True)
             graph = _graph(reader, stored, NoPlaces() if weights is None else weights.places)
             return alone(graph, source.path) if weights is None else filled(graph, weights.what)
-        if weights is not None:
-            raise SurgeryError(f"{what} has its own weights; weights= is for a named network or an architecture.")
         archive = Archive(source) if kind == "zip" else None
         if archive is not None:
             stored, origin, places = _of_zip(archive, what)
@@ -116,8 +113,12 @@ def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
 
 
 def is_architecture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is JSON, which holds no weights."""
-    return exists(path) and Path(path).is_file() and descriptor(Path(path))[1] == "json"
+    """Whether a file is JSON, which holds no weights.
+
+    Raises:
+        SurgeryError: as `descriptor`.
+    """
+    return descriptor(Path(path))[1] == "json"
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
