@@ -49,10 +49,9 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
         )
         scratch.append(accuracy(sg.thaw(fresh), images_bhwc, labels, few, epochs, augment))
         if seed == 0:
-            first = pupil.get_weights()  # what is written is the first of the trained networks
+            model.set_weights(pupil.get_weights())  # what is written is the first of the trained networks
             again, _ = pupils(model, seed)
             plain = accuracy(again, images_bhwc, labels, few, epochs, augment, "plain", seconds)
-    model.set_weights(first)
     found = {
         "accuracy": f"{np.mean(transfer):.3f} ± {np.std(transfer):.3f}",
         "from scratch": f"{np.mean(scratch):.3f} ± {np.std(scratch):.3f}",

@@ -55,6 +55,10 @@ class Words:
         rows = [[_told(key), _in_words(value)] for key, value in values.items()]
         self.say(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
 
+    def interrupted(self, text: str) -> None:
+        """The user has ended the training."""
+        click.echo(text, err=True)
+
     def drew(self, path: Path, note: str = "") -> None:
         """A picture."""
         self.say(f"drew {path}{note}")
@@ -73,7 +77,8 @@ class Json(Words):
     def __init__(self, title: str, settings: Mapping[str, Any]):
         known = {key: _plain(value) for key, value in settings.items()}
         self._networks: dict[str, dict[str, Any]] = {}
-        self._whole = {"schema": SCHEMA, "title": title, "settings": known, "measured": None, "drawn": []}
+        self._whole = {"schema": SCHEMA, "title": title, "settings": known, "measured": None, "interrupted": False}
+        self._whole["drawn"] = []
 
     def say(self, text: str) -> None:
         pass
@@ -91,6 +96,10 @@ class Json(Words):
 
     def measured(self, values: Mapping[Any, Any]) -> None:
         self._whole["measured"] = _named(values)
+
+    def interrupted(self, text: str) -> None:
+        super().interrupted(text)
+        self._whole["interrupted"] = True
 
     def drew(self, path: Path, note: str = "") -> None:
         self._whole["drawn"].append(str(path))

@@ -13,6 +13,7 @@ import click
 from surgery import cookbook, parameters
 from surgery.cli.account import Json, Words
 from surgery.cli.delivered import draw_learned, draw_networks, pictures, scenes_of, write
+from surgery.cli.interrupts import INTERRUPTED, checksums, stopped_between_steps
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.doors import as_graph, build, watch
@@ -87,11 +88,13 @@ def graft(
     refuse_picture(plot, force, graphviz)
     account = (Json if format == "json" else Words)(loaded.title, chosen)
     try:
-        _operate(loaded, donors, chosen, output, plot, graphviz, force, fit, dry_run, account)
+        interrupted = _operate(loaded, donors, chosen, output, plot, graphviz, force, fit, dry_run, account)
     except SurgeryError:
         account.end(failed=True)
         raise
     account.end()
+    if interrupted:
+        ctx.exit(INTERRUPTED)
 
 
 def _operate(
@@ -105,7 +108,8 @@ def _operate(
     fit: bool,
     dry_run: bool,
     account: Words,
-) -> None:
+) -> bool:
+    """Does what was asked; returns whether the user has interrupted the training."""
     with quiet(), watch() as opened:
         made = loaded.wire(chosen)
         models = cookbook.parts(made)
@@ -124,20 +128,24 @@ def _operate(
         drawn, plot = True, None
     if dry_run:
         account.say("dry run: nothing trained, no model written")
-        return
+        return False
+    picture_hwc, interrupted = None, False
     if fit or output:
         with quiet():
             live = {name: build(graphs[name]) if isinstance(one, Graph) else one for name, one in models.items()}
-        picture_hwc = _fit(loaded, cookbook.whole(live), chosen, account) if fit else None
+        if fit:
+            picture_hwc, interrupted = _fit(loaded, live, chosen, output, account)
         if output:
             write(live, output, account)
         if plot and picture_hwc is not None:
             draw_learned(loaded.path.name, picture_hwc, plot, account)
         elif plot:
-            click.echo("fit() returned no picture of what was learned: the network is drawn", err=True)
+            if not interrupted:
+                click.echo("fit() returned no image of what was learned: the network is drawn", err=True)
             draw_networks(scenes, plot, graphviz, account)
     elif not drawn:
         click.echo("nothing written: -o OUT.keras writes it, --fit trains it", err=True)
+    return interrupted
 
 
 def _new_notes(graph: Graph, donors: list[Graph]) -> list[str]:
@@ -194,10 +202,37 @@ def _refuse_places(output: Path | None, plot: Path | None, force: bool, graphs: 
         refuse_picture(path, force)
 
 
-def _fit(loaded: cookbook.Recipe, model: Any, chosen: dict[str, Any], account: Words) -> Any:
-    """Trains, and says what was measured; returns the picture, if there is one."""
-    with quiet():
-        found = loaded.fit(model, chosen)
+def _fit(
+    loaded: cookbook.Recipe, live: dict[str, Any], chosen: dict[str, Any], output: Path | None, account: Words
+) -> tuple[Any, bool]:
+    """Trains until the end, or until the user interrupts it, and says what was measured.
+
+    Returns:
+        The picture, if there is one, and whether it was interrupted.
+
+    Raises:
+        KeyboardInterrupt: it was, before any weight changed, or twice.
+    """
+    before, ended, found = checksums(live.values()), False, None
+    with quiet(), stopped_between_steps() as training:
+        try:
+            found = loaded.fit(cookbook.whole(live), chosen)
+            ended = True
+        except KeyboardInterrupt:
+            if training.interrupts > 1:
+                raise
+    if ended:
+        return _measured(found, account), training.interrupts > 0
+    count = f"{training.steps:,} training step{'s' * (training.steps != 1)}"
+    if checksums(live.values()) == before:
+        raise KeyboardInterrupt(f"after {count} no weight of the network has changed, and nothing is written")
+    kept = "what was trained so far is kept" if output else "without -o OUT.keras, what was trained is not written"
+    account.interrupted(f"interrupted after {count}: {kept}")
+    return None, True
+
+
+def _measured(found: Any, account: Words) -> Any:
+    """Says what `fit` measured; returns the picture, if there is one."""
     try:
         for _ in range(2):  # a model has what its fit() returned, which has the values
             found = getattr(found, "history", found)

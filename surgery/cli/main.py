@@ -16,6 +16,7 @@ from surgery.cli.diff import diff
 from surgery.cli.freeze import freeze
 from surgery.cli.graft import graft
 from surgery.cli.inspect import inspect
+from surgery.cli.interrupts import ended_by_interrupt
 from surgery.cli.pipes import drop_stdout, open_closed
 from surgery.cli.recipes import recipes
 from surgery.cli.tap import tap
@@ -26,7 +27,10 @@ from surgery.errors import SurgeryError, first_line, printable
 
 
 class Quiet(click.Group):
-    """A group whose commands end with one clear message instead of a traceback. Exit 1: SurgeryError, 2: usage."""
+    """A group whose commands end with one clear message instead of a traceback.
+
+    Exit status 1: SurgeryError, 2: usage, 130: interrupted.
+    """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         open_closed()
@@ -34,7 +38,7 @@ class Quiet(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), ended_by_interrupt(ctx):
                 warnings.showwarning = _show
                 return super().invoke(ctx)
         except SurgeryError as error:

@@ -98,7 +98,10 @@ def tap(
 
             if plot is not None:
                 _refuse_taps(graph, where)
-            found = extract(graph, where, files or [], output, size or None, preprocess or "own", dtype, batch)
+            try:
+                found = extract(graph, where, files or [], output, size or None, preprocess or "own", dtype, batch)
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(_continues(output)) from error
     for name, why in getattr(found, "unreadable", {}).items():
         click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
     for note in getattr(found, "notes", ()) if files is not None else ():
@@ -109,6 +112,16 @@ def tap(
         click.echo(f"wrote {output}: {found}")
     if plot is not None:
         click.echo(f"drew {plot}: {found}")
+
+
+def _continues(output: Path | None) -> str:
+    """Returns what the same command does after an interrupt."""
+    from surgery.training.extracting import left_behind
+
+    done, rows = (0, 0) if output is None else left_behind(output)
+    if not done:
+        return "no features are kept yet; the same command starts again"
+    return f"the features of {done:,} of {rows:,} images are kept; the same command continues from there"
 
 
 def _refuse_taps(graph: Any, where: str) -> None:

@@ -29,8 +29,8 @@ from surgery.training.casting import in_precision
 from surgery.training.features import fingerprint
 from surgery.training.pictures import Pictures, files_in
 from surgery.training.preprocessing import OWN, Prepared, chosen, hint
-from surgery.training.storing import Store
-from surgery.waiting import progress
+from surgery.training.storing import Store, rows_in
+from surgery.waiting import notice, progress
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where
 
@@ -135,6 +135,16 @@ def extract(
         return _Run(graph, pictures, chosen(preprocess, graph), dtype, batch_size).into(target)
 
 
+def left_behind(out: str | os.PathLike[str]) -> tuple[int, int]:
+    """Returns how many images of how many an interrupted run into a file has computed; the next run continues there."""
+    return rows_in(_partial(out))
+
+
+def _partial(target: str | os.PathLike[str]) -> Path:
+    whole = real(target)
+    return whole.with_name(f".{whole.name}.partial")
+
+
 def _refuse_numbers(size: Any, batch_size: Any) -> None:
     if not isinstance(batch_size, int) or batch_size < 1:
         raise SurgeryError(f"batch_size= is a number of pictures, at least 1, not {batch_size!r}.")
@@ -182,6 +192,7 @@ class _Run:
         self._specs = [Spec(spec.shape, _kept(spec.dtype, dtype is None)) for spec in specs]
         self._graph = graph
         self._problems: dict[str, str] = {}
+        self._notes: list[str] = []
 
     def into(self, target: Path | None) -> Extracted:
         """Computes all features, and writes them to a file if there is one, which is this run's own meanwhile."""
@@ -190,14 +201,18 @@ class _Run:
 
     def _into(self, target: Path | None) -> Extracted:
         start = time.perf_counter()
-        folder = None if target is None else (whole := real(target)).with_name(f".{whole.name}.partial")
+        folder = None if target is None else _partial(target)
         rows = len(self._pictures.files)
         flag = Spec((None,), "bool")
         key = "" if folder is None else self._key()
         store = Store([*self._specs, flag], rows, folder, key)
         begun = store.done
         batches = self._pictures.batches(self._batch, store.done, self._problems)
-        for images_bhwc, found in progress(batches, "pictures", -(-(rows - begun) // self._batch)):
+        if begun:
+            said = f"continued after {begun:,} of {rows:,} images, which an interrupted run had computed"
+            self._notes.append(said)
+            notice(said.replace("continued", "continuing"))
+        for images_bhwc, found in progress(batches, "images", -(-(rows - begun) // self._batch)):
             _place(store, found, self._computed(images_bhwc))
         store.skip(rows - store.done)
         if len(self._problems) == rows:
@@ -221,7 +236,8 @@ class _Run:
     def _said(self) -> tuple[str, tuple[str, ...]]:
         """Returns what was done to the pictures, and what there is to say of it."""
         by = {"network": ", as the network expects", "argument": ", as asked", "nobody": ""}[self._prepare.said_by]
-        return f"{self._prepare.text}{by}", (hint(self._graph),) if self._prepare.said_by == "nobody" else ()
+        unknown = [hint(self._graph)] if self._prepare.said_by == "nobody" else []
+        return f"{self._prepare.text}{by}", (*self._notes, *unknown)
 
     def _named(self, arrays: list[Any]) -> list[tuple[str, Any]]:
         return list(zip(self._names, arrays, strict=True))
