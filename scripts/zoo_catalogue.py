@@ -1,7 +1,7 @@
-"""Checks every figure of the catalogue against the network itself: calls, parameters, pixels, shapes of all weights.
+"""Checks what is shipped of the named networks against Keras: their cards, figures, and the shapes of all weights.
 
-Usage: python scripts/zoo_catalogue.py [--write]. Opens all cards, some seconds each on the first run; exit 1 when
-one is wrong. `--write` makes the file of shapes that tells which networks a weights file fits.
+Usage: python scripts/zoo_catalogue.py [--write] [NAME ...]. Keras makes each network anew, in some seconds; exit 1 when
+one is wrong. `--write` makes the files of cards and shapes of all networks, which it does when Keras has a new series.
 """
 
 import gzip
@@ -9,10 +9,12 @@ import json
 import sys
 
 import surgery as sg
+from surgery.encoding import decode
 from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
-from surgery.zoo import NETWORKS
+from surgery.zoo import NETWORKS, cards, shipped
 from surgery.zoo.fitting import SHAPES
+from surgery.zoo.settings import USUAL, keras_version
 
 
 def layers_of(graph: sg.Graph) -> dict[str, list[tuple[int, ...]]]:
@@ -29,23 +31,37 @@ def shapes_of(name: str, graph: sg.Graph) -> dict:
     return {"layers": [whole[layer] for layer in (*(one for one in whole if one in trunk), *top)], "top": len(top)}
 
 
-def main() -> int:
-    wrong, shapes = 0, {}
-    known = json.loads(gzip.decompress(SHAPES.read_bytes())) if SHAPES.is_file() else {}
-    write = "--write" in sys.argv
-    for name, network in NETWORKS.items():
-        graph = sg.open(name)
+def wrong(name: str, graph: sg.Graph) -> list[str]:
+    """Returns which figures of the catalogue are not those of the network."""
+    network = NETWORKS[name]
+    side = graph.spec(leaves(graph.inputs)[0]).shape[1] or network.pixels
+    found = {"calls": len(graph), "params": graph.params, "pixels": side}
+    return [f"{what} are {value:,}" for what, value in found.items() if value != getattr(network, what)]
+
+
+def main(arguments: list[str]) -> int:
+    write = "--write" in arguments
+    names = [name for name in arguments if name != "--write"]
+    if write and names:
+        sys.exit("--write is of all networks; name none")
+    known = json.loads(gzip.decompress(SHAPES.read_bytes()))
+    failed, made, shapes = 0, {}, {}
+    for name in names or NETWORKS:
+        made[name] = cards.made_now(name, "{}", USUAL)
+        graph = decode(json.loads(made[name]))
         shapes[name] = json.loads(json.dumps(shapes_of(name, graph)))
-        side = graph.spec(leaves(graph.inputs)[0]).shape[1] or network.pixels
-        found, said = (len(graph), graph.params, side), (network.calls, network.params, network.pixels)
-        right = found == said and (write or known.get(name) == shapes[name])
-        wrong += not right
-        print(f"{name:20} {'ok' if right else f'is {found}, said to be {said}, or has other shapes'}", flush=True)
-    print(f"{len(NETWORKS) - wrong} of {len(NETWORKS)}")
+        faults = wrong(name, graph)
+        if not write:
+            faults += ["shapes are others"] * (known.get(name) != shapes[name])
+            faults += ["the card is another"] * (shipped.shipped(name, keras_version()) != made[name])
+        failed += bool(faults)
+        print(f"{name:20} {'; '.join(faults) or 'ok'}", flush=True)
+    print(f"{len(made) - failed} of {len(made)}")
     if write:
+        shipped.write(made, keras_version())
         SHAPES.write_bytes(gzip.compress(json.dumps(shapes, separators=(",", ":")).encode(), mtime=0))
-    return 1 if wrong else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

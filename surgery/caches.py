@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 
@@ -17,6 +16,8 @@ def cache_directory() -> Path:
     """
     if "SURGERY_CACHE" in os.environ:
         return Path(os.environ["SURGERY_CACHE"])
+    import tempfile
+
     import platformdirs
 
     usual = Path(platformdirs.user_cache_dir("surgery"))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from surgery.kinds import is_of_keras, kind_of_stored
+from surgery.lazy import later
 from surgery.structure import plain
 
 _WRITER = ("build_config", "compile_config", "shared_object_id", "batch_input_shape")
@@ -42,8 +41,8 @@ DEFAULTS: Mapping[str, Any] = {
     "recurrent_dropout": 0,
 }
 # How a layer is trained, or how the same is computed; in inference the output is the same.
-_TRAINING = re.compile(r"(\w+_)?(initializer|regularizer|constraint)|seed")
-_TRAINING_IN_KERAS = re.compile(
+_TRAINING = later(r"(\w+_)?(initializer|regularizer|constraint)|seed")
+_TRAINING_IN_KERAS = later(
     r"rate|stddev|noise_shape|dropout|recurrent_dropout|momentum|renorm|renorm_\w+|synchronized|lora_rank|lora_alpha|"
     r"implementation|unroll|unit_forget_bias|use_cudnn|flash_attention"
 )
@@ -63,6 +62,8 @@ def alike(one: Any, other: Any) -> bool:
 
 def digest(config: Any) -> str:
     """Returns a text that two configurations share when they are `alike`."""
+    import hashlib
+
     text = json.dumps(_without_marks(plain(config)), sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

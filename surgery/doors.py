@@ -98,7 +98,9 @@ def _of_file(path: str | os.PathLike[str], weights: str | os.PathLike[str] | Non
     try:
         return files.open_file(path, None if weights is None else files.beside(weights))
     except files.WeightsAlone as error:
-        fits = zoo.fitting(files.pieces_of_file(path))
+        from surgery.zoo.fitting import fitting
+
+        fits = fitting(files.pieces_of_file(path))
         known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
         raise files.WeightsAlone(f"{error}{known}") from error
     except files.NoArchitecture as error:

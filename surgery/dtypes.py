@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from surgery.lazy import later
 from surgery.specs import Spec
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")  # two of the first make the third; that is not met in practice
-_FLOATING = re.compile(r"(TrueDivide|Divide|Sqrt|Rsqrt|Exp|Log|Sin|Cos|Reciprocal|Sigmoid|Tanh|Softmax|Softplus)$")
+_FLOATING = later(r"(TrueDivide|Divide|Sqrt|Rsqrt|Exp|Log|Sin|Cos|Reciprocal|Sigmoid|Tanh|Softmax|Softplus)$")
 
 
 def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]) -> str:

@@ -6,16 +6,16 @@ Inner code states the fact; the verb adds what it was doing, with `doing`.
 from __future__ import annotations
 
 import contextlib
-import difflib
-import re
 import sys
 from collections.abc import Iterable, Iterator
 
-_AROUND = re.compile(
+from surgery.lazy import later
+
+_AROUND = later(
     r"Exception encountered when calling|Graph execution error|Detected at node|File \"|<stack_traces|"
     r"\[\[\{\{node|tf2xla conversion failed"
 )
-_DECORATION = re.compile(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
+_DECORATION = later(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
 
 _MANY = 20_000  # names among which a near one is looked for
 
@@ -38,6 +38,8 @@ def nearest(name: str, known: Iterable[str], count: int = 2) -> str:
     known = [candidate for candidate in known if len(candidate) <= LONGEST]
     if len(name) > LONGEST or len(known) > _MANY:
         return ""
+    import difflib
+
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
     if not close:

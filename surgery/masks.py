@@ -15,23 +15,24 @@ from typing import Any
 from surgery.errors import SurgeryError, printable
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
+from surgery.lazy import later
 from surgery.ops import StoredOp
 from surgery.specs import Ref
 from surgery.structure import leaves
 
-_SEQUENCES = re.compile(r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional")
-_PASSING = re.compile(
+_SEQUENCES = later(r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional")
+_PASSING = later(
     r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dense|Dropout|ELU|GaussianDropout|GaussianNoise|"
     r"LayerNormalization|LeakyReLU|PReLU|ReLU|Softmax|SpatialDropout[123]D|ThresholdedReLU|TimeDistributed|"
     r"UnitNormalization|MultiHeadAttention|GroupQueryAttention"
 )
-_MERGING = re.compile(r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract")
-_ATTENDING = re.compile(r"(Additive)?Attention")
-_TAKING = re.compile(
+_MERGING = later(r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract")
+_ATTENDING = later(r"(Additive)?Attention")
+_TAKING = later(
     rf"{_SEQUENCES.pattern}|{_ATTENDING.pattern}|MultiHeadAttention|GroupQueryAttention|GlobalAveragePooling1D|Softmax|"
     "BatchNormalization"
 )
-_ENDING = re.compile(
+_ENDING = later(
     r"(Depthwise|Separable)?Conv[123]D(Transpose)?|(Global)?(Max|Average)Pooling[123]D|(ZeroPadding|Cropping)[123]D|"
     r"UpSampling[123]D|Flatten|Reshape|Permute|RepeatVector|Dot|Embedding|InputLayer|LocallyConnected[12]D|Rescaling"
 )

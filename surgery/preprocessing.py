@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.errors import SurgeryError, listing
+from surgery.lazy import later
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
 # layers after which pixels are still the pixels of an image, in the range in which they were
-_STILL_IMAGES = re.compile(
+_STILL_IMAGES = later(
     r"Identity|Dropout|SpatialDropout2D|GaussianNoise|Resizing|CenterCrop|Cropping2D|ZeroPadding2D|Pipeline|AugMix|"
     r"RandAugment|AutoContrast|CutMix|MixUp|Random\w+"
 )

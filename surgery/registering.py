@@ -5,13 +5,13 @@ stand-in is registered, which imports the class when a file asks for it.
 """
 
 import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 _AT_ONCE = ("surgery.activations", "surgery.normalization")
 _WHEN_ASKED = {
@@ -47,14 +47,16 @@ def _stand_in(name: str, home: str) -> type:
     return type(name, (), {"from_config": classmethod(from_config), "__doc__": f"Stands for `{home}.{name}`."})
 
 
-class _Hook(importlib.abc.MetaPathFinder):
-    """Registers at the end of the import of Keras."""
+class _Hook:
+    """A finder of modules that registers at the end of the import of Keras."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> "ModuleSpec | None":
         if fullname != "keras":
             return None
+        import importlib.util
+
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         run = getattr(spec and spec.loader, "exec_module", None)

@@ -7,7 +7,6 @@ compute the same, whether both are configured alike. Values of weights are no pa
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -113,6 +112,8 @@ def outline(graph: Any) -> Any:
 
 def digest(*parts: str | Iterable[object]) -> str:
     """Returns a short digest of anything that has a representation."""
+    import hashlib
+
     return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 

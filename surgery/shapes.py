@@ -12,18 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.dtypes import dtype_made
+from surgery.lazy import later
 from surgery.specs import Spec, is_possible
 from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Shape = tuple[int | None, ...]
 Config = Mapping[str, Any]
 
-_SAME = re.compile(
+_SAME = later(
     rf"({ACTIVATIONS}|{PASSING}|{ARITHMETIC}|Gaussian\w+|GroupNormalization|LayerNormalization|LogSoftmax|RMSNormalization"
     r"|Softmax|UnitNormalization|Random(Brightness|Contrast|Flip|Rotation|Translation|Zoom))$"
 )
-_MERGE = re.compile(rf"({MERGING})$")
-_TEST = re.compile(rf"({COMPARING})$")
+_MERGE = later(rf"({MERGING})$")
+_TEST = later(rf"({COMPARING})$")
 
 
 def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:

@@ -5,7 +5,6 @@ The same leaves in the same order as `keras.tree` (the keys of a dict are visite
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +63,8 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if hasattr(value, "tobytes") and hasattr(value, "dtype"):  # an array, which `repr` would cut short
+        import hashlib
+
         digest = hashlib.blake2b(value.tobytes(), digest_size=8).hexdigest()
         return f"array of {value.dtype} {tuple(value.shape)}, {digest}"
     return repr(value)

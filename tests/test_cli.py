@@ -17,6 +17,7 @@ from click.testing import CliRunner
 import surgery as sg
 from surgery import cookbook, parameters
 from surgery.cli import main
+from surgery.cli.main import COMMANDS
 from surgery.errors import SurgeryError
 from surgery.files import folder_written_whole
 
@@ -160,7 +161,7 @@ def test_help_tells_what_every_parameter_of_a_shipped_recipe_is_for(name):
     assert all(f"  {parameter}: " in text for parameter in loaded.parameters)
 
 
-@pytest.mark.parametrize("name", list(main.commands))
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name):
     shown = run(name, "--help")
     assert shown.exit_code == 0 and f"surgery {name}" in shown.stdout

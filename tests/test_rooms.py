@@ -9,7 +9,7 @@ import surgery
 
 ROOT = Path(surgery.__file__).parent
 FLOORS = [
-    ["isolated", "registering"],
+    ["isolated", "lazy", "registering"],
     ["errors", "typed", "structure", "specs", "waiting", "vocabulary", "activations", "normalization", "slots"],
     ["preprocessing", "kinds", "type_names", "reprs"],
     ["configurations"],

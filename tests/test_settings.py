@@ -50,7 +50,7 @@ def made_in_this_process(monkeypatch, tmp_path):
             return json.dumps(encode(trace(make(name, json.loads(options))), _described)).encode()
 
     monkeypatch.setenv("SURGERY_CACHE", str(tmp_path))
-    monkeypatch.setattr(cards, "_made", made)
+    monkeypatch.setattr(cards, "made_now", made)
 
 
 @pytest.mark.parametrize(

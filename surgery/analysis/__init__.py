@@ -4,13 +4,25 @@ All on the `Graph`, for live and stored models alike, in one linear pass each; n
 not known is `None`, never a guess.
 """
 
-from surgery.analysis.fields import Field, field_text, receptive_fields
-from surgery.analysis.landmarks import narrow, pyramid
+from typing import TYPE_CHECKING
+
 from surgery.analysis.macs import macs
-from surgery.analysis.memory import activations, most_alive
-from surgery.analysis.sizes import at_size, sized
 from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
 from surgery.analysis.totals import total
+from surgery.lazy import names_of
+
+if TYPE_CHECKING:
+    from surgery.analysis.fields import Field, field_text, receptive_fields
+    from surgery.analysis.landmarks import narrow, pyramid
+    from surgery.analysis.memory import activations, most_alive
+    from surgery.analysis.sizes import at_size, sized
+
+HOMES = {
+    "fields": ("Field", "field_text", "receptive_fields"),
+    "landmarks": ("narrow", "pyramid"),
+    "memory": ("activations", "most_alive"),
+    "sizes": ("at_size", "sized"),
+}
 
 __all__ = [
     "Field",
@@ -30,3 +42,4 @@ __all__ = [
     "strides",
     "total",
 ]
+__getattr__ = names_of(__name__, HOMES)

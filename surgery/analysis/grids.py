@@ -6,25 +6,25 @@ channels first, what depends on the order of axes is not known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from surgery.graph import Call, Graph
 from surgery.kinds import applied, kind_of
+from surgery.lazy import later
 from surgery.specs import Spec
 from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
 
 Sides = tuple[int | None, ...]
 
-_ELEMENTWISE = re.compile(
+_ELEMENTWISE = later(
     rf"{ACTIVATIONS}|{PASSING}|{ARITHMETIC}|{MERGING}|{COMPARING}|Celu|Expm1|HardTanh|LayerScale|LeakyRelu|Log1p"
 )
-_ON_AN_AXIS = re.compile(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
-_REDUCING = re.compile(r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod")
+_ON_AN_AXIS = later(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
+_REDUCING = later(r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod")
 _OF_ALL = r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional"
-_MIXING = re.compile(rf"{_OF_ALL}|Global\w+|Flatten")
-_STAYING = re.compile(rf"{_OF_ALL}|Random\w+")
+_MIXING = later(rf"{_OF_ALL}|Global\w+|Flatten")
+_STAYING = later(rf"{_OF_ALL}|Random\w+")
 
 
 def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:

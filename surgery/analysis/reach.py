@@ -12,13 +12,14 @@ from surgery.analysis.grids import is_pointwise, reduces_channels
 from surgery.analysis.rulers import Ruler, rounded, steps
 from surgery.graph import Call
 from surgery.kinds import applied
+from surgery.lazy import later
 
 Sides = Sequence[int | None]
 Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the first and the last pixel that it depends on
 
 HERE: Reach = (steps(1, 0), steps(1, 0))
 
-_WINDOW = re.compile(r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D")
+_WINDOW = later(r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D")
 
 
 def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:

@@ -10,13 +10,14 @@ from typing import Any
 from surgery.analysis.grids import Sides, channels_first_alone, joins_channels_first, keeps_grid, spatial_sides
 from surgery.graph import Call, Graph
 from surgery.kinds import applied
+from surgery.lazy import later
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
 Stride = tuple[Fraction, ...] | None  # input pixels per pixel on each spatial axis; (): no such axes; None: not known
 
-_DOWN = re.compile(r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?")
-_UP = re.compile(r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D")
+_DOWN = later(r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?")
+_UP = later(r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D")
 
 
 def strides(graph: Graph) -> dict[str, Stride]:

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import click
 
-from surgery.analysis import at_size
 from surgery.cli.output import refuse_picture
 from surgery.cli.quiet import quiet
 from surgery.doors import open as open_network
-from surgery.files import NoArchitecture, pieces_of_file
+from surgery.errors import SurgeryError
 from surgery.showing import FORMATS, View, text_of
 from surgery.showing.show import terminal_width
-from surgery.showing.weights import lines_of_pieces
-from surgery.showing.weights import table as table_of_weights
 from surgery.waiting import notice
 
 
@@ -82,19 +79,23 @@ def inspect(
     with quiet() if shapes or weights == "pretrained" else contextlib.nullcontext():  # the others need no Keras
         try:
             graph = open_network(source, weights, shapes)
-        except NoArchitecture as error:  # what is in it can be seen all the same
-            if format != "table" or plot is not None or columns or sort:
+        except SurgeryError as error:
+            if (
+                format != "table"
+                or plot is not None
+                or columns
+                or sort
+                or not _shown_all_the_same(error, source, where or also)
+            ):
                 raise
-            click.echo(f"Note: {error}", err=True)
-            click.echo(
-                table_of_weights(lines_of_pieces(pieces_of_file(source), where or also), terminal_width(sys.stdout))
-            )
             return
     for note in graph.notes[:8]:
         notice(note)
     if len(graph.notes) > 8:
         notice(f"and {len(graph.notes) - 8} more, of {len({note.split(': ')[-1] for note in graph.notes})} kinds")
     if size is not None:
+        from surgery.analysis import at_size
+
         graph = at_size(graph, size)
     if plot is not None:
         click.echo(graph)
@@ -105,3 +106,15 @@ def inspect(
         return
     view = View(where or also, format, columns, sort, nested, stages, batch, terminal_width(sys.stdout))
     click.echo(text_of(graph, view))
+
+
+def _shown_all_the_same(error: SurgeryError, source: str, where: str | None) -> bool:
+    """Prints the tensors of a file without an architecture; returns whether the error is of such a file."""
+    from surgery.files import NoArchitecture, pieces_of_file
+    from surgery.showing.weights import lines_of_pieces, table
+
+    if not isinstance(error, NoArchitecture):
+        return False
+    click.echo(f"Note: {error}", err=True)
+    click.echo(table(lines_of_pieces(pieces_of_file(source), where), terminal_width(sys.stdout)))
+    return True

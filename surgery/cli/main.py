@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from typing import Any
@@ -10,23 +11,42 @@ import click
 
 import surgery
 from surgery.caches import keep_fonts
-from surgery.cli.convert import convert
-from surgery.cli.cut import cut
-from surgery.cli.diff import diff
-from surgery.cli.freeze import freeze
-from surgery.cli.graft import graft
-from surgery.cli.inspect import inspect
 from surgery.cli.interrupts import ended_by_interrupt
 from surgery.cli.pipes import drop_stdout, open_closed
-from surgery.cli.recipes import recipes
-from surgery.cli.tap import tap
-from surgery.cli.verify import verify
-from surgery.cli.weights import weights
-from surgery.cli.zoo import zoo
 from surgery.errors import SurgeryError, first_line, printable
 
+COMMANDS = {  # each in a module of its name; the short help is the first sentence of its docstring
+    "convert": "Write an old model file as .keras.",
+    "cut": "Write a part of a network to a file.",
+    "diff": "Show what changed between networks.",
+    "freeze": "Write a network with frozen layers.",
+    "graft": "Run a recipe on a pretrained network.",
+    "inspect": "Show the layers of a network.",
+    "recipes": "List, print or copy shipped recipes.",
+    "tap": "Write a feature extractor, or run it.",
+    "verify": "Compare a network with its donor.",
+    "weights": "Show the weights of a network.",
+    "zoo": "List the networks known by name.",
+}
 
-class Quiet(click.Group):
+
+class Lazy(click.Group):
+    """A group that imports a command when it is called, and lists all of them without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"surgery.cli.{cmd_name}"), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+class Quiet(Lazy):
     """A group whose commands end with one clear message instead of a traceback.
 
     Exit status 1: SurgeryError, 2: usage, 130: interrupted.
@@ -70,7 +90,3 @@ def main() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_fonts()
-
-
-for command in (inspect, diff, tap, cut, freeze, graft, verify, convert, weights, recipes, zoo):
-    main.add_command(command)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
+from surgery import files
 from surgery.errors import SurgeryError
-from surgery.files import exists, held, real
 
 LONGEST = 255  # bytes of the name of a file, with every file system in use
 
@@ -24,19 +24,19 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")
     _refuse_long(output.name)
-    if exists(output) and output.is_dir() == bool(output.suffix):
+    if files.exists(output) and output.is_dir() == bool(output.suffix):
         kind = "a folder" if output.is_dir() else "a file"
         raise SurgeryError(f"{str(output)!r} is {kind}; it stays as it is. Give another name.")
-    if (exists(output) or output.is_symlink()) and not force:
+    if (files.exists(output) or output.is_symlink()) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
-    folder = output if output.is_dir() else real(output).parent
+    folder = output if output.is_dir() else files.real(output).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise SurgeryError(
             f"{str(output)!r} cannot be written: {str(folder)!r} is no directory that can be written to."
         )
     context = click.get_current_context(silent=True)
     if context is not None:
-        context.with_resource(held(output))
+        context.with_resource(files.held(output))
 
 
 def _refuse_long(name: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 
 
@@ -39,6 +37,8 @@ def _import_keras() -> None:
     """Imports Keras with file descriptor 2, to which native libraries write, set aside."""
     if "keras" in sys.modules:
         return
+    import logging
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_aside():
         import keras
@@ -55,6 +55,8 @@ def _native_stderr_aside() -> Iterator[None]:
     except OSError:  # no stderr at all
         yield
         return
+    import tempfile
+
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:

@@ -15,7 +15,7 @@ from surgery.doors import open as open_network
 from surgery.files import NoArchitecture, pieces_of_file
 from surgery.showing import weights as showing
 from surgery.showing.show import terminal_width
-from surgery.zoo import fitting
+from surgery.zoo.fitting import fitting
 
 
 @click.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from surgery.doors import as_graph
 from surgery.showing.table import View, text_of
-from surgery.where import Where
+
+if TYPE_CHECKING:
+    from surgery.where import Where
 
 
 def show(
@@ -48,4 +49,8 @@ def show(
 
 def terminal_width(out: TextIO) -> int | None:
     """Returns the columns of a terminal, or `None` for a file or a pipe, where nothing needs to be cut."""
-    return shutil.get_terminal_size((100, 24)).columns if out.isatty() else None
+    if not out.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns

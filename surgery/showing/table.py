@@ -22,7 +22,6 @@ from surgery.showing.fitting import fitted, width_of
 from surgery.showing.sheet import Row, Sheet
 from surgery.showing.totals import params_of, stages, totals
 from surgery.walking import tree, undescribed
-from surgery.where import selected
 
 FORMATS = ("table", "markdown", "json", "csv")
 SCHEMA = 1  # of the JSON: docs/json.md
@@ -85,6 +84,8 @@ def _picked(graph: Graph, view: View) -> dict[str, Call]:
     found = dict(tree(graph)) if view.nested else {call.name: call for call in graph}
     if view.where is None:
         return found
+    from surgery.where import selected
+
     matching = selected(graph, view.where)
     return {address: call for address, call in found.items() if address in matching} if view.nested else matching
 

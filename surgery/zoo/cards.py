@@ -1,4 +1,4 @@
-"""Cards: the graphs of named networks, kept as JSON in the user's cache directory, so that looking needs no Keras.
+"""Cards that do not come with the package: graphs of named networks, as JSON in the user's cache directory.
 
 A card is made once per network, options and Keras version, by a process of its own: names that Keras numbers
 (`conv2d_17`) then do not depend on what ran before, and no weight is ever computed. A card that is not what was
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
 import json
+import logging
 import os
 import subprocess
 import warnings
@@ -20,32 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from surgery.caches import cache_directory, keep_fonts
-from surgery.encoding import decode
 from surgery.errors import SurgeryError
-from surgery.graph import Graph
 from surgery.isolated import isolated
-from surgery.waiting import notice
-from surgery.zoo.settings import USUAL, Settings
+from surgery.zoo.settings import USUAL, Settings, keras_version
 
 FORMAT = 2  # of the cards; a new number makes old ones unread
 
 
-@functools.cache
-def keras_version() -> str:
-    """Returns the version of the installed Keras, without importing it."""
-    try:
-        return importlib.metadata.version("keras")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+def kept_or_made(name: str, options: dict[str, Any], made_under: Settings) -> bytes:
+    """Returns the card of a network from the cache; where it is not there, Keras makes it, and it is kept.
 
-
-def card(name: str, options: dict[str, Any], made_under: Settings = USUAL) -> Graph:
-    """Returns the graph of a named network, from the cache when it is there.
-
-    Args:
-        name: of the network.
-        options: its further arguments.
-        made_under: the settings of Keras; each has a card of its own, so that every layer is as Keras makes it.
+    Raises:
+        SurgeryError: the options are no plain values, or Keras makes no network with them.
     """
     try:
         text = json.dumps(options, sort_keys=True)
@@ -56,11 +41,11 @@ def card(name: str, options: dict[str, Any], made_under: Settings = USUAL) -> Gr
     path = cache_directory() / "cards" / f"{name}-{key}-keras-{keras_version()}-{FORMAT}.json"
     kept = _read(path)
     if kept is not None:
-        return decode(json.loads(kept))
-    made = _made(name, text, made_under)
+        return kept
+    made = made_now(name, text, made_under)
     with contextlib.suppress(OSError, SurgeryError):  # of another process that makes it, too
         _write(path, made)
-    return decode(json.loads(made))
+    return made
 
 
 def _read(path: Path) -> bytes | None:
@@ -71,7 +56,7 @@ def _read(path: Path) -> bytes | None:
         return None
     if said == _checksum(path, found):
         return found
-    warnings.warn(f"the card {path.name} has been changed since it was written; it is made again.", stacklevel=4)
+    warnings.warn(f"the card {path.name} has been changed since it was written; it is made again.", stacklevel=5)
     return None
 
 
@@ -85,8 +70,11 @@ def _own_definition(name: str) -> bytes:
     return source.read_bytes() if source.is_file() else b""
 
 
-def _made(name: str, options: str, made_under: Settings) -> bytes:
-    notice(f"{name}: opened for the first time with this Keras, which takes some seconds")
+def made_now(name: str, options: str, made_under: Settings) -> bytes:
+    """Returns the card of a network that a process of its own makes; its options are JSON."""
+    logging.getLogger("surgery").warning(
+        "%s: Keras %s makes it for a first look; this takes some seconds, once", name, keras_version()
+    )
     statement = "from surgery.zoo.cardmaker import main; main(*sys.argv[1:])"
     keep_fonts()
     making = isolated(statement, name, options, *dataclasses.astuple(made_under))

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError, doing, first_line, listing, printable
-from surgery.files import exists, pieces_of_file, with_absent
 from surgery.graph import Call, Graph
-from surgery.matching import Target, matched
 from surgery.preprocessing import stamped
 from surgery.primitives import rename
 from surgery.structure import leaves
 from surgery.walking import calls_at_every_depth
-from surgery.zoo.cards import card
 from surgery.zoo.catalogue import Network, find
-from surgery.zoo.settings import Settings, settings, under
+from surgery.zoo.settings import Settings, home_of_keras, settings, under
+from surgery.zoo.shipped import card
 
 
 def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype: Any = None, **options: Any) -> Graph:
@@ -80,18 +78,12 @@ def _pretrained(name: str, keras_name: str | None, options: dict[str, Any]) -> A
         url = re.search(r"https?://\S+/([\w.\-]+)", str(error))
         if url is None:
             raise SurgeryError(f"{name!r} cannot be opened: {first_line(error)}") from error
-        home = _home_of_keras() / "models"
+        home = Path(home_of_keras(), "models")
         raise SurgeryError(
             f"the ImageNet weights of {name!r} could not be downloaded ({_reason(error)}).\n"
             f"  The file is {url[1]}; put it into {home} and try again,\n"
             "  or open with weights=PATH (a weights file of yours) or weights=None (fresh weights)."
         ) from error
-
-
-def _home_of_keras() -> Path:
-    """Returns where Keras keeps its files; without a home that can be written, in /tmp."""
-    user = os.path.expanduser("~")
-    return Path(os.environ.get("KERAS_HOME") or os.path.join(user if os.access(user, os.W_OK) else "/tmp", ".keras"))
 
 
 def _reason(error: BaseException) -> str:
@@ -100,7 +92,10 @@ def _reason(error: BaseException) -> str:
 
 def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
-    if not (exists(path) and Path(path).is_file()):
+    from surgery import files
+    from surgery.matching import Target, matched
+
+    if not (files.exists(path) and Path(path).is_file()):
         raise SurgeryError(
             f"no weights file {os.fspath(path)!r} for {graph.name!r}. "
             "weights= takes a path, 'pretrained', 'imagenet' (for keras.applications) or None (fresh weights)."
@@ -114,7 +109,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
         Target(name, op.class_name, tuple(weight.shape for weight in op.weights), None) for name, op in ops.items()
     ]
     with doing(f"loading {printable(path)!r} into {graph.name!r}"):
-        pairs = matched(targets, pieces_of_file(path))
+        pairs = matched(targets, files.pieces_of_file(path))
         wrong = {target.name for target in targets} - {
             target.name
             for target, piece, _ in pairs
@@ -127,7 +122,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
             )
     for target, piece, _ in pairs:
         ops[target.name].source = piece.source
-    return with_absent(graph)
+    return files.with_absent(graph)
 
 
 def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:

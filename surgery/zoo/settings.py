@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.errors import SurgeryError
+from surgery.isolated import trusted_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +56,56 @@ def settings(dtype: Any = None) -> Settings:
 
 
 def _configured() -> Settings:
-    """Returns the settings of the user's `keras.json`, from where Keras reads it."""
+    found = _configuration()
+    floatx, order = found.get("floatx", USUAL.floatx), found.get("image_data_format", USUAL.data_format)
+    return Settings(floatx, floatx, order)
+
+
+def _configuration() -> dict[str, Any]:
+    """Returns what the user's `keras.json` says, from where Keras reads it; nothing where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(Path(home_of_keras(), "keras.json").expanduser().read_bytes())
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def home_of_keras() -> str:
+    """Returns the folder in which Keras keeps its files; without a home that can be written, one in /tmp."""
     home = os.path.expanduser("~")
-    base = os.environ.get("KERAS_HOME") or os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        found = json.loads(Path(base, "keras.json").expanduser().read_bytes())
-        floatx, order = found.get("floatx", USUAL.floatx), found.get("image_data_format", USUAL.data_format)
-        return Settings(floatx, floatx, order)
-    return USUAL
+    return os.environ.get("KERAS_HOME") or os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+
+
+def backend() -> str:
+    """Returns the name of the backend that Keras computes with: the imported one, or the one that it would take."""
+    keras: Any = sys.modules.get("keras")
+    if hasattr(keras, "config"):
+        return keras.config.backend()
+    return os.environ.get("KERAS_BACKEND") or _configuration().get("backend") or "tensorflow"
+
+
+def keras_version() -> str:
+    """Returns the version of the Keras that this process imports, without importing it; `"unknown"` without any."""
+    imported = getattr(sys.modules.get("keras"), "__version__", None)
+    if imported is not None:
+        return imported
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec("keras", trusted_path())
+    for folder in found.submodule_search_locations or () if found else ():
+        with contextlib.suppress(OSError):
+            _, _, rest = Path(folder, "src", "version.py").read_text("utf-8").partition('__version__ = "')
+            if rest:
+                return rest.partition('"')[0]
+    return version_of("keras") or "unknown"
+
+
+def version_of(distribution: str) -> str | None:
+    """Returns the version of an installed distribution; `None` where there is none."""
+    import importlib.metadata  # which takes as long as all else that a look at a network imports from Python
+
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,156 @@
+"""What a first command meets on a fresh machine: the cards that are shipped, and what is loaded to look at one."""
+
+import ast
+import configparser
+import fnmatch
+import importlib
+import inspect
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import surgery as sg
+from surgery.cli import main
+from surgery.cli.main import COMMANDS
+from surgery.encoding import decode
+from surgery.zoo import NETWORKS, cards, settings, shipped
+
+ROOT = Path(sg.__file__).parent
+LAZY = ("surgery.analysis", "surgery.files")
+ABSENT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("keras", "tensorflow", "h5py", "numpy", "subprocess"):
+            raise AssertionError(f"{name} is imported")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def python(code, *arguments, **variables):
+    """Runs Python in a process of its own; returns what it prints."""
+    env = {**os.environ, **variables}
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env, check=False)
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    return run.stdout
+
+
+# ---- cards ----
+
+
+@pytest.mark.parametrize("name", ["alexnet", "squeezenet", "tinyvgg", "mobilenetv3small"])
+def test_a_shipped_card_is_the_one_that_keras_makes(name):
+    """`scripts/zoo_catalogue.py` checks the others in the same way."""
+    assert shipped.shipped(name, keras.__version__) == cards.made_now(name, "{}", settings.USUAL)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_a_card_for_the_keras_that_is_installed(name):
+    graph = decode(json.loads(shipped.shipped(name, keras.__version__)))
+    assert (len(graph), graph.params) == (NETWORKS[name].calls, NETWORKS[name].params)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "NASNetLarge"])
+def test_a_first_look_needs_no_keras_no_home_and_no_cache(name, tmp_path):
+    code = f"{ABSENT}import surgery.cli\nsurgery.cli.main(['inspect', {name!r}], standalone_mode=False)"
+    home = os.path.join(os.devnull, "home")
+    seen = python(code, HOME=home, KERAS_HOME=home, SURGERY_CACHE=str(tmp_path), MPLCONFIGDIR=str(tmp_path))
+    assert f" {NETWORKS[name.lower()].params:,} parameters" in seen.splitlines()[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_cards_of_another_series_are_not_taken():
+    assert shipped.shipped("vgg16", f"{shipped.series(keras.__version__)}.99") is not None
+    assert shipped.shipped("vgg16", "3.1.0") is None
+    assert shipped.shipped("vgg16", "unknown") is not None  # there is no Keras that would make another
+
+
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [({"include_top": False}, None), ({"dtype": "mixed_float16"}, None), ({}, "3.14.0")],
+    ids=["options", "settings", "Keras"],
+)
+def test_any_other_card_is_made_once_and_said(arguments, other, monkeypatch, tmp_path, caplog):
+    made = shipped.shipped("tinyvgg", keras.__version__)
+    answer = subprocess.CompletedProcess([], 0, made, b"")
+    runs = []
+    monkeypatch.setattr(cards.subprocess, "run", lambda **how: runs.append(how["args"]) or answer)
+    monkeypatch.setenv("SURGERY_CACHE", str(tmp_path))
+    for module in (shipped, cards):
+        monkeypatch.setattr(module, "keras_version", lambda: other or keras.__version__)
+    for _ in range(2):
+        assert len(sg.open("tinyvgg", **arguments)) == 23
+    assert len(runs) == 1
+    (record,) = caplog.records
+    assert record.name == "surgery" and record.levelno == logging.WARNING
+    assert record.message.startswith(f"tinyvgg: Keras {other or keras.__version__} makes ")
+
+
+# ---- the command line ----
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_group_lists_a_command_as_the_command_describes_itself(name):
+    command = main.get_command(None, name)
+    assert command.name == name
+    assert COMMANDS[name] == command.get_short_help_str(limit=100)
+    assert COMMANDS[name] == inspect.cleandoc(command.help).splitlines()[0]
+
+
+def test_the_group_lists_every_module_that_is_a_command():
+    modules = {path.stem for path in (ROOT / "cli").glob("*.py") if f"\ndef {path.stem}(" in path.read_text("utf-8")}
+    assert modules - {"main", "quiet", "written"} == set(COMMANDS) == set(main.list_commands(None))
+
+
+def test_help_loads_no_command_and_nothing_of_the_library():
+    code = "import sys, surgery.cli\nsurgery.cli.main(['--help'], standalone_mode=False)\nprint(*sys.modules)"
+    loaded = set(python(code).splitlines()[-1].split())
+    unused = {f"surgery.{name}" for name in ("analysis", "cli.output", "doors", "files", "showing", "zoo")} | {
+        "tabulate"
+    }
+    assert not ({f"surgery.cli.{name}" for name in COMMANDS} | unused) & loaded
+
+
+def test_a_look_at_a_named_network_loads_no_reader_of_files():
+    code = "import sys, surgery.cli\nsurgery.cli.main(['inspect', 'vgg16'], standalone_mode=False)\nprint(*sys.modules)"
+    loaded = set(python(code).splitlines()[-1].split())
+    unused = {"hashlib", "logging", "subprocess", "difflib", "platformdirs", "tqdm"}
+    ours = {"files.opening", "files.hdf5", "matching", "values", "where", "zoo.cards", "zoo.fitting", "plotting"}
+    assert not (unused | {f"surgery.{name}" for name in ours}) & loaded
+
+
+# ---- the package ----
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_a_lazy_package_takes_each_name_from_where_the_type_checker_sees_it(package):
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {node.module: tuple(alias.name for alias in node.names) for node in block.body}
+    assert {f"{package}.{home}": names for home, names in module.HOMES.items()} == seen
+    folder = {path.stem for path in Path(module.__file__).parent.glob("*.py")}
+    for names in seen.values():
+        assert set(names) <= set(module.__all__) and not set(names) & folder
+
+
+def test_all_files_of_the_package_are_installed():
+    """What is not in setup.cfg is in a clone, and missing where the package is installed from it."""
+    read = configparser.ConfigParser()
+    read.read(ROOT.parent / "setup.cfg")
+    packages = set(read["options"]["packages"].split())
+    data = {key: value.replace(",", " ").split() for key, value in read["options.package_data"].items()}
+    for path in ROOT.rglob("*"):
+        if path.is_dir() or "__pycache__" in path.parts:
+            continue
+        package, name = ".".join(path.parent.relative_to(ROOT.parent).parts), path.name
+        while package not in packages:
+            package, _, folder = package.rpartition(".")
+            name = f"{folder}/{name}"
+        assert name.endswith(".py") or any(fnmatch.fnmatch(name, one) for one in data.get(package, ())), path
