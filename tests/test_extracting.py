@@ -135,6 +135,71 @@ def test_a_kill_costs_one_batch_and_the_result_is_the_same(folder, tmp_path):
     assert not list(tmp_path.glob(".*partial"))
 
 
+FORMATS = {
+    "plain.tif": ("RGB", "TIFF", {}),
+    "packed.tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "sheer.tiff": ("RGBA", "TIFF", {}),
+    "grey.TIF": ("L", "TIFF", {}),
+    "palette.tif": ("P", "TIFF", {}),
+    "lossless.webp": ("RGB", "WEBP", {"lossless": True}),
+    "sheer.webp": ("RGBA", "WEBP", {"lossless": True}),
+    "moving.webp": ("RGB", "WEBP", {"lossless": True, "save_all": True}),
+    "palette.bmp": ("P", "BMP", {}),
+    "by_content": ("RGB", "WEBP", {"lossless": True}),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_webp_and_tiff_are_images(channels, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    coarse = np.random.default_rng(0).integers(0, 4, (9, 7, 3)).astype("uint8") * 85
+    folders = tmp_path / "odd", tmp_path / "png"
+    for folder in folders:
+        folder.mkdir()
+    for name, (mode, kind, options) in FORMATS.items():
+        made = image.fromarray(coarse).convert(mode)
+        more = {"append_images": [made.rotate(90, expand=False)]} if "save_all" in options else {}
+        made.save(folders[0] / name, kind, **options, **more)
+        made.convert("L" if mode == "L" else "RGB").save(folders[1] / f"{name}.png")
+    wide = np.arange(63, dtype="uint16").reshape(9, 7) * 1000
+    image.fromarray(wide).save(folders[0] / "wide.tif")
+    image.fromarray((wide >> 8).astype("uint8")).save(folders[1] / "wide.tif.png")
+    model = keras.Sequential([keras.Input((9, 7, channels)), keras.layers.Flatten(name="flat")])
+    odd, png = (sg.extract(model, "flat", folder, preprocess=None) for folder in folders)
+    assert not odd.unreadable and [f"{os.path.basename(name)}.png" for name in odd.names] == [
+        os.path.basename(name) for name in png.names
+    ]
+    np.testing.assert_array_equal(odd.features["flat"], png.features["flat"])
+
+
+def test_images_of_formats_that_are_not_decoded_are_named_and_other_files_are_not_images(folder, tinyvgg, monkeypatch):
+    for name in ("a.heic", "b.svg", "c.dng"):
+        (folder / name).write_bytes(b"II*\0" + b"0" * 40)
+    (folder / "labels.csv").write_text("a,b")
+    (folder / "broken.tiff").write_bytes(b"II*\0" + b"0" * 40)
+    (folder / "broken.webp").write_bytes(b"RIFF0000WEBPVP8 " + b"0" * 40)
+    found = sg.extract(tinyvgg, "fc1", folder, preprocess="unit").unreadable
+    said = {os.path.basename(name): why for name, why in found.items()}
+    assert set(said) == {"a.heic", "b.svg", "c.dng", "broken.tiff", "broken.webp"}
+    assert said["a.heic"] == ".heic files are not decoded; convert it to PNG, JPEG or TIFF"
+    assert said["broken.tiff"].startswith("Pillow cannot decode it as TIFF") and "WebP" in said["broken.webp"]
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    found = sg.extract(tinyvgg, "fc1", folder, preprocess="unit").unreadable
+    assert found[str(folder / "broken.webp")] == "it is a WebP image, which Pillow decodes: pip install pillow"
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_strict_makes_an_error_of_what_would_be_skipped(last, folder, tmp_path, tinyvgg):
+    assert not sg.extract(tinyvgg, "fc1", folder, preprocess="unit", strict=True).unreadable
+    bad = {"z.png"} if last else spoil(folder)
+    (folder / "z.png").write_bytes((folder / "00.png").read_bytes()[:200])  # whose header is whole
+    with pytest.raises(sg.SurgeryError, match="cannot be read, and none may be skipped") as refused:
+        sg.extract(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", strict=True, batch_size=2)
+    assert any(name in str(refused.value) for name in bad)
+    skipped = sg.extract(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", batch_size=2)
+    assert len(skipped.unreadable) == len(bad | {"z.png"})
+
+
 # ---- the command ----
 
 
@@ -145,8 +210,10 @@ def run(*arguments):
 def test_the_command_writes_features_and_extractors(folder, tmp_path):
     spoil(folder)
     result = run("tap", "tinyvgg", "block3_pool, fc1", "--images", folder, "-o", tmp_path / "f.h5")
-    assert result.exit_code == 0 and "12 pictures, 4 unreadable: block3_pool (4, 4, 40), fc1 (64,)" in result.output
-    assert "skipped" in result.output and "50,000 x 50,000" in result.output
+    assert result.exit_code == 0 and "12 images, 4 skipped: block3_pool (4, 4, 40), fc1 (64,)" in result.output
+    assert "skipped 4 images:\n  " in result.stderr and "50,000 x 50,000" in result.stderr
+    strict = run("tap", "tinyvgg", "fc1", "--images", folder, "-o", tmp_path / "strict.h5", "--strict")
+    assert strict.exit_code == 1 and "of 16 images cannot be read, and none may be skipped" in strict.stderr
     result = run("tap", "tinyvgg", "block3_pool", "-o", tmp_path / "e.keras")
     assert result.exit_code == 0 and "15" not in result.output.split("calls")[0][-4:]
     assert list(keras.models.load_model(tmp_path / "e.keras").output) == ["block3_pool"]
@@ -155,8 +222,8 @@ def test_the_command_writes_features_and_extractors(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{out}/none"], "is no folder"),
-        (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{out}"], "holds no picture"),
+        (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{out}/none"], "is not a folder"),
+        (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{out}"], "holds no images"),
         (["tinyvgg", "fc9", "-o", "{out}/f.h5", "--images", "{photos}"], "no call matches 'fc9'"),
         (["tinyvgg", "fc1", "-o", "{out}/f.txt", "--images", "{photos}"], "should end in .h5 or .hdf5 or .npy"),
         (["tinyvgg", "fc1", "-o", "{out}/no/f.h5", "--images", "{photos}"], "no directory that can be written"),

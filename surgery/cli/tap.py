@@ -41,6 +41,7 @@ from surgery.errors import SurgeryError, printable
     "--dtype", type=click.Choice(("bfloat16", "float16", "float32")), help="Type in which the network computes."
 )
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, metavar="N", help="Images in a batch.")
+@click.option("--strict", is_flag=True, help="Stop with an error at an image that cannot be read.")
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def tap(
     source: str,
@@ -54,6 +55,7 @@ def tap(
     preprocess: str | None,
     dtype: str | None,
     batch: int,
+    strict: bool,
     force: bool,
 ) -> None:
     """Write a feature extractor, or run it.
@@ -62,7 +64,8 @@ def tap(
     extractor is written, or, with --images, the features of a folder of images, or, with --image and --plot, the
     feature maps of one image are drawn.
 
-    All taps are computed in one pass. Images that cannot be read are listed and skipped. A run that was interrupted
+    All taps are computed in one pass. Images are JPEG, PNG, GIF, BMP and, if Pillow is installed, WebP and TIFF; those
+    that cannot be read are skipped and listed, or an error with --strict. A run that was interrupted
     continues where it stopped when the same command is given again.
 
     \b
@@ -79,7 +82,7 @@ def tap(
     files = images if image is None else [image]
     refuse_output(output, force, (".keras",) if files is None else (".h5", ".hdf5", ".npy"))
     if images is None and image is None:
-        given = {"--size": size, "--preprocess": preprocess, "--dtype": dtype}
+        given = {"--size": size, "--preprocess": preprocess, "--dtype": dtype, "--strict": strict}
         idle = [name for name, value in given.items() if value]
         if idle:
             raise SurgeryError(f"{', '.join(idle)}: only with --images or --image, for the features of pictures.")
@@ -99,11 +102,16 @@ def tap(
             if plot is not None:
                 _refuse_taps(graph, where)
             try:
-                found = extract(graph, where, files or [], output, size or None, preprocess or "own", dtype, batch)
+                found = extract(
+                    graph, where, files or [], output, size or None, preprocess or "own", dtype, batch, strict
+                )
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt(_continues(output)) from error
-    for name, why in getattr(found, "unreadable", {}).items():
-        click.echo(f"skipped {printable(name)}: {printable(why)}", err=True)
+    if files is not None and found.unreadable:
+        from surgery.training.extracted import named
+
+        count = len(found.unreadable)
+        click.echo(f"skipped {count:,} image{'s' * (count != 1)}:\n  {named(found.unreadable)}", err=True)
     for note in getattr(found, "notes", ()) if files is not None else ():
         click.echo(f"note: {printable(note)}", err=True)
     if plot is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -16,16 +15,16 @@ import numpy as np
 
 from surgery.doors import as_graph
 from surgery.edits import resize, tap
-from surgery.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.errors import SurgeryError, doing, first_line, listing
 from surgery.files import held, real
 from surgery.graph import Graph
 from surgery.preprocessing import Preprocessing
-from surgery.reprs import block, line, paragraphs, table
-from surgery.specs import Spec, megabytes
+from surgery.specs import Spec
 from surgery.standins import keeps_states
 from surgery.structure import leaves
 from surgery.training import feature_files
 from surgery.training.casting import in_precision
+from surgery.training.extracted import Extracted, named
 from surgery.training.features import fingerprint
 from surgery.training.pictures import Pictures, files_in
 from surgery.training.preprocessing import OWN, Prepared, chosen, hint
@@ -38,55 +37,6 @@ KEPT = ("float16", "float32", "float64")
 ROWS = 256  # that are written at a time
 
 
-@dataclasses.dataclass(frozen=True)
-class Extracted:
-    """Features of pictures.
-
-    Args:
-        names: of the files, in order; those that could not be read are not among them.
-        features: tap -> array, a row for each name; mapped from disk where a file was written.
-        unreadable: file -> why it was skipped.
-        seconds: that the computing took.
-        rate: pictures per second.
-        path: the file that was written, if one was.
-        preprocessing: what was done to the pictures first, and who said so: the network or the argument, or nobody.
-        notes: what there is to say of it.
-    """
-
-    names: list[str]
-    features: dict[str, Any]
-    unreadable: dict[str, str]
-    seconds: float
-    rate: float
-    path: Path | None = None
-    preprocessing: str = ""
-    notes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        shapes = ", ".join(f"{printable(name)} {tuple(array.shape[1:])}" for name, array in self.features.items())
-        return f"{self._counts()}: {shapes}; {self._how()}"
-
-    def _counts(self) -> str:
-        skipped = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
-        return f"{len(self.names):,} pictures{skipped}"
-
-    def _how(self) -> str:
-        return f"{self.seconds:.1f} s, {self.rate:.1f} pictures/s; preprocessing {self.preprocessing}"
-
-    def __repr__(self) -> str:
-        return line(self, f"{self._counts()}: {listing(self.features)}; {self._how()}")
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (name, str(tuple(array.shape)), str(array.dtype), megabytes(array.nbytes))
-            for name, array in self.features.items()
-        ]
-        parts = [table(("tap", "shape", "dtype", "size"), rows, ("size",))]
-        if self.unreadable:
-            parts.append(table(("unreadable file", "why"), list(self.unreadable.items())))
-        return block(self._counts(), *parts, paragraphs([self._how(), *self.notes]))
-
-
 def extract(
     x: Any,
     where: Where | Mapping[str, Where],
@@ -96,13 +46,15 @@ def extract(
     preprocess: str | Preprocessing | Callable[[Any], Any] | None = OWN,
     dtype: str | None = None,
     batch_size: int = 32,
+    strict: bool = False,
 ) -> Extracted:
     """Computes features of many pictures at one or several taps, in one forward pass; the network is unchanged.
 
     Args:
         x: `Graph` or `keras.Model` with one picture as its input.
         where: which tensors, as for `tap`.
-        images: a folder (searched at every depth), or a list of picture files: JPEG, PNG, GIF, BMP.
+        images: a folder (searched at every depth), or a list of image files: JPEG, PNG, GIF, BMP, and, where Pillow
+            is installed, WebP and TIFF.
         out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go beside it,
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
             it stopped (not with a `preprocess` function that cannot be told by its name). `None` keeps all in memory.
@@ -113,9 +65,11 @@ def extract(
             or `None` for nothing. The file says what was done.
         dtype: in which the network computes, `"bfloat16"` for instance; features are kept as float32 then.
         batch_size: pictures in a batch.
+        strict: whether an image that cannot be read is an error; else it is skipped, and `unreadable` says why.
 
     Raises:
-        SurgeryError: there are no pictures, a tap has no fixed size, `out` cannot be written, or its suffix is none.
+        SurgeryError: there are no images, or with `strict` one cannot be read; a tap has no fixed size, `out` cannot
+            be written, or its suffix is none.
 
     Example:
 
@@ -132,7 +86,7 @@ def extract(
             feature_files.refuse_taps(target, graph.outputs)
         entry = graph.spec(leaves(graph.inputs)[0])
         pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
-        return _Run(graph, pictures, chosen(preprocess, graph), dtype, batch_size).into(target)
+        return _Run(graph, pictures, chosen(preprocess, graph), dtype, batch_size, strict).into(target)
 
 
 def left_behind(out: str | os.PathLike[str]) -> tuple[int, int]:
@@ -179,13 +133,16 @@ def _refuse_states(graph: Graph) -> None:
 class _Run:
     """One run over pictures: what is computed, batch by batch, and where it is kept."""
 
-    def __init__(self, graph: Graph, pictures: Pictures, prepare: Prepared, dtype: str | None, batch: int):
+    def __init__(
+        self, graph: Graph, pictures: Pictures, prepare: Prepared, dtype: str | None, batch: int, strict: bool
+    ):
         from surgery.building import assemble
 
         self._names = list(graph.outputs)
         self._pictures = pictures
         self._prepare = prepare
         self._batch = batch
+        self._strict = strict
         self._dtype = dtype
         self._model = assemble(graph) if dtype is None else in_precision(graph, dtype)
         specs = [graph.spec(ref) for ref in leaves([graph.outputs[name] for name in self._names])]
@@ -213,18 +170,20 @@ class _Run:
             self._notes.append(said)
             notice(said.replace("continued", "continuing"))
         for images_bhwc, found in progress(batches, "images", -(-(rows - begun) // self._batch)):
+            self._refuse_skipped()
             _place(store, found, self._computed(images_bhwc))
         store.skip(rows - store.done)
         if len(self._problems) == rows:
             store.discard()
-            raise SurgeryError(f"none of {rows:,} pictures can be read: {next(iter(self._problems.values()))}.")
+            raise SurgeryError(f"none of {rows:,} images can be read: {next(iter(self._problems.values()))}.")
         seconds = time.perf_counter() - start
         *arrays, readable = store.arrays()
         keep = np.flatnonzero(readable)
         good = set(keep.tolist())
         names = [str(file) for row, file in enumerate(self._pictures.files) if row in good]
         skipped = {str(file): "unreadable" for row, file in enumerate(self._pictures.files) if row not in good}
-        unreadable = {**skipped, **self._problems}
+        unreadable = self._problems = {**skipped, **self._problems}
+        self._refuse_skipped()
         rate = (rows - begun) / seconds if seconds else 0.0
         if target is None or folder is None:
             features = {name: array if len(keep) == rows else array[keep] for name, array in self._named(arrays)}
@@ -232,6 +191,12 @@ class _Run:
         written = feature_files.write(target, dict(self._named(arrays)), names, keep, self._prepare.attributes)
         shutil.rmtree(folder, ignore_errors=True)
         return Extracted(names, written, unreadable, seconds, rate, target, *self._said())
+
+    def _refuse_skipped(self) -> None:
+        """Refuses images that cannot be read, where none may be skipped."""
+        if self._strict and self._problems:
+            count = f"{len(self._problems):,} of {len(self._pictures.files):,} images"
+            raise SurgeryError(f"{count} cannot be read, and none may be skipped (strict):\n  {named(self._problems)}")
 
     def _said(self) -> tuple[str, tuple[str, ...]]:
         """Returns what was done to the pictures, and what there is to say of it."""

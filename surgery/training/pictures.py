@@ -13,31 +13,52 @@ from typing import Any
 
 import numpy as np
 
-from surgery.errors import SurgeryError, first_line, listing, printable
+from surgery.errors import SurgeryError, first_line, printable
+from surgery.training import pillow
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_NOT_DECODED = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+    *(".ico", ".exr", ".hdr", ".dds", ".pcx", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+)  # images all the same: they are named, not passed over in silence
 PIXELS = 100_000_000
 BYTES = 256 * 2**20
 HEAD = 2**14  # of a file, where its size in pixels is looked for first
 
 
 def files_in(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Returns the picture files of a folder, at every depth, sorted; or those that are listed.
+    """Returns the image files of a folder, at every depth, sorted; or those that are listed.
+
+    An image has the suffix of one, also of a format that is not decoded, or begins as one does.
 
     Raises:
-        SurgeryError: there is no such folder, it cannot be read, or there is no picture.
+        SurgeryError: there is no such folder, it cannot be read, or there is no image.
     """
     if not isinstance(images, (str, os.PathLike)):
         return list(map(Path, images))
     folder = Path(images)
     if not folder.is_dir():
-        raise SurgeryError(f"{printable(folder)!r} is no folder.")
+        raise SurgeryError(f"{printable(folder)!r} is not a folder.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise SurgeryError(f"{printable(folder)!r} cannot be read.")
-    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and _is_image(file))
     if not found:
-        raise SurgeryError(f"{printable(folder)!r} holds no picture ({listing(SUFFIXES)}).")
+        raise SurgeryError(f"{printable(folder)!r} holds no images ({', '.join(SUFFIXES)}).")
     return found
+
+
+def _is_image(file: Path) -> bool:
+    if file.suffix.lower() in (*SUFFIXES, *_NOT_DECODED):
+        return True
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(32)
+    except OSError:
+        return False
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")) or pillow.kind_of(head) in (
+        "TIFF",
+        "WebP",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,21 +85,21 @@ class Pictures:
         """
         import tensorflow as tf
 
-        def screened() -> Iterator[tuple[int, bytes]]:
+        def screened() -> Iterator[tuple[int, bytes, bytes]]:
             for row in range(start, len(self.files)):
                 try:
-                    _screen(self.files[row])
+                    content = screen(self.files[row])
                 except (OSError, SurgeryError) as error:
                     problems[str(self.files[row])] = first_line(error, 300)
                     continue
-                yield row, os.fsencode(self.files[row])
+                yield row, os.fsencode(self.files[row]), content
 
-        def load(row: Any, file: Any) -> tuple[Any, Any]:
-            return self._decoded(tf.io.read_file(file)), row
+        def load(row: Any, file: Any, content: Any) -> tuple[Any, Any]:
+            whole = tf.cond(tf.equal(content, ""), lambda: tf.io.read_file(file), lambda: content)
+            return self._decoded(whole), row
 
-        entries = tf.data.Dataset.from_generator(
-            screened, output_signature=(tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string))
-        )
+        text = tf.TensorSpec((), tf.string)
+        entries = tf.data.Dataset.from_generator(screened, output_signature=(tf.TensorSpec((), tf.int64), text, text))
         loaded = entries.map(load, num_parallel_calls=os.cpu_count() or 1).ignore_errors()
         fixed = tf.data.Options()
         fixed.autotune.enabled = False  # the thread that tunes holds up the end of the last batch, for seconds
@@ -118,32 +139,39 @@ class Pictures:
                 problems[str(file)] = first_line(error, 300)
 
 
-def _screen(file: Path) -> None:
+def screen(file: Path) -> bytes:
     """Refuses a file that is too large, or claims to be: before it is read, and before it is decoded.
+
+    Returns:
+        The image as a PNG where TensorFlow does not decode it, else nothing.
 
     Raises:
         OSError: it cannot be read.
-        SurgeryError: it is too large, or no picture.
+        SurgeryError: it is too large, or not an image that can be decoded.
     """
     with file.open("rb") as opened:
         size = os.fstat(opened.fileno()).st_size
         if size > BYTES:
             raise SurgeryError(f"it has more than {BYTES:,} bytes")
         content = opened.read(HEAD)
+        kind, suffix = pillow.kind_of(content), file.suffix.lower()
+        if kind in ("TIFF", "WebP") and suffix not in _NOT_DECODED:  # many raw images are a TIFF with a small preview
+            return pillow.as_png(file, kind, PIXELS)
         try:
             sides = header_size(content)
         except SurgeryError:
+            if suffix in _NOT_DECODED:
+                raise SurgeryError(f"{suffix} files are not decoded; convert it to PNG, JPEG or TIFF") from None
             if size <= HEAD:
                 raise
             sides = header_size(content + opened.read())
-    if content[:2] == b"BM" and int.from_bytes(content[28:30], "little") <= 8:
-        raise SurgeryError("it is a BMP with a palette, whose colours TensorFlow does not look up; save it as PNG")
     if sides[0] * sides[1] > PIXELS:
         raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
+    return pillow.as_png(file, kind, PIXELS) if kind else b""
 
 
 def header_size(content: bytes) -> tuple[int, int]:
-    """Returns (width, height) in pixels, as the header of a PNG, GIF, BMP or JPEG says.
+    """Returns (width, height) in pixels, as the header of a PNG, GIF, BMP or JPEG says it.
 
     Raises:
         SurgeryError: it is none of these, or cut off.
@@ -157,7 +185,7 @@ def header_size(content: bytes) -> tuple[int, int]:
         return int(abs(sides[0])), int(abs(sides[1]))
     if content[:2] == b"\xff\xd8":
         return _jpeg_size(content)
-    raise SurgeryError("it is no PNG, JPEG, GIF or BMP")
+    raise SurgeryError("it is not a PNG, JPEG, GIF, BMP, WebP or TIFF image")
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
