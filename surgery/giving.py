@@ -61,19 +61,23 @@ class Gift:
         )
 
 
-def gift(target: Any, source: Any, refit: Refit | None = None) -> Gift:
+Choose = Callable[[Any, Value, Tensor], Tensor | None]  # part, what it wants, what it is offered -> what it gets
+
+
+def gift(target: Any, source: Any, refit: Refit | None = None, choose: Choose | None = None) -> Gift:
     """Returns what a built layer is given by another layer. Nothing is written yet.
 
     Args:
         target: the layer that gets values.
         source: the layer that has them.
         refit: makes a tensor of another shape serve; `None` where it cannot.
+        choose: instead, what is made of each tensor, whatever its shape; `None` for nothing.
 
     Raises:
         SurgeryError: the target is quantized and the source is not in the same way, or the kernel of the source cannot
             be computed from its codes.
     """
-    return _Giving(target, source, refit).gift()
+    return _Giving(target, source, refit, choose).gift()
 
 
 def give_values(target: Any, source: Any) -> Any:
@@ -123,8 +127,8 @@ def effective_tensors(layer: Any, name: str = "") -> tuple[Tensor, ...]:
 class _Giving:
     """The pairing of two layers, part by part; what has no partner is paired by name and shape alone at the end."""
 
-    def __init__(self, target: Any, source: Any, refit: Refit | None):
-        self._target, self._source, self._refit = target, source, refit
+    def __init__(self, target: Any, source: Any, refit: Refit | None, choose: Choose | None):
+        self._target, self._source, self._refit, self._choose = target, source, refit, choose
         self._pairs: list[tuple[Any, Tensor]] = []
         self._late: list[Any] = []
         self._moved: list[str] = []
@@ -135,7 +139,7 @@ class _Giving:
         ours, theirs = parts_of(self._target), parts_of(self._source)
         for path, part in ours.items():
             other = theirs.pop(path, None)
-            if other is None or not self._as_it_is(path, part, other):
+            if other is None or self._choose or not self._as_it_is(path, part, other):
                 self._offer(path, part, other)
         for path, other in theirs.items():
             self._offer(path, None, other)
@@ -221,7 +225,9 @@ class _Giving:
         if len(mine.shape) == len(theirs.shape) and not may_share(part, other, mine.name):
             return False
         tensor: Tensor | None = _tensor(theirs, f"{other.name}/{theirs.name}")
-        if mine.shape != theirs.shape:
+        if self._choose:
+            tensor = self._choose(part, mine, tensor)
+        elif mine.shape != theirs.shape:
             tensor = self._refit(tensor, mine.shape, of_channels(part, mine.variable)) if self._refit else None
         if tensor is None:
             return False

@@ -1,4 +1,5 @@
-"""Whether kernels of one shape mean the same in two layers: which axis is which, and in which order the gates lie."""
+"""What the axes of a variable are: whether kernels of one shape mean the same in two layers, and which axis numbers the
+outputs of a layer."""
 
 from __future__ import annotations
 
@@ -13,6 +14,48 @@ _LAYOUTS = (
     (r"(LSTM|GRU|SimpleRNN)Cell", "gates"),
 )
 
+_OUTPUTS = (
+    (r"Dense|Conv[123]D", {"kernel": -1, "bias": -1}),
+    (r"Conv[123]DTranspose", {"kernel": -2, "bias": -1}),
+    (r"SeparableConv[12]D", {"pointwise_kernel": -1, "bias": -1}),
+    (r"Embedding", {"embeddings": 0}),
+    (r"ReversibleEmbedding", {"embeddings": 0, "reverse_embeddings": -1}),
+)
+
+
+def axis_of_outputs(layer: Any, name: str, shape: tuple[int, ...], other: tuple[int, ...]) -> int | None:
+    """Returns the axis of a variable that numbers the outputs of a layer, or the rows of an Embedding.
+
+    Args:
+        layer: the layer.
+        name: of the variable.
+        shape: of the variable.
+        other: its shape in a layer of another number of outputs, which says the axis where an EinsumDense has several.
+
+    Returns:
+        The axis, from the first; `None` where there is none, or where it is not known.
+    """
+    base = _base(layer)
+    if len(shape) != len(other) or getattr(layer, "groups", 1) != 1:
+        return None
+    if base == "EinsumDense":
+        axes = _axes_of_outputs(layer, name)
+        apart = [axis for axis in axes if shape[axis] != other[axis]] or axes
+        return apart[0] if len(apart) == 1 else None
+    found = next((axes for pattern, axes in _OUTPUTS if re.fullmatch(pattern, base)), {})
+    return found[name] % len(shape) if name in found else None
+
+
+def _axes_of_outputs(layer: Any, name: str) -> list[int]:
+    """Returns the axes of a variable of an EinsumDense that are axes of what it makes, and of its kernel."""
+    given, kernel, made = re.split(",|->", layer.equation.replace(" ", "").replace("...", ""))
+    outputs = [letter for letter in made if letter in kernel and letter not in given]
+    if name == "kernel":
+        return [kernel.index(letter) for letter in outputs]
+    biased = [letter for letter in made if letter in (layer.bias_axes or "")] if name == "bias" else []
+    spread = made[made.index(biased[0]) :] if biased else ""
+    return [spread.index(letter) for letter in outputs if letter in biased]
+
 
 def may_share(layer: Any, other: Any, name: str = "kernel") -> bool:
     """Whether a variable of one layer can be used by the other where names and shapes agree.
@@ -25,12 +68,17 @@ def may_share(layer: Any, other: Any, name: str = "kernel") -> bool:
     return None in layouts or layouts[0] == layouts[1]
 
 
+def _base(layer: Any) -> str:
+    """Returns the name of the class of Keras that a layer is of, or inherits from."""
+    return next((one.__name__ for one in type(layer).__mro__ if one.__module__.partition(".")[0] == "keras"), "object")
+
+
 def _layout(layer: Any) -> str | None:
-    base = next((one for one in type(layer).__mro__ if one.__module__.partition(".")[0] == "keras"), object)
-    if base.__name__ == "EinsumDense":
+    base = _base(layer)
+    if base == "EinsumDense":
         return _einsum(layer.equation)
-    found = next((layout for pattern, layout in _LAYOUTS if re.fullmatch(pattern, base.__name__)), None)
-    return f"gates of {base.__name__}" if found == "gates" else found
+    found = next((layout for pattern, layout in _LAYOUTS if re.fullmatch(pattern, base)), None)
+    return f"gates of {base}" if found == "gates" else found
 
 
 def _einsum(equation: str) -> str:

@@ -1,5 +1,6 @@
 """The pages under docs/: every selector is run, every verb exists."""
 
+import doctest
 import inspect
 import re
 import shlex
@@ -71,6 +72,11 @@ def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):
     assert list(recipe.parameters) == ["backbone", "weights", "depth", "epochs"]
     measured = recipe.fit(sg.build(recipe.wire({})), {"epochs": 12})
     assert measured["mean error"] < measured["of the mean alone"]
+
+
+def test_the_page_on_replacing_prints_what_it_shows():
+    failed, count = doctest.testfile(str(DOCS / "replacing.md"), module_relative=False, encoding="utf-8")
+    assert not failed and count >= 11
 
 
 @pytest.mark.parametrize("room", ["wiring", "tasks", "samples"])

@@ -13,6 +13,7 @@ from surgery.doors import edit
 from surgery.edits.adapting import adapted, fits
 from surgery.edits.following import Changes, followed, with_outputs_noted
 from surgery.edits.inserting import matched_calls
+from surgery.edits.keeping import Keep, Kept
 from surgery.edits.parts import attach, part_graph
 from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.graph import Call, Graph
@@ -25,7 +26,9 @@ from surgery.where import Where
 
 
 @edit
-def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: int | None = None) -> Graph:
+def replace(
+    graph: Graph, where: Where, part: Any, adapt: bool = False, keep: Keep | None = None, expect: int | None = None
+) -> Graph:
     """Returns a new graph with another part in the place of each matched call.
 
     A layer in the place of a layer keeps its address, and the keyword arguments of the call that it knows. A new layer
@@ -42,16 +45,22 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
         part: a layer (copied for each layer that it replaces), a list of layers, a model, a `Graph`, or a function of
             the `Call` that returns one of these, or `None` to leave the call.
         adapt: whether an adapter follows the part where it returns another shape.
+        keep: for a new layer with another number of outputs (Dense, EinsumDense, Conv) or rows (Embedding): `True` if
+            its first ones are the old ones, or a list that says for its first ones which of the old they are, `None`
+            for a fresh one: `[0, 3, 5]`. What is kept has the old values, the others are drawn by the initializers.
         expect: how many calls must match.
 
     Raises:
         SurgeryError: the part does not take what the call takes; it returns another shape, and what follows has weights
-            or does not take that; or it is quantized, and what it would be given is not.
+            or does not take that; or it is quantized, and what it would be given is not; or more than the number of
+            outputs differs, and keep= was given.
 
     Example:
 
     >>> sg.replace(sg.open("vgg16"), "predictions", keras.layers.Dense(8)).notes[-1]
     'predictions: the output of the network is (None, 8), and was (None, 1000)'
+    >>> sg.replace(sg.open("tinyvgg"), "predictions", keras.layers.Dense(7), keep=True).notes[0]
+    'predictions: Dense -> Dense, outputs 0-4 of 7 are the old ones, 5-6 fresh; activation: softmax -> linear'
 
     >>> graph = sg.replace(sg.open("resnet50"), ":Activation[activation=relu]", keras.layers.Activation("gelu"))
     """
@@ -68,7 +77,8 @@ def replace(graph: Graph, where: Where, part: Any, adapt: bool = False, expect: 
             if new is not None:
                 names = [call.name for call in together]
                 graph = followed(graph, changes, primitives.before(graph, names).difference(names))
-                graph = _exchanged(graph, names, new, adapt, changes)
+                kept = None if keep is None or keep is False else Kept(keep)
+                graph = _exchanged(graph, names, new, adapt, changes, kept)
         return ordered(with_outputs_noted(followed(graph, changes), before))
 
 
@@ -89,12 +99,18 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
     raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
 
 
-def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool, changes: Changes) -> Graph:
+def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool, changes: Changes, keep: Kept | None) -> Graph:
     """Puts a part in the place of all matched calls of one layer."""
+    import keras
+
     calls = [graph[name] for name in names]
     grown = dataclasses.replace(graph, calls=tuple(one for one in graph.calls if one.name not in names))
     name_is_free = all(one.layer != calls[0].layer for one in grown)
     empty = _has_no_weights_yet(part)
+    if keep is not None and not (empty and isinstance(part, keras.Operation)):
+        raise SurgeryError(
+            f"keep= fills one new layer, which has no weights yet; for {calls[0].name!r} there is {part!r}."
+        )
     new: dict[Ref, Ref] = {}
     kept = {one.name for one in grown}
     learned = _teach(graph, calls[0], part) if empty else []
@@ -110,7 +126,7 @@ def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool, changes: 
             len(applied) == 1
             and call is calls[0]
             and empty
-            and (note := _weights_moved(graph, call, applied[0], learned))
+            and (note := _weights_moved(graph, call, applied[0], learned, keep))
         ):
             piece = dataclasses.replace(piece, notes=(*piece.notes, note))
         grown, output = attach(grown, piece, [new.get(ref, ref) for ref in parents])
@@ -192,7 +208,7 @@ def _teach(graph: Graph, old: Call, part: Any) -> list[str]:
     return []
 
 
-def _weights_moved(graph: Graph, old: Call, new: Call, learned: list[str]) -> str:
+def _weights_moved(graph: Graph, old: Call, new: Call, learned: list[str], keep: Kept | None) -> str:
     """Gives a new layer what the old one computes with, where names and shapes allow; returns what to say of it, and of
     what it has learned before.
     """
@@ -201,18 +217,15 @@ def _weights_moved(graph: Graph, old: Call, new: Call, learned: list[str]) -> st
     from surgery.giving import gift
 
     source, target = live_layer(graph, old), new.op.layer  # type: ignore
-    found = gift(target, source)
+    found = gift(target, source) if keep is None else keep.gift(target, source)
     give(target, found.pairs)
     names = [*learned, *found.moved]
     if not names and not found.fresh and not found.left:
         return ""
     count = len(found.left) + len(names)
     fresh = f"; fresh: {listing(found.fresh)}" if found.fresh else ""
-    moved = listing(names) or "nothing"
-    return (
-        f"{old.name}: {old.class_name} -> {new.class_name}, {moved} moved over of {count} weights{fresh}"
-        f"{_other_activation(old, new)}"
-    )
+    moved = f"{listing(names) or 'nothing'} moved over of {count} weights" if keep is None else keep
+    return f"{old.name}: {old.class_name} -> {new.class_name}, {moved}{fresh}{_other_activation(old, new)}"
 
 
 def _other_activation(old: Call, new: Call) -> str:
