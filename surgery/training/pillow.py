@@ -1,4 +1,4 @@
-"""TIFF, WebP and BMP with a palette, which TensorFlow decodes in part or not at all: by Pillow where it is installed."""
+"""TIFF, WebP and BMP with a palette, of which TensorFlow decodes part or nothing: by Pillow where it is installed."""
 
 from __future__ import annotations
 
