@@ -100,7 +100,7 @@ def _of_file(path: str | os.PathLike[str], weights: str | os.PathLike[str] | Non
     except files.WeightsAlone as error:
         from surgery.zoo.fitting import fitting
 
-        fits = fitting(files.pieces_of_file(path))
+        fits = fitting(files.weights_in(path))
         known = "".join(f"\n  {fit}: open({fit.network!r}, weights=...)" for fit in fits[:3])
         raise files.WeightsAlone(f"{error}{known}") from error
     except files.NoArchitecture as error:

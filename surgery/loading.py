@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.doors import as_graph, build
 from surgery.errors import SurgeryError, doing, listing, printable
-from surgery.files import Piece, Source, Tensor, gathered, layers_of, names_of_variables, pieces_of_file
+from surgery.files import Piece, Source, Tensor, gathered, layers_of, names_of_variables, weights_in
 from surgery.graph import Graph
 from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
@@ -121,7 +121,7 @@ def load_weights(
     >>> print(sg.load_weights(model, "vgg16.weights.h5"))
     """
     with doing(f"loading {printable(os.fspath(path))!r}"):
-        return _loaded(x, pieces_of_file(path), where, rename, strict, adapt)
+        return _loaded(x, weights_in(path), where, rename, strict, adapt)
 
 
 def transfer(

@@ -1,11 +1,16 @@
 """What a user reads: help texts are whole, short lines; nothing is said in the words of Python's own types."""
 
+import json
 import textwrap
 
 import click
+import h5py
+import keras
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import surgery as sg
 from surgery import cookbook, parameters
 from surgery.cli import main
 from surgery.errors import SurgeryError
@@ -146,3 +151,32 @@ def test_wrong_settings_are_refused_in_the_same_words(odd):
 def test_what_help_says_can_be_typed(odd, given, value):
     (found,) = parameters.settings(cookbook.load(str(odd)), [given]).values()
     assert found is value
+
+
+def test_the_state_of_an_optimizer_is_listed_apart_from_the_weights_in_natural_order(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4 + number) for number in range(6))])
+    model.compile("adam", "mse")
+    model.fit(np.ones((2, 4)), np.ones((2, 9)), verbose=0)
+    path = tmp_path / "training.weights.h5"
+    model.save_weights(path)
+    for command in (["weights", "--list", path], ["inspect", path]):
+        done = run(*command)
+        weights, _, state = done.stdout.partition("state of the optimizer, which is not counted as weights:")
+        assert f"12 tensors of 6 layers · {model.count_params():,} values" in weights and "adam" not in weights
+        names = [line.split()[1] for line in state.splitlines() if line.startswith(" adam")]
+        assert names == [f"vars/{number}" for number in range(26)]
+        assert f"26 tensors of 1 layer · {2 * model.count_params() + 2:,} values" in state
+    assert "(12 tensors, and 26 of the state of an optimizer)" in run("inspect", path).stderr
+    rows = json.loads(run("weights", path, "--format", "json").stdout)["tensors"]
+    assert [row["state"] for row in rows] == [False] * 12 + [True] * 26
+    with h5py.File(path) as file:  # each name has its own shape
+        for row in rows[12:]:
+            assert list(file[f"optimizer/{row['tensor']}"].shape) == row["shape"]
+    loaded = sg.load_weights(keras.models.clone_model(model), path)
+    assert "12 of 12 weights loaded, 0 fresh, 0 unused" in str(loaded)
+
+
+def test_a_layer_that_is_called_optimizer_is_a_layer(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="optimizer")])
+    model.save_weights(tmp_path / "m.weights.h5")
+    assert "2 tensors of 1 layer · 15 values" in run("weights", "--list", tmp_path / "m.weights.h5").stdout

@@ -55,7 +55,11 @@ def weights(
                 raise
             pieces = pieces_of_file(source)
             lines = showing.lines_of_pieces(pieces, where)
-            fits = "\n".join(["", *map(str, fitting(pieces))]) if where is None else ""
+            fits = (
+                "\n".join(["", *map(str, fitting(piece for piece in pieces if not piece.is_state))])
+                if where is None
+                else ""
+            )
         lines = lines if alone else showing.read(lines)
     if format == "json":
         click.echo(showing.as_json(lines))
@@ -68,5 +72,6 @@ def weights(
     if plot is not None:
         from surgery.showing.histograms import draw
 
-        count = draw(lines, plot)
-        click.echo(f"drew {plot}: {count} of {len(lines):,} tensors", err=True)
+        drawn = [line for line in lines if not line.state]
+        count = draw(drawn, plot)
+        click.echo(f"drew {plot}: {count} of {len(drawn):,} tensors", err=True)

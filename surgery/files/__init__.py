@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from surgery.files.locks import held, real
     from surgery.files.opening import SUFFIXES, exists, is_architecture, open_file
     from surgery.files.outputs import may_make_more
-    from surgery.files.pieces import Piece, beside, gathered, pieces_of_file
+    from surgery.files.pieces import Piece, beside, gathered, pieces_of_file, weights_in
     from surgery.files.placing import Source, natural, snake_case
     from surgery.files.registered import NoArchitecture, WeightsAlone
     from surgery.files.saving import save_model
@@ -22,7 +22,7 @@ HOMES = {
     "locks": ("held", "real"),
     "opening": ("SUFFIXES", "exists", "is_architecture", "open_file"),
     "outputs": ("may_make_more",),
-    "pieces": ("Piece", "beside", "gathered", "pieces_of_file"),
+    "pieces": ("Piece", "beside", "gathered", "pieces_of_file", "weights_in"),
     "placing": ("Source", "natural", "snake_case"),
     "registered": ("NoArchitecture", "WeightsAlone"),
     "saving": ("save_model",),
@@ -56,6 +56,7 @@ __all__ = [
     "shapes_written",
     "snake_case",
     "to_hand_over",
+    "weights_in",
     "with_absent",
     "written_whole",
 ]

@@ -21,7 +21,7 @@ from surgery.files.images import with_preprocessing
 from surgery.files.members import weights_of
 from surgery.files.mending import Origin
 from surgery.files.ordinary import with_fixed
-from surgery.files.placing import NoPlaces, Places, Rows, Tree
+from surgery.files.placing import NoPlaces, Places, Rows, Tree, is_of_optimizer
 from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.safetensors import is_safetensors
 from surgery.files.texts import TEXT, is_json, is_list_of_shards, parsed, read_json
@@ -198,7 +198,10 @@ def _of_zip(archive: Archive, what: str) -> tuple[Any, Origin, Places]:
 def _of_hdf5(file: Hdf5, what: str, budget: Budget) -> tuple[Any, Origin, Places]:
     root = file.groups[""]
     if "model_config" not in root:
-        raise WeightsAlone(f"{what} holds weights without an architecture ({len(file.tensors):,} tensors). {_LOAD}")
+        state = sum(is_of_optimizer(path) for path in file.tensors)
+        more = f", and {state:,} of the state of an optimizer" if state else ""
+        count = f"{len(file.tensors) - state:,} tensors{more}"
+        raise WeightsAlone(f"{what} holds weights without an architecture ({count}). {_LOAD}")
     stored = parsed(root["model_config"], f"the configuration in {what}", budget)
     weights = file.groups.get("model_weights", {})
     backend = root.get("backend") or weights.get("backend") or "tensorflow"

@@ -12,7 +12,7 @@ from surgery.errors import SurgeryError, printable
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
 from surgery.files.opening import Beside, descriptor, open_file
-from surgery.files.placing import Named, Rows, Source, Tree, natural, source_of
+from surgery.files.placing import Named, Rows, Source, Tree, is_of_optimizer, natural, source_of
 from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
 from surgery.files.tensors import Tensor
@@ -48,6 +48,17 @@ class Piece:
     def tensors(self) -> list[Tensor]:
         """Its tensors, in order."""
         return self.source.tensors
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is the state of an optimizer, which counts its steps, and none of the weights."""
+        counts = any(tensor.shape == () and "int" in tensor.dtype for tensor in self.tensors)
+        return counts and is_of_optimizer(self.path or self.name)
+
+
+def weights_in(path: str | os.PathLike[str]) -> list[Piece]:
+    """Returns the weights in a file of any of these formats, as `pieces_of_file`, without the state of an optimizer."""
+    return [piece for piece in pieces_of_file(path) if not piece.is_state]
 
 
 def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:

@@ -105,6 +105,11 @@ class Named:
         return Named(self._named, f"{self._above}{name}/")
 
 
+def is_of_optimizer(path: str) -> bool:
+    """Whether a place in a file is that of an optimizer: `optimizer`, or an attribute such as `d_optimizer`."""
+    return any(re.fullmatch(r"(\w+_)?optimizer(_\d+)?", part) for part in path.split("/"))
+
+
 def natural(text: str) -> list[Any]:
     """Returns a key that sorts `dense_10` after `dense_9`."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from surgery.errors import SurgeryError, listing, nearest, printable
-from surgery.files import Piece, Tensor, own_name
+from surgery.files import Piece, Tensor, natural, own_name
 from surgery.graph import Graph
 from surgery.showing.table import plain
 from surgery.showing.totals import each_layer
@@ -32,12 +32,14 @@ class Line:
         tensor: its name below the layer.
         weight: its description.
         values: what its values are like; `None` where they are not read, or where there are none.
+        state: whether it is none of the weights, but of the state of an optimizer.
     """
 
     layer: str
     tensor: str
     weight: Tensor | Weight
     values: Statistics | None = None
+    state: bool = False
 
 
 def lines_of_graph(graph: Graph, where: Any = None) -> list[Line]:
@@ -70,12 +72,16 @@ def lines_of_pieces(pieces: Iterable[Piece], where: str | None = None) -> list[L
         raise SurgeryError(
             f"no layer matches {where!r}.{nearest(where or '', names)} There are {listing(map(printable, names), 6)}."
         )
-    return [Line(piece.name, _inside(piece, place), one) for piece in chosen for place, one in enumerate(piece.tensors)]
+    return [
+        Line(piece.name, _inside(piece, place), one, state=piece.is_state)
+        for piece in sorted(chosen, key=lambda piece: piece.is_state)
+        for place, one in enumerate(piece.tensors)
+    ]
 
 
 def _inside(piece: Piece, place: int) -> str:
     places = [*(own_name(tensor.name) for tensor in piece.source.row), *piece.source.named]
-    return places[place] if places else sorted(piece.source.tree)[place]
+    return places[place] if places else sorted(piece.source.tree, key=natural)[place]
 
 
 def read(lines: list[Line]) -> list[Line]:
@@ -91,7 +97,17 @@ _RIGHT = ("size", "mean", "spread", "zeros")
 
 
 def table(lines: list[Line], width: int | None = None) -> str:
-    """Returns the lines as a table that fits the terminal, with a total."""
+    """Returns the lines as a table that fits the terminal, with a total; the state of an optimizer apart."""
+    state = [line for line in lines if line.state]
+    weights = _table([line for line in lines if not line.state], width)
+    return (
+        f"{weights}\n\nstate of the optimizer, which is not counted as weights:\n\n{_table(state, width)}"
+        if state
+        else weights
+    )
+
+
+def _table(lines: list[Line], width: int | None) -> str:
     known = any(line.values is not None for line in lines)
     odd = any(line.values is not None and (line.values.nan or line.values.infinite) for line in lines)
     headers = [name for name in _HEADERS if name not in (() if known else _HEADERS[5:]) and (odd or name != "odd")]
@@ -144,7 +160,7 @@ def as_json(lines: list[Line]) -> str:
         weight = line.weight
         values = None if line.values is None else _plain(dataclasses.asdict(line.values))
         row = {"layer": line.layer, "tensor": line.tensor, "shape": list(weight.shape), "dtype": weight.dtype}
-        rows.append({**row, "bytes": weight.bytes, "values": values})
+        rows.append({**row, "bytes": weight.bytes, "state": line.state, "values": values})
     return json.dumps({"schema": SCHEMA, "tensors": rows}, indent=1, allow_nan=False)
 
 

@@ -109,7 +109,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
         Target(name, op.class_name, tuple(weight.shape for weight in op.weights), None) for name, op in ops.items()
     ]
     with doing(f"loading {printable(path)!r} into {graph.name!r}"):
-        pairs = matched(targets, files.pieces_of_file(path))
+        pairs = matched(targets, files.weights_in(path))
         wrong = {target.name for target in targets} - {
             target.name
             for target, piece, _ in pairs
