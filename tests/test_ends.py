@@ -65,6 +65,65 @@ def test_inputs_beside_the_cut_stay():
         sg.split(graph, "trunk@0")
 
 
+def seq2seq(structure=list):
+    """An encoder and a decoder that starts in its states; the inputs in a list or a dict."""
+    words, answer = keras.Input((5,), dtype="int32", name="words"), keras.Input((4,), dtype="int32", name="answer")
+    embedded = keras.layers.Embedding(9, 3, name="embedded")
+    _, *states = keras.layers.LSTM(4, return_state=True, name="encoder")(embedded(words))
+    decoded = keras.layers.LSTM(4, return_sequences=True, name="decoder")(embedded(answer), initial_state=states)
+    inputs = {"words": words, "answer": answer} if structure is dict else structure([words, answer])
+    return keras.Model(inputs, keras.layers.Dense(9, name="scores")(decoded), name="seq2seq")
+
+
+@pytest.mark.parametrize("form", ["live", ".keras", ".h5"])
+def test_a_cut_drops_the_inputs_that_nothing_needs(form, tmp_path):
+    model = seq2seq()
+    graph = sg.open(model)
+    if form != "live":
+        model.save(tmp_path / f"seq2seq{form}")
+        graph = sg.open(tmp_path / f"seq2seq{form}")
+    encoder = sg.cut(graph, outputs=["encoder#1", "encoder#2"])
+    assert encoder.inputs == Ref("words") and "answer" not in encoder
+    assert encoder.notes[-1] == "answer: no longer an input, as nothing that is left needs it"
+    words = np.array([[1, 2, 3, 0, 8]], "int32")
+    answer = np.zeros((1, 4), "int32")
+    stock = keras.Model(model.input, model.get_layer("encoder").output)
+    built = sg.build(encoder)
+    assert_same(outputs_of(built, words), outputs_of(stock, [words, answer])[1:])
+    assert [tensor.name for tensor in built.inputs] == ["words"]
+    assert_same(built.predict(words, verbose=0), outputs_of(built, words))
+    tapped = sg.tap(graph, "encoder")
+    assert tapped.inputs == graph.inputs and not tapped.notes
+
+
+def test_a_dict_of_inputs_loses_what_nothing_needs():
+    graph = sg.open(seq2seq(dict))
+    assert sg.cut(graph, outputs="encoder#1").inputs == {"words": Ref("words")}
+    assert sg.cut(graph, outputs="decoder").inputs == graph.inputs
+    assert sg.build(sg.cut(graph, outputs="encoder#1"))({"words": np.ones((1, 5), "int32")}).shape == (1, 4)
+
+
+def test_an_input_that_is_named_stays_or_is_refused():
+    graph = sg.open(seq2seq())
+    assert sg.cut(graph, inputs="words", outputs="encoder#1").inputs == Ref("words")
+    with pytest.raises(sg.SurgeryError, match="nothing beyond the cut needs answer: leave it out"):
+        sg.cut(graph, inputs="words, answer", outputs="encoder#1")
+    back = sg.cut(graph, inputs="encoder#1, encoder#2", outputs="decoder")
+    assert [str(ref) for ref in back.inputs] == ["encoder_1", "encoder_2", "answer"] and not back.notes
+    taken = graph.address(graph["encoder"].parents[0])
+    beyond = sg.cut(graph, inputs={"states": taken}, outputs="encoder#1")
+    assert list(beyond.inputs) == ["states"] and beyond.notes == (
+        "answer: no longer an input, as nothing that is left needs it",
+    )
+
+
+def test_an_input_that_is_an_output_is_needed():
+    model = siamese_network()
+    both = sg.cut(model, outputs=["trunk@0", "right"])
+    assert [tensor.name for tensor in both.inputs] == ["left", "right"]
+    assert sg.cut(model, outputs="trunk@1").input.name == "right"
+
+
 def test_a_tensor_that_nothing_beyond_the_cut_needs_is_refused():
     with pytest.raises(sg.SurgeryError, match="nothing beyond the cut needs block1_pool"):
         sg.cut(sg.open("tinyvgg"), inputs="block1_pool, block3_pool")

@@ -49,7 +49,7 @@ def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 
     model.fit(seen, same[:, None], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
 
     images_bhwc, labels = sg.digits(range(5, 10), size=size)
-    trunk = sg.build(sg.cut(sg.open(model), inputs="left", outputs="direction@0"))
+    trunk = sg.build(sg.cut(sg.open(model), outputs="direction@0"))
     weights = np.maximum(-model.get_layer("same").get_weights()[0][:, 0], 0)
     vectors = trunk.predict(images_bhwc, batch_size=256, verbose=0) * weights
     pixels = images_bhwc[..., 0].reshape(len(labels), -1)

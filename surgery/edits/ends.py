@@ -64,13 +64,13 @@ def tap(graph: Graph, where: Where | Mapping[str, Where], expect: int | None = N
 
 @edit
 def cut(graph: Graph, inputs: Any = None, outputs: Any = None, expect: int | None = None) -> Graph:
-    """Returns a new graph with new ends; what lies outside them is dropped.
+    """Returns a new graph with new ends; what lies outside them is dropped, inputs that nothing needs included.
 
     Args:
         graph: `Graph` or `keras.Model`.
         inputs: tensors that become inputs: a selector, or a list or dict of selectors for one tensor each. An input
             takes the address of the tensor it stands for (in a dict: its key). Inputs of the network that do not lie
-            before the cut stay, if what is left uses them.
+            before the cut stay, if what is left uses them; `graph.notes` names those that go. `tap` keeps all inputs.
         outputs: tensors that become the outputs: likewise; several tensors become a list.
         expect: how many tensors each of `inputs` and `outputs`, where it is given, must match.
 
@@ -89,7 +89,7 @@ def cut(graph: Graph, inputs: Any = None, outputs: Any = None, expect: int | Non
         graph, (entry, exit) = resolved(graph, [inputs, outputs], expect)
         if exit is not None:
             graph = prune(dataclasses.replace(graph, outputs=exit))
-        return graph if entry is None else _entered(graph, entry)
+        return _without_idle_inputs(graph) if entry is None else _entered(graph, entry)
 
 
 def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
@@ -167,6 +167,34 @@ def _tensors_of(graph: Graph, where: Any, expect: int | None) -> Any:
     return refs[0] if len(refs) == 1 else refs
 
 
+def _without_idle_inputs(graph: Graph) -> Graph:
+    """Returns the graph without the inputs that nothing needs, in their structure; one that is left alone in a list is
+    the input itself. Where none is needed, all stay: Keras makes no model without."""
+    idle = {ref for ref in leaves(graph.inputs) if ref not in graph.consumers} - set(leaves(graph.outputs))
+    if not idle or len(idle) == len(set(leaves(graph.inputs))):
+        return graph
+    entries = _filtered(graph.inputs, idle)
+    if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], Ref):
+        entries = entries[0]
+    calls = tuple(call for call in graph if Ref(call.name) not in idle)
+    return dataclasses.replace(graph, calls=calls, inputs=entries, notes=(*graph.notes, *_idle_notes(graph, idle)))
+
+
+def _filtered(structure: Any, idle: set[Ref]) -> Any:
+    """Returns a structure without some leaves, and without what is empty then; `None` where nothing is left."""
+    if isinstance(structure, dict):
+        found = {key: _filtered(one, idle) for key, one in structure.items()}
+        return {key: one for key, one in found.items() if one is not None} or None
+    if isinstance(structure, (list, tuple)):
+        return [one for one in (_filtered(item, idle) for item in structure) if one is not None] or None
+    return None if structure in idle else structure
+
+
+def _idle_notes(graph: Graph, idle: set[Ref]) -> list[str]:
+    names = [ref.call for ref in leaves(graph.inputs) if ref in idle]
+    return [f"{listing(names)}: no longer an input, as nothing that is left needs it"] * bool(names)
+
+
 def _entered(graph: Graph, entry: Any) -> Graph:
     """Returns the graph with the tensors of `entry` as inputs, and those inputs that do not lie before the cut."""
     refs = leaves(entry)
@@ -187,12 +215,14 @@ def _entered(graph: Graph, entry: Any) -> Graph:
     moved = substitute(dataclasses.replace(graph, calls=(*stubs, *kept)), swap)
     used = {ref for call in prune(graph) for ref in call.parents} | set(leaves(graph.outputs))
     staying = [ref for ref in leaves(graph.inputs) if ref.call not in front and ref in used]
+    gone = {ref for ref in leaves(graph.inputs) if ref.call not in front} - {*staying}
     entries = rebuilt(swap.__getitem__, entry)
     if isinstance(entries, dict):
         entries.update({ref.call: ref for ref in staying})
     elif staying:
         entries = leaves(entries) + staying
-    return ordered(dataclasses.replace(moved, inputs=entries))
+    notes = (*graph.notes, *_idle_notes(graph, gone))
+    return ordered(dataclasses.replace(moved, inputs=entries, notes=notes))
 
 
 def refuse_input_names(names: Iterable[Any]) -> None:
