@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from surgery.kinds import is_of_keras, kind_of_stored
-from surgery.lazy import later
 from surgery.structure import plain
 
 _WRITER = ("build_config", "compile_config", "shared_object_id", "batch_input_shape")
@@ -41,8 +41,8 @@ DEFAULTS: Mapping[str, Any] = {
     "recurrent_dropout": 0,
 }
 # How a layer is trained, or how the same is computed; in inference the output is the same.
-_TRAINING = later(r"(\w+_)?(initializer|regularizer|constraint)|seed")
-_TRAINING_IN_KERAS = later(
+_TRAINING = r"(\w+_)?(initializer|regularizer|constraint)|seed"
+_TRAINING_IN_KERAS = (
     r"rate|stddev|noise_shape|dropout|recurrent_dropout|momentum|renorm|renorm_\w+|synchronized|lora_rank|lora_alpha|"
     r"implementation|unroll|unit_forget_bias|use_cudnn|flash_attention"
 )
@@ -97,7 +97,7 @@ def is_default(key: str, value: Any) -> bool:
 
 
 def _is_of_training(key: str, kind: str) -> bool:
-    return bool(_TRAINING.fullmatch(key) or (is_of_keras(kind) and _TRAINING_IN_KERAS.fullmatch(key)))
+    return bool(re.fullmatch(_TRAINING, key) or (is_of_keras(kind) and re.fullmatch(_TRAINING_IN_KERAS, key)))
 
 
 def _comparable(value: Any, training: bool) -> Any:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from surgery.lazy import later
 from surgery.specs import Spec
+from surgery.vocabulary import matches
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")  # two of the first make the third; that is not met in practice
-_FLOATING = later(r"(TrueDivide|Divide|Sqrt|Rsqrt|Exp|Log|Sin|Cos|Reciprocal|Sigmoid|Tanh|Softmax|Softplus)$")
+_FLOATING = r"TrueDivide|Divide|Sqrt|Rsqrt|Exp|Log|Sin|Cos|Reciprocal|Sigmoid|Tanh|Softmax|Softplus"
 
 
 def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]) -> str:
@@ -28,4 +28,4 @@ def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]
     floats = [spec.dtype for spec in given if spec.dtype in _FLOATS]
     if floats:
         return max(floats, key=_FLOATS.index)
-    return "float32" if whole and _FLOATING.match(class_name) else given[0].dtype
+    return "float32" if whole and matches(class_name, _FLOATING) else given[0].dtype

@@ -6,16 +6,15 @@ Inner code states the fact; the verb adds what it was doing, with `doing`.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 
-from surgery.lazy import later
-
-_AROUND = later(
+_AROUND = (
     r"Exception encountered when calling|Graph execution error|Detected at node|File \"|<stack_traces|"
     r"\[\[\{\{node|tf2xla conversion failed"
 )
-_DECORATION = later(r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?")
+_DECORATION = r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?"
 
 _MANY = 20_000  # names among which a near one is looked for
 
@@ -106,8 +105,8 @@ def reason(error: BaseException) -> str:
         text = str(error)
     except Exception:  # an error of someone else's
         return ""
-    text = _DECORATION.sub("", text.rpartition("Exception encountered:")[2])
+    text = re.sub(_DECORATION, "", text.rpartition("Exception encountered:")[2])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
-        lines = [line for line in lines if not _AROUND.match(line)] or lines
+        lines = [line for line in lines if not re.match(_AROUND, line)] or lines
     return "\n".join(lines)

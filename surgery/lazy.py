@@ -1,9 +1,6 @@
-"""What a look at a network may not need is loaded when it is first used: modules of a package, as PEP 562 allows, and
-regular expressions.
-"""
+"""Packages whose modules are imported when a name of theirs is first used, as PEP 562 allows."""
 
 import importlib
-import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,19 +23,3 @@ def names_of(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[st
         return value
 
     return __getattr__
-
-
-def later(pattern: str) -> re.Pattern[str]:
-    """Returns a regular expression that is compiled when it is first used; a long one takes a millisecond."""
-    made: Any = _Later(pattern)
-    return made
-
-
-class _Later:
-    def __init__(self, pattern: str):
-        self.pattern = pattern
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(re.compile(self.pattern), name)
-        setattr(self, name, value)
-        return value

@@ -15,24 +15,24 @@ from typing import Any
 from surgery.errors import SurgeryError, printable
 from surgery.graph import Call, Graph
 from surgery.kinds import kind_of
-from surgery.lazy import later
 from surgery.ops import StoredOp
 from surgery.specs import Ref
 from surgery.structure import leaves
+from surgery.vocabulary import matches
 
-_SEQUENCES = later(r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional")
-_PASSING = later(
+_SEQUENCES = r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional"
+_PASSING = (
     r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dense|Dropout|ELU|GaussianDropout|GaussianNoise|"
     r"LayerNormalization|LeakyReLU|PReLU|ReLU|Softmax|SpatialDropout[123]D|ThresholdedReLU|TimeDistributed|"
     r"UnitNormalization|MultiHeadAttention|GroupQueryAttention"
 )
-_MERGING = later(r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract")
-_ATTENDING = later(r"(Additive)?Attention")
-_TAKING = later(
-    rf"{_SEQUENCES.pattern}|{_ATTENDING.pattern}|MultiHeadAttention|GroupQueryAttention|GlobalAveragePooling1D|Softmax|"
+_MERGING = r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract"
+_ATTENDING = r"(Additive)?Attention"
+_TAKING = (
+    rf"{_SEQUENCES}|{_ATTENDING}|MultiHeadAttention|GroupQueryAttention|GlobalAveragePooling1D|Softmax|"
     "BatchNormalization"
 )
-_ENDING = later(
+_ENDING = (
     r"(Depthwise|Separable)?Conv[123]D(Transpose)?|(Global)?(Max|Average)Pooling[123]D|(ZeroPadding|Cropping)[123]D|"
     r"UpSampling[123]D|Flatten|Reshape|Permute|RepeatVector|Dot|Embedding|InputLayer|LocallyConnected[12]D|Rescaling"
 )
@@ -54,7 +54,7 @@ class Mask:
 def takes_several(call: Call) -> bool:
     """Whether a recurrent layer is given states by keyword, and no mask."""
     states = leaves(call.kwargs.get("initial_state"))
-    return any(isinstance(one, Ref) for one in states) and bool(_SEQUENCES.fullmatch(kind_of(call)))
+    return any(isinstance(one, Ref) for one in states) and matches(kind_of(call), _SEQUENCES)
 
 
 def dropped(graph: Graph) -> list[str]:
@@ -84,10 +84,10 @@ def taken_unnamed(graph: Graph, refs: Iterable[Ref], behind: Container[str]) -> 
             continue
         kind = kind_of(call)
         named = any(key.endswith("mask") and key != "attention_mask" for key in call.kwargs)
-        takes = call.inner is not None or (_TAKING.fullmatch(kind) and not takes_several(call))
+        takes = call.inner is not None or (matches(kind, _TAKING) and not takes_several(call))
         if takes and not named:
             taken[call.name] = given
-        if Ref(call.name) in masks or _PASSING.fullmatch(kind):
+        if Ref(call.name) in masks or matches(kind, _PASSING):
             masked[Ref(call.name)] = given
     return taken
 
@@ -102,7 +102,7 @@ def as_before(graph: Graph, report: list[str]) -> Graph:
     Raises:
         SurgeryError: a layer was given a mask that cannot be told here.
     """
-    if not any(takes_several(call) or _MERGING.fullmatch(kind_of(call)) for call in graph):
+    if not any(takes_several(call) or matches(kind_of(call), _MERGING) for call in graph):
         return graph
     wiring = _Wiring(graph)
     found = _Masks(graph, {}, wiring.mask_for)
@@ -143,21 +143,21 @@ class _Masks:
             return self._through(call, masks)
         if not any(masks):
             return Mask(None, False) if _embeds(config.get("layer")) else None
-        if _MERGING.fullmatch(kind):
+        if matches(kind, _MERGING):
             return _merged(kind, config, masks)
-        if _ATTENDING.fullmatch(kind):
+        if matches(kind, _ATTENDING):
             if any(mask is not None and not mask.same for mask in masks):
                 self._give(call, [mask and self._wire(call, mask) for mask in masks])
             return masks[0]
         first = masks[0]
         if first is None:
             return None
-        if _SEQUENCES.fullmatch(kind) or kind == "GlobalAveragePooling1D":
+        if matches(kind, _SEQUENCES) or kind == "GlobalAveragePooling1D":
             return self._consumed(call, kind, first)
-        if _PASSING.fullmatch(kind):
+        if matches(kind, _PASSING):
             return first if not _embeds(config.get("layer")) else Mask(None, False)
         passes = getattr(getattr(call.op, "layer", None), "supports_masking", True)  # of a stored one it is not known
-        return Mask(None, first.same) if passes and not _ENDING.fullmatch(kind) else None
+        return Mask(None, first.same) if passes and not matches(kind, _ENDING) else None
 
     def _consumed(self, call: Call, kind: str, mask: Mask) -> Mask | None:
         if call.kwargs.get("mask") is None and (takes_several(call) or not mask.same):

@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.dtypes import dtype_made
-from surgery.lazy import later
 from surgery.specs import Spec, is_possible
-from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
+from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING, matches
 
 Shape = tuple[int | None, ...]
 Config = Mapping[str, Any]
 
-_SAME = later(
-    rf"({ACTIVATIONS}|{PASSING}|{ARITHMETIC}|Gaussian\w+|GroupNormalization|LayerNormalization|LogSoftmax|RMSNormalization"
-    r"|Softmax|UnitNormalization|Random(Brightness|Contrast|Flip|Rotation|Translation|Zoom))$"
+_SAME = (
+    rf"{ACTIVATIONS}|{PASSING}|{ARITHMETIC}|Gaussian\w+|GroupNormalization|LayerNormalization|LogSoftmax|RMSNormalization"
+    r"|Softmax|UnitNormalization|Random(Brightness|Contrast|Flip|Rotation|Translation|Zoom)"
 )
-_MERGE = later(rf"({MERGING})$")
-_TEST = later(rf"({COMPARING})$")
 
 
 def inferred(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] | None:
@@ -49,11 +45,11 @@ def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] 
     if class_name == "SpectralNormalization":
         return inferred(config["layer"]["class_name"], config["layer"]["config"], given)
     dtype = dtype_made(class_name, config, given)
-    if _SAME.match(class_name):
+    if matches(class_name, _SAME):
         return [Spec(shapes[0], dtype)]
-    if _MERGE.match(class_name) or _TEST.match(class_name):
+    if matches(class_name, MERGING) or matches(class_name, COMPARING):
         joint = _broadcast(shapes)
-        return None if joint is None else [Spec(joint, "bool" if _TEST.match(class_name) else dtype)]
+        return None if joint is None else [Spec(joint, "bool" if matches(class_name, COMPARING) else dtype)]
     rule = _rule_of(class_name)
     made = None if rule is None else rule(class_name, config, shapes)
     return None if made is None else [Spec(shape, dtype) for shape in (made if isinstance(made, list) else [made])]
@@ -61,7 +57,7 @@ def _made(class_name: str, config: Config, given: Sequence[Spec]) -> list[Spec] 
 
 @functools.lru_cache(maxsize=1024)
 def _rule_of(class_name: str) -> Callable[[str, Config, list[Shape]], Any] | None:
-    return next((rule for pattern, rule in _RULES if re.fullmatch(pattern, class_name)), None)
+    return next((rule for pattern, rule in _RULES if matches(class_name, pattern)), None)
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from surgery.analysis.grids import axes_of
 from surgery.graph import Call, Graph
@@ -17,8 +16,11 @@ from surgery.kinds import kind_of
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
 
-Rows = Fraction | None  # None: not known
-ONE = Fraction(1)
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Rows: TypeAlias = "int | Fraction | None"  # None: not known
+ONE = 1
 
 _ALONG = (
     "Concatenate",
@@ -73,11 +75,13 @@ def _differ(values: Sequence[Rows]) -> bool:
     return any(other is not values[0] and other != values[0] for other in values[1:])
 
 
-def _reshaped(one: Fraction, before: Spec, after: Spec) -> Rows:
+def _reshaped(one: int | Fraction, before: Spec, after: Spec) -> Rows:
     if before.shape is None or after.shape is None or None in (*before.shape[1:], *after.shape[1:]):
         return one if before.shape and before.shape == after.shape else None
     if after.shape[:1] != (None,) or 0 in after.shape:
         return None
+    from fractions import Fraction
+
     return one * Fraction(math.prod(_sides(before)), math.prod(_sides(after)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from surgery.analysis.costless import COSTLESS
 from surgery.analysis.totals import total
 from surgery.shapes import inferred
 from surgery.specs import Spec
+from surgery.vocabulary import matches
 
 Config = Mapping[str, Any]
 Rule = Callable[[str, Config, list[Spec], list[Spec]], int | None]
@@ -43,8 +43,8 @@ def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int
 
 @functools.lru_cache(1000)
 def _rule(kind: str) -> Rule | None:
-    rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, kind)), None)
-    return rule or (_nothing if re.fullmatch(COSTLESS, kind) else None)
+    rule = next((rule for pattern, rule in RULES if matches(kind, pattern)), None)
+    return rule or (_nothing if matches(kind, COSTLESS) else None)
 
 
 def _nothing(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:

@@ -11,20 +11,19 @@ from typing import Any
 
 from surgery.graph import Call, Graph
 from surgery.kinds import applied, kind_of
-from surgery.lazy import later
 from surgery.specs import Spec
-from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING
+from surgery.vocabulary import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING, matches
 
 Sides = tuple[int | None, ...]
 
-_ELEMENTWISE = later(
+_ELEMENTWISE = (
     rf"{ACTIVATIONS}|{PASSING}|{ARITHMETIC}|{MERGING}|{COMPARING}|Celu|Expm1|HardTanh|LayerScale|LeakyRelu|Log1p"
 )
-_ON_AN_AXIS = later(r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate")
-_REDUCING = later(r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod")
+_ON_AN_AXIS = r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate"
+_REDUCING = r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod"
 _OF_ALL = r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional"
-_MIXING = later(rf"{_OF_ALL}|Global\w+|Flatten")
-_STAYING = later(rf"{_OF_ALL}|Random\w+")
+_MIXING = rf"{_OF_ALL}|Global\w+|Flatten"
+_STAYING = rf"{_OF_ALL}|Random\w+"
 
 
 def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:
@@ -58,25 +57,25 @@ def joins_channels_first(call: Call, first: bool) -> bool:
 def is_elementwise(call: Call) -> bool:
     """Whether a layer works on each number alone, whatever the order of axes."""
     kind, config = applied(call)
-    return bool(_ELEMENTWISE.fullmatch(kind)) and "softmax" not in str(config.get("activation"))
+    return matches(kind, _ELEMENTWISE) and "softmax" not in str(config.get("activation"))
 
 
 def is_pointwise(call: Call) -> bool:
     """Whether each pixel of what a layer makes depends on that pixel of what it is given alone."""
     kind = applied(call)[0]
-    if _ON_AN_AXIS.fullmatch(kind):
+    if matches(kind, _ON_AN_AXIS):
         return on_channels(call)
     if kind == "Flip":  # RGB to BGR
         return call.config.get("axis") is not None and on_channels(call)
-    return kind == "Dense" or bool(_ELEMENTWISE.fullmatch(kind)) or _slices(call)
+    return kind == "Dense" or matches(kind, _ELEMENTWISE) or _slices(call)
 
 
 def keeps_grid(call: Call) -> bool:
     """Whether what a layer makes lies on the grid of what it is given, also where it mixes pixels."""
     kind = applied(call)[0]
-    if _ON_AN_AXIS.fullmatch(kind) and kind != "Concatenate":
+    if matches(kind, _ON_AN_AXIS) and kind != "Concatenate":
         return True
-    return is_pointwise(call) or bool(_STAYING.fullmatch(kind))
+    return is_pointwise(call) or matches(kind, _STAYING)
 
 
 def mixes(call: Call) -> bool | None:
@@ -84,11 +83,11 @@ def mixes(call: Call) -> bool | None:
     kind, config = kind_of(call), call.config
     if kind.endswith("Attention") and config.get("attention_axes") is not None:
         return None
-    if _MIXING.fullmatch(kind):
+    if matches(kind, _MIXING):
         return True
-    if _ON_AN_AXIS.fullmatch(kind) and kind != "Concatenate" and not on_channels(call):
+    if matches(kind, _ON_AN_AXIS) and kind != "Concatenate" and not on_channels(call):
         return True if _covers_the_map(call, config.get("axis")) else None
-    if _REDUCING.fullmatch(kind) and not reduces_channels(call):
+    if matches(kind, _REDUCING) and not reduces_channels(call):
         axis = config.get("axis")
         return True if axis is None or _covers_the_map(call, axis) else None
     return False
@@ -98,7 +97,7 @@ def reduces_channels(call: Call) -> bool:
     """Whether a raw reduction takes the channels of each pixel together, and keeps their axis: `mean(x, -1, True)`."""
     config = call.config
     return bool(
-        _REDUCING.fullmatch(kind_of(call))
+        matches(kind_of(call), _REDUCING)
         and config.get("keepdims")
         and config.get("axis") is not None
         and on_channels(call)

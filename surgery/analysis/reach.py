@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,14 +11,14 @@ from surgery.analysis.grids import is_pointwise, reduces_channels
 from surgery.analysis.rulers import Ruler, rounded, steps
 from surgery.graph import Call
 from surgery.kinds import applied
-from surgery.lazy import later
+from surgery.vocabulary import matches
 
 Sides = Sequence[int | None]
 Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the first and the last pixel that it depends on
 
 HERE: Reach = (steps(1, 0), steps(1, 0))
 
-_WINDOW = later(r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D")
+_WINDOW = r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D"
 
 
 def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
@@ -35,7 +34,7 @@ def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
         return None
     if is_pointwise(call) or reduces_channels(call):
         return (HERE,) * len(after)
-    rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, kind)), None)
+    rule = next((rule for pattern, rule in _RULES if matches(kind, pattern)), None)
     return rule and tuple(rule(kind, config, axis, before[axis], after[axis]) for axis in range(len(after)))
 
 
@@ -110,7 +109,7 @@ def _padded(kind: str, config: Mapping[str, Any], axis: int, before: int | None,
 
 
 _RULES: tuple[tuple[str, Callable[..., Reach]], ...] = (
-    (_WINDOW.pattern, _window),
+    (_WINDOW, _window),
     (r"Conv[123]DTranspose", _transposed),
     (r"UpSampling[123]D", _upsampling),
     (r"Resizing", _resizing),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from surgery.analysis.grids import Sides, channels_first_alone, joins_channels_first, keeps_grid, spatial_sides
 from surgery.graph import Call, Graph
 from surgery.kinds import applied
-from surgery.lazy import later
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves
+from surgery.vocabulary import matches
 
-Stride = tuple[Fraction, ...] | None  # input pixels per pixel on each spatial axis; (): no such axes; None: not known
+if TYPE_CHECKING:
+    from fractions import Fraction
 
-_DOWN = later(r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?")
-_UP = later(r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D")
+# input pixels per pixel on each spatial axis; (): no such axes; None: not known
+Stride: TypeAlias = "tuple[int | Fraction, ...] | None"
+
+_DOWN = r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?"
+_UP = r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D"
 
 
 def strides(graph: Graph) -> dict[str, Stride]:
@@ -52,7 +55,7 @@ def _walk(graph: Graph, entry: list[Stride], prefix: str, by_address: dict[str, 
 
 
 def _whole(spec: Spec) -> Stride:
-    return (Fraction(1),) * max(len(spec.sides) - 2, 0)
+    return (1,) * max(len(spec.sides) - 2, 0)
 
 
 def _stride(call: Call, graph: Graph, found: Mapping[Ref, Stride], first: bool) -> Stride:
@@ -88,17 +91,23 @@ def _unchanged(call: Call, given: Mapping[Ref, Sides | None], found: Mapping[Ref
     return found[same[0]] if known or keeps_grid(call) else None
 
 
-def _factor(kind: str, config: Mapping[str, Any], rank: int) -> tuple[Fraction, ...] | None:
+def _factor(kind: str, config: Mapping[str, Any], rank: int) -> tuple[int | Fraction, ...] | None:
     if kind in ("SpaceToDepth", "DepthToSpace"):
-        size = Fraction(config["block_size"])
-        return ((size if kind == "SpaceToDepth" else 1 / size),) * rank
-    if _UP.fullmatch(kind):
+        size = config["block_size"]
+        return ((size if kind == "SpaceToDepth" else _divided(1, size)),) * rank
+    if matches(kind, _UP):
         steps = per_axis(config.get("strides") or config.get("size") or 1, rank)
-        return None if steps is None else tuple(Fraction(1, step) for step in steps)
-    if _DOWN.fullmatch(kind):
+        return None if steps is None else tuple(_divided(1, step) for step in steps)
+    if matches(kind, _DOWN):
         steps = per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
-        return None if steps is None else tuple(map(Fraction, steps))
+        return steps
     return None
+
+
+def _divided(one: int, other: int) -> Fraction:
+    from fractions import Fraction  # which only upsampling needs: it takes a tenth of the time of a look
+
+    return Fraction(one, other)
 
 
 def per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
@@ -107,10 +116,10 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...] | None:
     return steps if steps and all(isinstance(step, int) and step > 0 for step in steps) else None
 
 
-def _resized(before: tuple[Fraction, ...], was: Sides | None, now: Sides) -> Stride:
+def _resized(before: tuple[int | Fraction, ...], was: Sides | None, now: Sides) -> Stride:
     if was is None or None in was or None in now or 0 in now or len(was) != len(before):
         return None
-    return tuple(step * Fraction(old, new) for step, old, new in zip(before, was, now, strict=True))  # type: ignore
+    return tuple(step * _divided(old, new) for step, old, new in zip(before, was, now, strict=True))  # type: ignore
 
 
 def stride_text(stride: Stride) -> str:
