@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,13 @@ import keras
 import pytest
 
 import surgery as sg
+from surgery.analysis import grids
+from surgery.analysis.costless import COSTLESS
+from surgery.analysis.counting import RULES
 from surgery.cli import main
 from surgery.cli.main import COMMANDS
 from surgery.encoding import decode
+from surgery.vocabulary import matches
 from surgery.zoo import NETWORKS, cards, settings, shipped
 
 ROOT = Path(sg.__file__).parent
@@ -123,6 +128,24 @@ def test_a_look_at_a_named_network_loads_no_reader_of_files():
     unused = {"hashlib", "logging", "subprocess", "difflib", "platformdirs", "tqdm"}
     ours = {"files.opening", "files.hdf5", "matching", "values", "where", "zoo.cards", "zoo.fitting", "plotting"}
     assert not (unused | {f"surgery.{name}" for name in ours}) & loaded
+
+
+@pytest.mark.parametrize("with_keras", [False, True])
+def test_a_process_that_only_looked_ends_without_a_search_for_garbage(with_keras):
+    code = (
+        "import atexit, gc, sys, types\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        f"if {with_keras}: sys.modules['keras'] = types.ModuleType('keras')\n"
+        "import surgery.cli\nsurgery.cli.main(['--help'], standalone_mode=False)"
+    )
+    assert python(code).splitlines()[-1] == str(not with_keras)
+
+
+@pytest.mark.parametrize("pattern", [COSTLESS, grids._ELEMENTWISE, grids._STAYING, *(pattern for pattern, _ in RULES)])
+def test_a_name_is_looked_up_as_its_pattern_matches(pattern):
+    names = {*dir(keras.layers), *dir(keras.src.ops.numpy), *dir(keras.src.ops.nn), "Conv", "Where", "ReLU|Relu", ""}
+    names |= set(re.findall(r"\w+", pattern)) | {f"{name}2D" for name in re.findall(r"\w+", pattern)}
+    assert {name for name in names if matches(name, pattern)} == {name for name in names if re.fullmatch(pattern, name)}
 
 
 # ---- the package ----
