@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from surgery.errors import SurgeryError, first_line, nearest, printable, reason
-from surgery.files import exists
+from surgery.files import exists, refuse_url
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +166,7 @@ def parameter_names(path: Path) -> list[str]:
 def find(name: str) -> Path:
     """Returns the file of a recipe: a path, or the name of a shipped one."""
     path = Path(name)
+    refuse_url(name)
     if exists(path) and path.is_file() and (path.suffix == ".py" or name not in shipped()):
         return path.resolve()
     if name in shipped():

@@ -95,7 +95,10 @@ def _of_model(model: Any) -> Graph:
 
 
 def _of_file(path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Graph:
+    inside = files.unzipped(path)
     try:
+        if inside is not None and weights is None:
+            return files.open_file(inside[0], files.beside(inside[1]))
         return files.open_file(path, None if weights is None else files.beside(weights))
     except files.WeightsAlone as error:
         from surgery.zoo.fitting import fitting

@@ -153,7 +153,10 @@ def test_a_text_in_a_text_and_a_mark_before_it_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": "layers-model", "modelTopology": {}}', "not of model.to_json.*it has format, modelTopology"),
+        (
+            '{"format": "layers-model", "modelTopology": {}}',
+            "of TensorFlow.js, and its modelTopology is not an architecture",
+        ),
         ('{"name": "net", "layers": []}', "not of model.to_json"),
         ('{"class_name": "Mine", "config": {}}', "code of its own"),
         ('{"class_name": "Functional", "config": 3}', "not what Keras writes"),

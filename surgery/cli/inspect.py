@@ -80,6 +80,9 @@ def inspect(
         try:
             graph = open_network(source, weights, shapes)
         except SurgeryError as error:
+            architecture = getattr(error, "graph", None)  # of a file that is cut off behind it
+            if architecture is not None:
+                click.echo(text_of(architecture, View(where or also, format, columns, sort, nested, stages, batch)))
             if (
                 format != "table"
                 or plot is not None

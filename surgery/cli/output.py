@@ -20,6 +20,7 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     """Refuses, before any work, an output that could not be written after it, and holds it until the command ends."""
     if output is None:
         return
+    files.refuse_url(output)
     if output.suffix not in suffixes:
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")

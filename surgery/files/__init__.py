@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from surgery.files.alone import with_absent
     from surgery.files.locks import held, real
     from surgery.files.opening import SUFFIXES, exists, is_architecture, open_file
+    from surgery.files.others import CutOff, refuse_url, unzipped
     from surgery.files.outputs import may_make_more
     from surgery.files.pieces import Piece, beside, gathered, pieces_of_file, weights_in
     from surgery.files.placing import Source, natural, snake_case
@@ -21,6 +22,7 @@ HOMES = {
     "alone": ("with_absent",),
     "locks": ("held", "real"),
     "opening": ("SUFFIXES", "exists", "is_architecture", "open_file"),
+    "others": ("CutOff", "refuse_url", "unzipped"),
     "outputs": ("may_make_more",),
     "pieces": ("Piece", "beside", "gathered", "pieces_of_file", "weights_in"),
     "placing": ("Source", "natural", "snake_case"),
@@ -33,6 +35,7 @@ HOMES = {
 __all__ = [
     "ALIGNMENT",
     "SUFFIXES",
+    "CutOff",
     "NoArchitecture",
     "Piece",
     "Source",
@@ -52,10 +55,12 @@ __all__ = [
     "own_name",
     "pieces_of_file",
     "real",
+    "refuse_url",
     "save_model",
     "shapes_written",
     "snake_case",
     "to_hand_over",
+    "unzipped",
     "weights_in",
     "with_absent",
     "written_whole",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from surgery.files.images import with_preprocessing
 from surgery.files.members import weights_of
 from surgery.files.mending import Origin
 from surgery.files.ordinary import with_fixed
+from surgery.files.others import TFJS, CutOff, architecture_in, refuse_folder, refuse_url, topology_of
 from surgery.files.placing import NoPlaces, Places, Rows, Tree, is_of_optimizer
 from surgery.files.registered import NoArchitecture, WeightsAlone
 from surgery.files.safetensors import is_safetensors
@@ -66,7 +68,7 @@ def open_file(path: str | os.PathLike[str], weights: Beside | None = None) -> Gr
     what = repr(printable(path))
     source, kind = descriptor(path)
     report: list[str] = []
-    with uncollected():
+    with uncollected(), _shown_as_far_as_it_goes(source, kind, what):
         graph = _opened(source, kind, what, report, weights)
     notes = (*(f"mended: {printable(line)}" for line in report), *graph.notes)
     return dataclasses.replace(graph, notes=notes)
@@ -78,10 +80,13 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str], weights
         if kind == "safetensors" or is_list_of_shards(stored):
             kind = "a list of shards" if stored else kind
             raise WeightsAlone(f"{what} is {kind}: weights without an architecture. {_LOAD}")
+        topology = topology_of(stored)
+        stored = topology or stored
         if kind == "json":
             reader = Reader(_origin_of_json(stored, weights), report, source.budget, alone=True)
             graph = _graph(reader, stored, NoPlaces() if weights is None else weights.places)
-            return alone(graph, source.path) if weights is None else filled(graph, weights.what)
+            graph = alone(graph, source.path) if weights is None else filled(graph, weights.what)
+            return graph if topology is None else dataclasses.replace(graph, notes=(TFJS, *graph.notes))
         archive = Archive(source) if kind == "zip" else None
         if archive is not None:
             stored, origin, places = _of_zip(archive, what)
@@ -97,6 +102,27 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str], weights
         stored = [error.stored] if isinstance(error, NoArchitecture) else []
         whole = text if what in text else f"{what} cannot be opened: {text}"
         raise type(error)(shortened(whole, MESSAGE), *stored) from error
+
+
+@contextlib.contextmanager
+def _shown_as_far_as_it_goes(source: Descriptor, kind: str, what: str) -> Iterator[None]:
+    """Adds the architecture to the error about a file that is cut off, where that lies whole in it."""
+    try:
+        yield
+    except SurgeryError as error:
+        if "truncated" not in str(error) or kind not in ("zip", "hdf5"):
+            raise
+        try:
+            stored = architecture_in(source)
+            reader = Reader(_origin_of_json(stored or {}, None), [], source.budget, alone=True)
+            graph = alone(_graph(reader, stored, NoPlaces()), source.path)
+        except (SurgeryError, OSError):
+            raise error from None
+        raise CutOff(
+            f"{error} Its architecture is whole, and `surgery inspect {printable(source.path)}` shows it; for the "
+            "weights, fetch or copy the file again.",
+            graph,
+        ) from error
 
 
 def _graph(reader: Reader, stored: Any, places: Places) -> Graph:
@@ -136,13 +162,14 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
     Raises:
         SurgeryError: there is no such file, or it is none of them.
     """
+    refuse_url(path)
     if not exists(path):
         beside = (
             [file.name for file in path.parent.glob("*") if file.suffix in SUFFIXES] if path.parent.is_dir() else []
         )
         raise SurgeryError(f"no file {printable(path)!r}.{nearest(path.name, beside)}")
     if path.is_dir():
-        raise SurgeryError(f"{printable(path)!r} is a directory; a model file (.keras, .h5) was expected.")
+        refuse_folder(path)
     if not path.is_file():
         raise SurgeryError(f"{printable(path)!r} is no ordinary file.")
     source = Descriptor(path)

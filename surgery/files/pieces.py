@@ -12,6 +12,7 @@ from surgery.errors import SurgeryError, printable
 from surgery.files.hdf5 import Hdf5, read_hdf5
 from surgery.files.members import weights_of
 from surgery.files.opening import Beside, descriptor, open_file
+from surgery.files.others import weights_inside
 from surgery.files.placing import Named, Rows, Source, Tree, is_of_optimizer, natural, source_of
 from surgery.files.registered import NoArchitecture
 from surgery.files.safetensors import header_of, paths_in, tensors_of
@@ -69,7 +70,7 @@ def pieces_of_file(path: str | os.PathLike[str]) -> list[Piece]:
     Raises:
         SurgeryError: it is no such file, or broken.
     """
-    path = Path(path)
+    path = weights_inside(Path(path))
     what = repr(printable(path))
     source, kind = descriptor(path)
     if kind == "json":

@@ -37,7 +37,8 @@ class Archive:
             self._zip = zipfile.ZipFile(io.BufferedReader(Window(source)))
             members = self._zip.infolist()
         except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, OverflowError) as error:
-            raise SurgeryError(f"{self._what} is a broken or truncated .keras file: {error}.") from error
+            why = "its end is missing" if "not a zip" in str(error) else error  # its beginning is that of one
+            raise SurgeryError(f"{self._what} is a broken or truncated .keras file: {why}.") from error
         self._members = {member.filename: member for member in members}
         self._refuse(members)
 

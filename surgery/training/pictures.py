@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from surgery.errors import SurgeryError, first_line, printable
+from surgery.files import refuse_url
 from surgery.training import pillow
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -37,6 +38,7 @@ def files_in(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     if not isinstance(images, (str, os.PathLike)):
         return list(map(Path, images))
     folder = Path(images)
+    refuse_url(images)
     if not folder.is_dir():
         raise SurgeryError(f"{printable(folder)!r} is not a folder.")
     if not os.access(folder, os.R_OK | os.X_OK):

@@ -95,6 +95,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     from surgery import files
     from surgery.matching import Target, matched
 
+    files.refuse_url(path)
     if not (files.exists(path) and Path(path).is_file()):
         raise SurgeryError(
             f"no weights file {os.fspath(path)!r} for {graph.name!r}. "
