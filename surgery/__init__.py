@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         unfuse,
         unshare,
     )
-    from surgery.errors import SurgeryError
+    from surgery.errors import SurgeryError, SurgeryWarning
     from surgery.freezing import freeze, frozen, thaw
     from surgery.graph import Call, Graph
     from surgery.loading import load_weights, transfer
@@ -90,7 +90,7 @@ _HOMES = {
         "unfuse",
         "unshare",
     ),
-    "surgery.errors": ("SurgeryError",),
+    "surgery.errors": ("SurgeryError", "SurgeryWarning"),
     "surgery.freezing": ("freeze", "frozen", "thaw"),
     "surgery.graph": ("Call", "Graph"),
     "surgery.loading": ("load_weights", "transfer"),
@@ -124,6 +124,7 @@ __all__ = [
     "Spec",
     "StagedUnfreeze",
     "SurgeryError",
+    "SurgeryWarning",
     "build",
     "contract",
     "crossing",

@@ -23,6 +23,10 @@ class SurgeryError(ValueError):
     """Says what was asked, what was found, and the nearest repair."""
 
 
+class SurgeryWarning(UserWarning):
+    """Says what was done otherwise than asked, or what to know of the result: the category of all warnings here."""
+
+
 @contextlib.contextmanager
 def doing(what: str) -> Iterator[None]:
     """Adds the context of a verb to an error raised inside: `while <what>: ...`."""

@@ -21,7 +21,7 @@ from typing import Any
 import keras
 
 from surgery.copying import give_weights, owing, renewed
-from surgery.errors import SurgeryError, first_line, listing, printable
+from surgery.errors import SurgeryError, SurgeryWarning, first_line, listing, printable
 from surgery.files import Source
 from surgery.filling import Filling
 from surgery.graph import Call, Graph, Op, flags_below
@@ -147,6 +147,7 @@ class Copies:
             warnings.warn(
                 f"{name!r} is a plain keras.Model in what is built, not a {type(source).__name__}: some of its layers "
                 "stay shared, or it cannot be made from its configuration. sg.freeze(sg.build(graph), where) keeps it.",
+                category=SurgeryWarning,
                 stacklevel=2,
             )
         return None

@@ -3,7 +3,7 @@
 import ast
 import configparser
 import fnmatch
-import importlib
+import importlib.metadata
 import inspect
 import json
 import logging
@@ -177,3 +177,55 @@ def test_all_files_of_the_package_are_installed():
             package, _, folder = package.rpartition(".")
             name = f"{folder}/{name}"
         assert name.endswith(".py") or any(fnmatch.fnmatch(name, one) for one in data.get(package, ())), path
+
+
+def test_importing_surgery_changes_nothing_but_what_keras_will_register():
+    code = """
+import gc, logging, os, sys, threading, warnings
+def state():
+    handlers = list(logging.root.handlers), list(logging.getLogger("surgery").handlers)
+    return handlers, dict(os.environ), sys.path[:], warnings.filters[:], threading.active_count(), gc.get_threshold()
+before, finders = state(), sys.meta_path[:]
+import surgery
+assert state() == before
+assert [type(one).__name__ for one in sys.meta_path if one not in finders] == ["_Hook"]
+assert not {"keras", "tensorflow", "numpy", "click"} & set(sys.modules)
+"""
+    assert python(code) == ""
+
+
+def test_every_warning_has_the_category_of_the_package():
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
+                given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert given.get("category", "") in ("SurgeryWarning", "FutureWarning"), f"{path}, line {node.lineno}"
+
+
+def test_the_library_prints_only_what_it_is_asked_to_show():
+    found = set()
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
+                found.add(str(path.relative_to(ROOT)))
+    progress = "waiting.py"  # to a terminal alone
+    assert {name for name in found if not name.startswith("cli")} == {"showing/show.py", progress}
+
+
+@pytest.mark.parametrize("words", [["-m", "surgery"], ["-c", "import surgery.cli; surgery.cli.main()"]])
+def test_the_versions_are_said_without_importing_keras(words, tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    env["KERAS_HOME"] = str(tmp_path)
+    command = [sys.executable, *words, "--version"]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    version = importlib.metadata.version("tensorflow")
+    assert seen.stdout == f"surgery {sg.__version__}, Keras {keras.__version__}, backend tensorflow {version}\n"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert "backend jax" in seen.stdout
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, env={**env, "KERAS_BACKEND": "torch"})
+    assert "backend torch" in seen.stdout and seen.stderr == ""
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "py.typed").is_file()

@@ -12,7 +12,7 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.cli.written import written
 from surgery.doors import open as open_network
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, SurgeryWarning
 from surgery.files.saving import AGAIN
 
 
@@ -50,9 +50,9 @@ def freeze(source: str, where: str, output: Path, bn: str, weights: str | None, 
         still = freeze_network(donor, where, bn=bn)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=".* cannot keep .* frozen", category=UserWarning)
+            warnings.filterwarnings("error", message=".* cannot keep .* frozen", category=SurgeryWarning)
             written(still, donor, output)
-    except UserWarning as lost:
+    except SurgeryWarning as lost:
         raise SurgeryError(
             f"nothing was written: {str(lost).removesuffix(AGAIN).strip()} Leave these layers out of WHERE "
             f"({where!r}), or freeze them in the program that trains: sg.freeze(model, where)."

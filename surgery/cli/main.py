@@ -89,8 +89,23 @@ def _show(message: Warning | str, *_: Any) -> None:
     click.echo(f"warning: {message}", err=True)
 
 
+def _versions(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    """Prints the versions of what computes, as installed; Keras is not imported."""
+    if not asked:
+        return
+    from surgery.zoo.settings import backend, keras_version, version_of
+
+    name = backend()
+    version = version_of(name)
+    found = [f"surgery {surgery.__version__}", f"Keras {keras_version()}", f"backend {name} {version or '(not found)'}"]
+    click.echo(", ".join(found))
+    ctx.exit()
+
+
 @click.group(cls=Quiet, subcommand_metavar="COMMAND [ARGS]", context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(surgery.__version__, prog_name="surgery")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_versions, help="Show versions and exit."
+)
 def main() -> None:
     """Open, look at, cut, graft and freeze pretrained Keras networks.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from surgery.depth import room_for
 from surgery.effective import Value, lora_of, own_variables, parts_of, quantized, values_of
-from surgery.errors import SurgeryError, first_line, listing, printable
+from surgery.errors import SurgeryError, SurgeryWarning, first_line, listing, printable
 from surgery.files import safetensors
 from surgery.files.images import add_preprocessing
 from surgery.files.ordinary import add_fixed, as_ordinary, ours_in
@@ -59,6 +59,7 @@ def _say_ours(path: Path, ours: list[str]) -> None:
         warnings.warn(
             f"{printable(path.name)!r} names {listing(ours)} of surgery: keras.models.load_model opens it after "
             "`import surgery`.",
+            category=SurgeryWarning,
             stacklevel=4,
         )
 
@@ -68,6 +69,7 @@ def _say_thawed(path: Path, lost: list[str]) -> None:
         f"{printable(path.name)!r} cannot keep {listing(lost, 4)} frozen: Keras writes one flag for each layer, "
         "which does not hold for what a layer makes in itself, for single variables, nor for a whole Sequential. "
         f"{AGAIN}",
+        category=SurgeryWarning,
         stacklevel=4,
     )
 
@@ -173,6 +175,7 @@ def _as_written(part: Any, value: Value, read: Value) -> bool:
     warnings.warn(
         f"{part.name!r} computes a little otherwise when the file is opened: Keras rounds the sum of its "
         f"{quantized(part)} kernel and its LoRA to {quantized(part)} again.",
+        category=SurgeryWarning,
         stacklevel=3,
     )
     return True

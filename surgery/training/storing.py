@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from surgery.errors import SurgeryError, printable
+from surgery.errors import SurgeryError, SurgeryWarning, printable
 from surgery.specs import Spec, megabytes
 
 FORMAT = 2  # of what is kept on disk; a new number makes the old unread
@@ -203,6 +203,7 @@ class Store:
         warnings.warn(
             f"what {printable(folder)!r} holds is not what was written there, by its checksum or its version; it is "
             "computed again.",
+            category=SurgeryWarning,
             stacklevel=2,
         )
         return 0

@@ -8,7 +8,7 @@ from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, SurgeryWarning
 
 
 def steps_between(
@@ -95,6 +95,7 @@ def warn_of_open(picture: Any, step: int, what: str) -> None:
         warnings.warn(
             f"{what} takes pictures of any size here, and serves those whose sides {step} divides: others come back in "
             "another size, or are refused by Keras. sg.resize(graph, (height, width, channels)) gives the network one.",
+            category=SurgeryWarning,
             stacklevel=3,
         )
 

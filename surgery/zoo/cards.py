@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.caches import cache_directory, keep_fonts
-from surgery.errors import SurgeryError
+from surgery.errors import SurgeryError, SurgeryWarning
 from surgery.isolated import isolated
 from surgery.zoo.settings import USUAL, Settings, keras_version
 
@@ -56,7 +56,11 @@ def _read(path: Path) -> bytes | None:
         return None
     if said == _checksum(path, found):
         return found
-    warnings.warn(f"the card {path.name} has been changed since it was written; it is made again.", stacklevel=5)
+    warnings.warn(
+        f"the card {path.name} has been changed since it was written; it is made again.",
+        category=SurgeryWarning,
+        stacklevel=5,
+    )
     return None
 
 
