@@ -90,8 +90,9 @@ def _own_code(layer: Any) -> dict[str, Any]:
 
 
 def variant(layer: Any, **changed: Any) -> Any:
-    """Makes a layer that differs from another in its configuration alone: same name, weights of equal values."""
-    new = renewed(layer, layer.name, **changed)
+    """Makes a layer that differs from another in its configuration alone: weights of equal values, and the same name if
+    none is given."""
+    new = renewed(layer, changed.pop("name", layer.name), **changed)
     if not new.built and layer.built:
         new.build_from_config(layer.get_build_config())
     return with_weights_of(new, layer)

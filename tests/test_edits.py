@@ -138,7 +138,7 @@ def test_unfuse_of_a_shared_layer_called_twice():
     unfused = sg.unfuse(model)
     assert_same(outputs_of(unfused, arrays), outputs_of(model, arrays))
     names = [call.name for call in sg.open(unfused) if call.op is not None]
-    assert names == ["shared", "shared_activation", "shared@1", "shared_activation@1"]
+    assert names == ["shared_logits", "shared", "shared_logits@1", "shared@1"]
 
 
 def test_batch_normalization_becomes_group_normalization_and_keeps_its_affine():

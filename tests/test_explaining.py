@@ -28,7 +28,7 @@ def classifier():
 def by_hand(classifier, layer, images_bhwc):
     """The two halves that `gradcam` took before, with the scores before the softmax."""
     graph = sg.inline(sg.unfuse(sg.open(classifier), "scores"), "trunk")
-    return tuple(map(sg.build, sg.split(sg.cut(graph, outputs="scores"), layer.rpartition("/")[2])))
+    return tuple(map(sg.build, sg.split(sg.cut(graph, outputs="scores_logits"), layer.rpartition("/")[2])))
 
 
 @pytest.mark.parametrize("kind", ["live", "graph", "file"])
@@ -53,7 +53,7 @@ def test_one_call_is_the_two_halves(kind, classifier, images_bhwc, tmp_path):
 
 def test_a_frozen_network_and_one_of_logits_are_explained_alike(classifier, images_bhwc):
     found = sg.tasks.gradcam(classifier, "trunk/block4_pool", images_bhwc)
-    linear = sg.cut(sg.unfuse(sg.open(classifier), "scores"), outputs="scores")
+    linear = sg.cut(sg.unfuse(sg.open(classifier), "scores"), outputs="scores_logits")
     layered = sg.graft(linear, [L.Softmax(name="soft"), L.Activation("linear", dtype="float32", name="last")])
     for other in (linear, layered, sg.freeze(sg.open(classifier), "**"), sg.build(layered)):
         np.testing.assert_allclose(sg.tasks.gradcam(other, "trunk/block4_pool", images_bhwc), found, atol=1e-4)

@@ -75,7 +75,7 @@ def test_trap_12_another_activation_after_a_predict():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, activation="relu", name="dense")])
     x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
     before = model.predict(x, verbose=0)
-    linear = sg.remove(sg.unfuse(model), "dense_activation")
+    linear = sg.remove(sg.unfuse(model), "dense")
     assert np.array_equal(np.maximum(linear.predict(x, verbose=0), 0), before)
     assert (linear.predict(x, verbose=0) < 0).any()
     assert np.array_equal(model.predict(x, verbose=0), before)

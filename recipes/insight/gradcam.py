@@ -25,7 +25,7 @@ def recipe(
         graph = sg.resize(graph, (size, size, 3))
     scores = str(graph.outputs)
     if graph[scores].op.config.get("activation", "linear") != "linear":
-        graph = sg.cut(sg.unfuse(graph, scores), outputs=scores)  # the scores before the softmax
+        graph = sg.cut(sg.unfuse(graph, scores), outputs=f"{scores}_logits")  # the scores before the softmax
     fine = [tap for tap in sg.pyramid(graph).values() if (graph[tap].specs[0].sides[1] or 4) >= 4]
     front, back = sg.split(graph, where or fine[-1])
     return {"front": front, "back": back}

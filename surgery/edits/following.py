@@ -85,11 +85,14 @@ def followed(graph: Graph, changes: Changes, names: Collection[str] | None = Non
 
 
 def with_outputs_noted(graph: Graph, before: Graph) -> Graph:
-    """Returns the graph with a note of each output that has another shape than in the graph before the edit."""
+    """Returns the graph with a note of each output that has another shape or name than before the edit; the name of
+    one in a dict is its key."""
     notes = []
     for ref, old in zip(leaves(graph.outputs), leaves(before.outputs), strict=True):
         if graph.spec(ref) != before.spec(old) and before.spec(old).shape is not None:
             notes.append(f"{ref}: the output of the network is {graph.spec(ref)}, and was {before.spec(old)}")
+        if graph[ref].layer != before[old].layer and not isinstance(before.outputs, dict):
+            notes.append(f"{graph[ref].layer}: the name of an output, which was {before[old].layer}")
     return dataclasses.replace(graph, notes=(*graph.notes, *dict.fromkeys(notes)))
 
 

@@ -248,7 +248,9 @@ def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = N
     """Returns a new graph in which the matched Conv and Dense layers hold no activation; calls of their own apply it.
 
     The output is the same to the bit, and the tensor before the activation can be tapped: VGG's `block1_conv1` is then
-    the pre-activation, `block1_conv1_activation` what `block1_conv1` was.
+    the pre-activation, `block1_conv1_activation` what `block1_conv1` was. An output of the network keeps its name, so
+    that `compile(loss={"predictions": ...})` means the same: `predictions` is the softmax, `predictions_logits` the
+    Dense before it.
 
     Args:
         graph: `Graph` or `keras.Model`.
@@ -275,17 +277,23 @@ def _unfused(graph: Graph, call: Call) -> Graph:
     from surgery.effective import unquantized_policy
 
     layer = live_layer(graph, call)
-    bare = LiveOp(variant(layer, activation="linear"))
-    name = f"{call.layer}_activation"
+    calls_of = [one for one in graph if (one.op, one.layer) == (call.op, call.layer)]
+    ends = {ref.call for ref in leaves(graph.outputs)}
+    is_output = any(one.name in ends for one in calls_of)
+    name = f"{call.layer}_{'logits' if is_output else 'activation'}"
     if any(one.layer == name for one in graph):
         raise SurgeryError(f"{graph.name!r} already has a layer named {name!r}.")
-    act = LiveOp(keras.layers.Activation(layer.activation, name=name, dtype=unquantized_policy(layer)))
+    names = (name, call.layer) if is_output else (call.layer, name)
+    bare = LiveOp(variant(layer, activation="linear", name=names[0]))
+    act = LiveOp(keras.layers.Activation(layer.activation, name=names[1], dtype=unquantized_policy(layer)))
     calls, new = [], {}
     for one in graph:
-        if (one.op, one.layer) != (call.op, call.layer):
+        if one not in calls_of:
             calls.append(one)
             continue
-        applied = Call(one.name.replace(call.layer, name, 1), act, (Ref(one.name),), {}, one.output)
-        calls += [dataclasses.replace(one, op=bare), applied]
-        new[Ref(one.name)] = Ref(applied.name)
-    return substitute(dataclasses.replace(graph, calls=tuple(calls)), new, but=[ref.call for ref in new.values()])
+        before, after = (one.name.replace(call.layer, new_name, 1) for new_name in names)
+        applied = Call(after, act, (Ref(before),), {}, one.output)
+        calls += [dataclasses.replace(one, name=before, op=bare), applied]
+        new[Ref(one.name)] = Ref(after)
+    grown = dataclasses.replace(graph, calls=tuple(calls))
+    return substitute(grown, new, but=[ref.call for ref in new.values()])

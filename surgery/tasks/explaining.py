@@ -143,7 +143,8 @@ def _before_softmax(graph: Graph) -> Graph:
         if call.inner is not None:
             graph = inline(graph, call.layer)
         elif call.config.get("activation") in _SQUASHING and call.weights:
-            return prune(_ending(unfuse(graph, call.name), call))
+            unfused = unfuse(graph, call.name)
+            return prune(_ending(unfused, unfused[unfused[leaves(unfused.outputs)[0]].given[0]]))
         elif _squashes(call):
             graph = prune(_ending(graph, graph[call.given[0]]))
         else:
