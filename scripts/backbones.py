@@ -2,8 +2,8 @@
 
 Usage: python scripts/backbones.py [RECIPE ...] [--odd]
 
-Each is wired on the network with fresh weights, built, and its output compared with the size of the picture. With
-`--odd` pictures of 97 pixels are taken, which no stride divides.
+Each is wired on the network with fresh weights, built, and its output compared with the size of the image. With
+`--odd` images of 97 pixels are taken, which no stride divides.
 """
 
 import gc

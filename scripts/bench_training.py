@@ -2,8 +2,8 @@
 
 Usage: python scripts/bench_training.py [--quick]
 
-1. A head on a frozen VGG16 trunk (random weights, 96 px, 400 pictures), 10 epochs: fit_cached against fit.
-2. Features of VGG16 at 224 px: extract against model.predict on decoded pictures, a new model each time, medians of
+1. A head on a frozen VGG16 trunk (random weights, 96 px, 400 images), 10 epochs: fit_cached against fit.
+2. Features of VGG16 at 224 px: extract against model.predict on decoded images, a new model each time, medians of
    three rounds; three taps against one; bfloat16.
 3. What a contract costs, as a part of an epoch.
 4. A short fit of a deep network (linknet on tinyvgg, 4 steps) with EpochBar and without; one fit of many epochs against

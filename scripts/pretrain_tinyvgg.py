@@ -1,6 +1,6 @@
 """Pretrains tinyvgg on the digits 0-4 and writes the weights that the package ships.
 
-Usage: python scripts/pretrain_tinyvgg.py [OUT.npz]. Takes about four minutes on two cores. Every fifth picture is
+Usage: python scripts/pretrain_tinyvgg.py [OUT.npz]. Takes about four minutes on two cores. Every fifth image is
 held out and never seen in training; the last line prints the accuracy on those.
 
 Five classes alone teach a trunk five directions and little else, so the features would serve no other digit. The trunk
@@ -22,7 +22,7 @@ SEED, EPOCHS, HELD_OUT = 0, 16, 5
 
 
 def eight_ways(images_bhwc, labels):
-    """Returns the pictures rotated and reflected, and labels that tell the digit and the way."""
+    """Returns the images rotated and reflected, and labels that tell the digit and the way."""
     ways = [np.rot90(side, turns, axes=(1, 2)) for side in (images_bhwc, images_bhwc[:, :, ::-1]) for turns in range(4)]
     return np.concatenate(ways), np.concatenate([labels * 8 + way for way in range(8)])
 

@@ -3,7 +3,7 @@
 Usage: python scripts/receptive_fields.py [NETWORK ...] [--size PIXELS]
 
 At each stride of a network's pyramid the pixel in the middle of the map is differentiated by the input. Its rows and
-columns of gradients that are not zero must be those that the table says, where these lie inside the picture. So
+columns of gradients that are not zero must be those that the table says, where these lie inside the image. So
 that no gradient is zero by chance, kernels are made positive, and the maximum in pooling becomes the mean, which sees
 the same pixels.
 Fields that a squeeze-and-excite branch widens to the whole input are counted and not compared.
@@ -32,7 +32,7 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Whether an end inside the picture is that of the gradients; one in the padding may fall short of the border,
+        """Whether an end inside the image is that of the gradients; one in the padding may fall short of the border,
         where maps on the way have borders of their own."""
         return all(
             (first == lowest if first > 0 else lowest >= 0) and (last == highest if last < self.pixels - 1 else True)
@@ -44,9 +44,9 @@ def compared(graph: sg.Graph, addresses: list[str], pixels: int) -> list[Compare
     """Compares the field of the middle pixel of each tensor with its gradients.
 
     Args:
-        graph: a network with one input, a picture.
+        graph: a network with one input, an image.
         addresses: calls with feature maps.
-        pixels: height and width of the picture.
+        pixels: height and width of the image.
     """
     fields = analysis.receptive_fields(graph)
     pooled = [call.name for call in graph if call.class_name.startswith("MaxPooling")]
@@ -107,7 +107,7 @@ def main() -> None:
         if "nasnet" in name:
             options["include_top"] = False
         if name.startswith("mobilenetv3"):
-            options["include_preprocessing"] = False  # it makes dark pictures negative, where activations are flat
+            options["include_preprocessing"] = False  # it makes dark images negative, where activations are flat
         whole = sg.open(name, **options)
         fields = analysis.receptive_fields(whole)
         levels = list(sg.pyramid(whole).values())

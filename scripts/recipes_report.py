@@ -1,4 +1,4 @@
-"""Runs the `fit` of every shipped recipe in full, over several seeds, and writes docs/recipes.md with its pictures.
+"""Runs the `fit` of every shipped recipe in full, over several seeds, and writes docs/recipes.md with its images.
 
 Usage: python scripts/recipes_report.py [RECIPE ...] [--seeds N]
 
@@ -30,7 +30,7 @@ The first figure is the recipe's measure, what follows are baselines and what el
 
 
 def measured(name: str, seed: int) -> tuple[dict, object]:
-    """Runs one recipe; returns its measures, with the seconds, and its picture."""
+    """Runs one recipe; returns its measures, with the seconds, and its image."""
     recipe = cookbook.load(name)
     keras.utils.set_random_seed(seed)
     models = cookbook.parts(recipe.wire({}))

@@ -1,4 +1,4 @@
-"""The laws on all 40 networks of keras.applications, random weights, small pictures: one line each, and a total.
+"""The laws on all 40 networks of keras.applications, random weights, small images: one line each, and a total.
 
 Usage: python scripts/zoo_sweep.py [NAME ...]. For each network: rewrite equal to the bit; every tensor tapped in one
 model and equal to the donor's; split at every narrow place, and at ten random others with the crossing set that is

@@ -40,7 +40,7 @@ def _made(tensor: Tensor, shape: tuple[int, ...], turn: Callable[[Any], Any]) ->
 
 
 def _channels(kernel: Any, wanted: int) -> Any:
-    """Returns a kernel for another number of input channels that answers as much to a grey picture as before."""
+    """Returns a kernel for another number of input channels that answers as much to a grey image as before."""
     import numpy as np
 
     old = kernel.shape[2]

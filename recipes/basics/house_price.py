@@ -1,6 +1,6 @@
 """Three inputs of different kinds, two named outputs. Cheng et al. 2016, Wide & Deep Learning, arXiv:1606.07792.
 
-A picture goes through a pretrained trunk, 16 numbers through a Dense layer, a text of any length through an Embedding
+An image goes through a pretrained trunk, 16 numbers through a Dense layer, a text of any length through an Embedding
 and a GRU; the price and one of three classes come out, by name. `fit` trains it from dictionaries keyed by input and
 output. The houses are made up by this file, from handwritten house numbers and a fixed rule with noise that needs all
 three inputs; what is compared is the error of a linear regression on the 16 numbers.
@@ -30,7 +30,7 @@ def recipe(
     """Wires three inputs to two named outputs.
 
     Args:
-        numbers: how many numbers are known of a house, beside its picture and its description.
+        numbers: how many numbers are known of a house, beside its image and its description.
     """
     graph, _ = sg.wiring.encoder(backbone, weights, 8, size)
     trunk = sg.build(sg.graft(graph, keras.layers.GlobalAveragePooling2D(name="seen")))

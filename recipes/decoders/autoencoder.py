@@ -1,6 +1,6 @@
 """Denoising autoencoder on a pretrained encoder. Vincent et al. 2010, JMLR 11:3371, section 3.
 
-The encoder is a pretrained trunk, up to a feature map; transposed convolutions make the picture again. `fit` teaches
+The encoder is a pretrained trunk, up to a feature map; transposed convolutions make the image again. `fit` teaches
 it to remove strong noise from digits, and compares the peak signal-to-noise ratio with the best Gaussian filter.
 """
 
@@ -36,7 +36,7 @@ def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0)
     """Returns the peak signal-to-noise ratio, in dB, on digits that were held out.
 
     Args:
-        noise: deviation of the grain that is to be removed; the pictures are 0 to 1.
+        noise: deviation of the grain that is to be removed; the images are 0 to 1.
     """
     keras.utils.set_random_seed(seed)
     clean_bhwc, _ = sg.digits(size=model.input_shape[1] or 32)

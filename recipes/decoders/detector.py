@@ -33,7 +33,7 @@ def recipe(
 
 
 def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
-    """Returns the average precision at an overlap of one half, on pictures that were held out."""
+    """Returns the average precision at an overlap of one half, on images that were held out."""
     size, classes = model.input_shape[1], model.output_shape[-1] - 4
     images_bhwc, boxes, labels = sg.samples.framed_digits(size, seed, pictures + 100)
     centres, steps = sg.wiring.places((size, size), strides)

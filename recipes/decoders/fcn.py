@@ -23,7 +23,7 @@ def recipe(
         taps: how many feature maps are scored, from the coarsest on.
     """
     graph = sg.open(backbone, weights=weights)
-    levels = dict(list(sg.pyramid(graph).items())[-taps:])  # three in the paper; small pictures have room for one more
+    levels = dict(list(sg.pyramid(graph).items())[-taps:])  # three in the paper; small images have room for one more
     if any(call.class_name == "Flatten" for call in graph):
         graph = sg.fully_convolutional(graph, padding="same")
         classifier = graph[str(graph.outputs)]

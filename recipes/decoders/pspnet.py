@@ -1,6 +1,6 @@
 """PSPNet on any backbone. Zhao et al. 2017, arXiv:1612.01105, section 3.
 
-The backbone is dilated, so that its last map is no coarser than `stride`, and the head looks at the whole picture in
+The backbone is dilated, so that its last map is no coarser than `stride`, and the head looks at the whole image in
 1, 4, 9 and 36 parts. `fit` teaches it to find the pixels of a digit on a photograph, beside the same from scratch.
 """
 

@@ -1,6 +1,6 @@
 """A GAN that draws the digit it is asked for. Mirza & Osindero 2014, arXiv:1411.1784, section 3.
 
-The generator gets noise and a label; the discriminator, on a pretrained trunk, scores a picture together with its label
+The generator gets noise and a label; the discriminator, on a pretrained trunk, scores an image together with its label
 (Miyato & Koyama 2018, arXiv:1802.05637, equation 3). `fit` lets a judge that has seen neither player say how many
 samples show the digit that was asked for; the baseline is chance.
 """

@@ -1,6 +1,6 @@
-"""Picture to picture, without pairs. Zhu, Park, Isola & Efros 2017, CycleGAN, arXiv:1703.10593, section 3.
+"""Picture to image, without pairs. Zhu, Park, Isola & Efros 2017, CycleGAN, arXiv:1703.10593, section 3.
 
-Two generators translate between two kinds of pictures, and back to where they started; two discriminators, on
+Two generators translate between two kinds of images, and back to where they started; two discriminators, on
 pretrained trunks, score patches of each kind. `fit` learns to turn white digits on black into broad orange chalk on a
 green board, from two sets that have no digit in common, and is measured on digits whose true translation is known.
 """

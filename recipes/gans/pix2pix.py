@@ -1,8 +1,8 @@
-"""Picture to picture, from pairs. Isola, Zhu, Zhou & Efros 2017, pix2pix, arXiv:1611.07004, section 3.
+"""Picture to image, from pairs. Isola, Zhu, Zhou & Efros 2017, pix2pix, arXiv:1611.07004, section 3.
 
-The generator is a U-Net on a pretrained encoder; a discriminator of patches sees a picture together with what it was
-made from. `fit` colours grey pieces of a photograph, of a part that neither player has seen, and compares them with the
-grey pieces themselves, and with the mean colour that each grey has in the pictures learned from.
+The generator is a U-Net on a pretrained encoder; a discriminator of patches sees an image together with what it was
+made from. `fit` colors grey pieces of a photograph, of a part that neither player has seen, and compares them with the
+grey pieces themselves, and with the mean color that each grey has in the images learned from.
 """
 
 import keras
@@ -34,7 +34,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
     """Trains both networks in turns.
 
     Args:
-        likeness: weight of the distance to the wanted picture, lambda in equation 4.
+        likeness: weight of the distance to the wanted image, lambda in equation 4.
     """
     keras.utils.set_random_seed(seed)
     size = models["generator"].output_shape[1]

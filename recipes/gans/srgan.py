@@ -1,6 +1,6 @@
 """Super-resolution with a perceptual loss. Ledig et al. 2017, SRGAN, arXiv:1609.04802, section 2.2.
 
-A generator enlarges pictures; a discriminator of patches says whether they look real; a frozen pretrained
+A generator enlarges images; a discriminator of patches says whether they look real; a frozen pretrained
 network, tapped inside, says whether they look alike. `fit` enlarges pieces of a photograph, of a part that no player
 has seen, and compares them with bicubic enlargement.
 """
@@ -24,7 +24,7 @@ def recipe(
 
     Args:
         stride: output stride of the map that the eye compares.
-        scale: how many times larger pictures become: 2 or 4.
+        scale: how many times larger images become: 2 or 4.
         blocks: residual blocks of the generator.
     """
     resolver = sg.wiring.super_resolver(scale, filters, blocks)

@@ -1,7 +1,7 @@
 """Two pretrained networks joined into one, both frozen. Hansen & Salamon 1990, IEEE TPAMI 12:993.
 
-Both see the same picture, the second at another size; their layers live in one graph, the second's under a prefix, and
-one head reads the features of both. `fit` trains heads on both and on each alone, on a few pictures of the digits 5-9,
+Both see the same image, the second at another size; their layers live in one graph, the second's under a prefix, and
+one head reads the features of both. `fit` trains heads on both and on each alone, on a few images of the digits 5-9,
 in one pass over the frozen networks.
 """
 
@@ -44,10 +44,10 @@ def recipe(
 
 
 def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5, seed: int = 0):
-    """Returns the mean accuracies over several choices of the pictures.
+    """Returns the mean accuracies over several choices of the images.
 
     Args:
-        repeats: how many choices of the labelled pictures the accuracies are means of.
+        repeats: how many choices of the labelled images the accuracies are means of.
     """
     size = model.input_shape[1] or 32
     images_bhwc, labels = sg.digits(range(5, 10), size=size)

@@ -3,7 +3,7 @@
 The network is entered at an inner tensor and left at another: what is between is kept, with its weights. A new stem
 feeds it, a new head reads it. `fit` feeds the 8 x 8 originals of the digits, far too small for the whole network, into
 its middle: the stem learns, without labels, to give the tensor that the network itself has there for the large
-pictures; then the head learns the digits 5-9 from a few labels. The baseline is the same network from scratch.
+images; then the head learns the digits 5-9 from a few labels. The baseline is the same network from scratch.
 
     surgery graft middle --set backbone=vgg16 --set entry=block3_pool --set exit=block5_conv2 --set weights=none
     surgery graft middle --set backbone=alexnet --set entry=pool1 --set exit=conv4 --set weights=none

@@ -1,8 +1,8 @@
 """A siamese network for one-shot recognition: one trunk on two inputs. Koch et al. 2015, ICML Deep Learning Workshop.
 
-Both pictures go through the same pretrained trunk, frozen; a weighted sum of how far their features are apart
+Both images go through the same pretrained trunk, frozen; a weighted sum of how far their features are apart
 (equation in section 3.2 of the paper) says whether they show the same. `fit` trains the weights on pairs of the digits
-0-4, and then has the network recognise the digits 5-9, which it has never seen, from one picture of each, beside the
+0-4, and then has the network recognise the digits 5-9, which it has never seen, from one image of each, beside the
 nearest neighbour in pixels.
 """
 
@@ -16,7 +16,7 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
     """Shares one trunk.
 
     Args:
-        at: the tensor at which two pictures are compared.
+        at: the tensor at which two images are compared.
     """
     graph = sg.cut(sg.preprocess(sg.open(backbone, weights=weights)), outputs=at)
     graph = sg.freeze(graph, f"..{at}") if freeze else graph
@@ -37,7 +37,7 @@ def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 
     """Trains, and measures beside the baseline.
 
     Args:
-        pairs: how many pairs of pictures it learns from in an epoch.
+        pairs: how many pairs of images it learns from in an epoch.
         episodes: how many choices of one example of each class it is tested on.
     """
     keras.utils.set_random_seed(seed)
@@ -70,7 +70,7 @@ def paired(labels, pairs: int, seed: int):
 
 
 def one_shot(vectors, labels, episodes: int, seed: int) -> float:
-    """Recognises all pictures by the nearest, in L1, of one picture a class; the mean accuracy over many choices."""
+    """Recognises all images by the nearest, in L1, of one image a class; the mean accuracy over many choices."""
     found = []
     for episode in range(episodes):
         shown = sg.samples.few_of_each(labels, 1, 1000 * seed + episode)

@@ -2,7 +2,7 @@
 
 All taps where the network is one tensor wide are probed at once: one frozen network with a linear head at each, so
 that one pass computes the features of all. `fit` prints the accuracy on digits that the network has never seen, by
-depth; the picture shows it. The first probe sees the pixels alone: the baseline.
+depth; the image shows it. The first probe sees the pixels alone: the baseline.
 """
 
 import keras

@@ -1,6 +1,6 @@
 """The content of one photograph in the style of another. Gatys, Ecker & Bethge 2015, arXiv:1508.06576, section 2.
 
-The network is tapped before its activations, and stays as it is; what trains is the picture, which is the weight of an
+The network is tapped before its activations, and stays as it is; what trains is the image, which is the weight of an
 Embedding with one entry. `fit` starts from the content, and compares how far the style of the result is from the style
 photograph, and its content from the content photograph, with where each of the two photographs stands itself.
 """
@@ -24,8 +24,8 @@ def recipe(
     Args:
         style: the layers that tell the style.
         content: the layer that tells the content.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
     """
     graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.unfuse(graph, ", ".join(dict.fromkeys((*style, content))))
@@ -39,10 +39,10 @@ def fit(
     """Trains, and measures beside the baseline.
 
     Args:
-        steps: of the optimizer on the picture.
+        steps: of the optimizer on the image.
         weight: of the style, beside the content's 1.
         smooth: weight of smoothness, beside the content's 1.
-        rate: learning rate of the picture, whose values are 0 to 1.
+        rate: learning rate of the image, whose values are 0 to 1.
     """
     keras.utils.set_random_seed(seed)
     _, height, width, _ = model.input_shape

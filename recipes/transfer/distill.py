@@ -2,7 +2,7 @@
 
 After Romero et al. 2015, FitNets, arXiv:1412.6550, the student also imitates an inner tap of the teacher; the training
 is Keras' own `Distiller`. `fit` gives the teacher a head for the digits 5-9, and the student few labels: alone it
-learns from these; distilled it learns from what the teacher says of pictures without labels.
+learns from these; distilled it learns from what the teacher says of images without labels.
 """
 
 import keras
@@ -28,7 +28,7 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
     """Trains, and measures beside the baseline.
 
     Args:
-        pool: pictures without a label, which the teacher alone has seen with one.
+        pool: images without a label, which the teacher alone has seen with one.
     """
     teacher, student = models["teacher"], models["student"]
     images_bhwc, labels = sg.digits(range(5, 10), size=student.input_shape[1])

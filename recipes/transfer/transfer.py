@@ -1,8 +1,8 @@
 """Transfer learning: a new head on a frozen, pretrained trunk. Yosinski et al. 2014, arXiv:1411.1792, section 2.
 
 The network is cut at a tap, everything up to it is frozen, and a new classifier is grafted on. `fit` trains it on the
-digits 5-9, which tinyvgg has never seen, from a few labelled pictures a class, and compares it with the same network
-trained from scratch on the same pictures: same head, same start of the head, same steps; only the trunk differs.
+digits 5-9, which tinyvgg has never seen, from a few labelled images a class, and compares it with the same network
+trained from scratch on the same images: same head, same start of the head, same steps; only the trunk differs.
 """
 
 import time
@@ -28,14 +28,14 @@ def recipe(backbone: str = "tinyvgg", at: str = "block3_pool", classes: int = 5,
 
 
 def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, augment: bool = False):
-    """Returns accuracies on all pictures of the digits 5-9 that were not among the `shots` labelled ones of each class.
+    """Returns accuracies on all images of the digits 5-9 that were not among the `shots` labelled ones of each class.
 
-    The frozen trunk is computed once for each picture (`sg.fit_cached`), unless with `augment` both see the few
-    pictures slightly rotated and shifted anew in each epoch.
+    The frozen trunk is computed once for each image (`sg.fit_cached`), unless with `augment` both see the few
+    images slightly rotated and shifted anew in each epoch.
 
     Args:
-        seeds: how many choices of the labelled pictures the accuracies are means of.
-        augment: shift and turn the pictures while training; then nothing can be computed once.
+        seeds: how many choices of the labelled images the accuracies are means of.
+        augment: shift and turn the images while training; then nothing can be computed once.
     """
     images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]
@@ -80,7 +80,7 @@ def pupils(model: keras.Model, seed: int):
 def accuracy(
     model: keras.Model, images_bhwc, labels, few, epochs: int, augment: bool, how: str = "at once", seconds=None
 ) -> float:
-    """Trains on the few pictures and tests on all the others; notes how long the training took.
+    """Trains on the few images and tests on all the others; notes how long the training took.
 
     `how`: through the cache, with plain `fit`, or with the epochs one after the other as one: the same steps.
     """

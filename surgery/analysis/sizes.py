@@ -34,10 +34,10 @@ def sized(graph: Graph, given: Sequence[Spec]) -> Graph:
 
 
 def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
-    """Returns a graph as it would be for pictures of a size, where it leaves it open.
+    """Returns a graph as it would be for images of a size, where it leaves it open.
 
     Raises:
-        SurgeryError: no input is a picture of open size, or a side that is known is another.
+        SurgeryError: no input is an image of open size, or a side that is known is another.
     """
     specs = [graph.spec(ref) for ref in leaves(graph.inputs)]
     first = channels_first(graph)
@@ -50,7 +50,7 @@ def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
 
 
 def _with_size(spec: Spec, size: tuple[int, int], first: bool) -> Spec:
-    """Returns the spec of a picture with its open sides closed; of what is none, or is of a known size, as it is."""
+    """Returns the spec of an image with its open sides closed; of what is none, or is of a known size, as it is."""
     if len(spec.sides) != 4:
         return spec
     batch, *sides = spec.sides

@@ -51,7 +51,7 @@ class Words:
         self.say("\n\n".join([f"{name}:\n{graph}" if name else str(graph), *map(str, donors)]) + "\n")
 
     def measured(self, values: Mapping[Any, Any]) -> None:
-        """What `fit` returned, without its picture."""
+        """What `fit` returned, without its image."""
         rows = [[_told(key), _in_words(value)] for key, value in values.items()]
         self.say(f"{tabulate(rows, tablefmt='plain', disable_numparse=True)}\n" if rows else "trained\n")
 
@@ -60,7 +60,7 @@ class Words:
         click.echo(text, err=True)
 
     def drew(self, path: Path, note: str = "") -> None:
-        """A picture."""
+        """An image."""
         self.say(f"drew {path}{note}")
 
     def wrote(self, name: str, path: Path) -> None:

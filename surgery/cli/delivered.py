@@ -1,4 +1,4 @@
-"""What `surgery graft` leaves: the models, each whole or none at all, and the pictures."""
+"""What `surgery graft` leaves: the models, each whole or none at all, and the images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def draw_networks(scenes: Mapping[str, Any], plot: Path, graphviz: bool, account
 
 
 def draw_learned(recipe: str, picture_hwc: Any, plot: Path, account: Words) -> None:
-    """Writes a picture of values from 0 to 1 as PNG."""
+    """Writes an image of values from 0 to 1 as PNG."""
     import numpy as np
 
     from surgery.files import written_whole
@@ -73,7 +73,7 @@ def draw_learned(recipe: str, picture_hwc: Any, plot: Path, account: Words) -> N
 
 
 def _bytes_of(recipe: str, picture: Any, np: Any) -> Any:
-    """Returns a picture `(height, width, 1, 3 or 4)` of bytes; without channels it is grey; whole numbers are bytes."""
+    """Returns an image `(height, width, 1, 3 or 4)` of bytes; without channels it is grey; whole numbers are bytes."""
     try:
         values = np.asarray(picture)
         bytes_were_given = values.dtype.kind in "iu" and values.size and values.max() > 1

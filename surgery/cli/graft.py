@@ -192,7 +192,7 @@ def _verified(name: str, graph: Graph, donors: list[Graph]) -> list[Verification
 
 
 def _refuse_places(output: Path | None, plot: Path | None, force: bool, graphs: dict[str, Graph]) -> None:
-    """Refuses a file for several models, a folder for one, and what is in the way of a model or a picture."""
+    """Refuses a file for several models, a folder for one, and what is in the way of a model or an image."""
     if output is not None and ("" in graphs) != (output.suffix == ".keras"):
         wanted = "one model: OUT.keras" if "" in graphs else f"{listing(graphs)}: a folder, one file for each"
         raise SurgeryError(f"{str(output)!r}: the recipe makes {wanted}.")
@@ -208,7 +208,7 @@ def _fit(
     """Trains until the end, or until the user interrupts it, and says what was measured.
 
     Returns:
-        The picture, if there is one, and whether it was interrupted.
+        The image, if there is one, and whether it was interrupted.
 
     Raises:
         KeyboardInterrupt: it was, before any weight changed, or twice.
@@ -232,7 +232,7 @@ def _fit(
 
 
 def _measured(found: Any, account: Words) -> Any:
-    """Says what `fit` measured; returns the picture, if there is one."""
+    """Says what `fit` measured; returns the image, if there is one."""
     try:
         for _ in range(2):  # a model has what its fit() returned, which has the values
             found = getattr(found, "history", found)

@@ -1,4 +1,4 @@
-"""`surgery tap`: a feature extractor as a file, or the features of a folder of pictures."""
+"""`surgery tap`: a feature extractor as a file, or the features of a folder of images."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _refuse_taps(graph: Any, where: str) -> None:
 
 
 def _draw(features: Any, plot: Path) -> None:
-    """Writes the picture of the feature maps of one picture."""
+    """Writes the image of the feature maps of one image."""
     if not features.names:
         raise SurgeryError("the picture could not be read, so that there is nothing to draw.")
     with quiet():

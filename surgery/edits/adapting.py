@@ -28,13 +28,13 @@ Steps = list[tuple[str, tuple[Any, ...]]]
 def recipe_for(given: Spec, wanted: Spec, channels_first: bool = False) -> Steps | None:
     """Returns the Keras layers, `(class name, arguments)`, that turn one shape into the other, or `None` if none do.
 
-    Pictures are pooled to vectors, or resized and given their channels by a 1 x 1 convolution; the last axis of
+    Images are pooled to vectors, or resized and given their channels by a 1 x 1 convolution; the last axis of
     anything else goes through a Dense layer.
 
     Args:
         given: what there is.
         wanted: what is wanted.
-        channels_first: whether pictures are `(batch, channels, height, width)`.
+        channels_first: whether images are `(batch, channels, height, width)`.
     """
     if channels_first and max(len(given.sides), len(wanted.sides)) == 4:
         moved = [Spec(_last(spec.shape), spec.dtype) for spec in (given, wanted)]
@@ -59,12 +59,12 @@ def recipe_for(given: Spec, wanted: Spec, channels_first: bool = False) -> Steps
 
 
 def _last(shape: Any) -> Any:
-    """Returns a shape of a picture with its channels last."""
+    """Returns a shape of an image with its channels last."""
     return (shape[0], *shape[2:], shape[1]) if shape is not None and len(shape) == 4 else shape
 
 
 def channels_come_first(graph: Graph) -> bool:
-    """Whether a layer of the network takes pictures with their channels first."""
+    """Whether a layer of the network takes images with their channels first."""
     return any(call.config.get("data_format") == "channels_first" for call in graph)
 
 

@@ -1,4 +1,4 @@
-"""`fully_convolutional`: a classifier whose Dense layers are convolutions, for pictures of any size.
+"""`fully_convolutional`: a classifier whose Dense layers are convolutions, for images of any size.
 
 Long, Shelhamer & Darrell 2015, arXiv:1411.4038, section 3.1.
 """
@@ -25,7 +25,7 @@ def fully_convolutional(graph: Graph, padding: str = "valid") -> Graph:
     """Returns a new graph without Flatten: the Dense layers behind it are convolutions with the same weights.
 
     The first becomes a convolution with a kernel of the size of the map, those behind it 1 x 1 convolutions. For
-    pictures of the donor's size the output is the donor's, as `(batch, 1, 1, classes)`; for larger ones
+    images of the donor's size the output is the donor's, as `(batch, 1, 1, classes)`; for larger ones
     (`sg.resize`) it is a map of classes.
 
     Args:

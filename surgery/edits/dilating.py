@@ -34,7 +34,7 @@ def dilate(graph: Graph, stride: int) -> Graph:
     the donor's, to floating-point tolerance. Pooling keeps its size, as in the paper.
 
     Args:
-        graph: `Graph` or `keras.Model`, with picture input, channels last; nested models are dissolved.
+        graph: `Graph` or `keras.Model`, with image input, channels last; nested models are dissolved.
         stride: the largest output stride, in pixels: 8 or 16 as a rule.
 
     Raises:

@@ -1,6 +1,6 @@
 """Writes a file so that its path always holds a whole one: the old one, or the new one when it is finished.
 
-All that surgery writes is written here: models, features, pictures, cards, recipes. The new file has the permissions
+All that surgery writes is written here: models, features, images, cards, recipes. The new file has the permissions
 and, where the system allows it, the owner of the one in whose place it comes; a link stays a link, to the new content.
 """
 

@@ -1,4 +1,4 @@
-"""Where the calls of a picture come from: kept, frozen, changed, new, dropped; from a donor, or from a comparison."""
+"""Where the calls of an image come from: kept, frozen, changed, new, dropped; from a donor, or from a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision tell apart (Okabe & Ito 2008), and that text can be read on."""
+"""Colors that people with any color vision tell apart (Okabe & Ito 2008), and that text can be read on."""
 
 from __future__ import annotations
 

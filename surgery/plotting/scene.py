@@ -61,7 +61,7 @@ class Node:
 
     @property
     def role(self) -> str:
-        """By which colour it is drawn: its origin, or whether it trains."""
+        """By which color it is drawn: its origin, or whether it trains."""
         return self.origin or {"yes": "trains", "no": "still"}.get(self.texts["trainable"], "plain")
 
     @property
@@ -74,13 +74,13 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A picture before it is drawn.
+    """An image before it is drawn.
 
     Args:
         title: one line.
         nodes: in runnable order; what is inside a nested model comes after it.
         edges: from address to address, at every depth; those into a nested model reach its inputs too.
-        legend: origin -> how the legend calls it; empty where colours tell what trains.
+        legend: origin -> how the legend calls it; empty where colors tell what trains.
     """
 
     title: str

@@ -15,7 +15,7 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
 
     Args:
         classes: the digits that are wanted, 0 to 9.
-        size: side of the pictures in pixels; the 8 x 8 originals are enlarged bilinearly.
+        size: side of the images in pixels; the 8 x 8 originals are enlarged bilinearly.
 
     Returns:
         `(images_bhwc, labels)`: float32 images `(batch, size, size, 3)` with values from 0 to 1, and int64 labels.
@@ -41,10 +41,10 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
 
 
 def few_of_each(labels: Any, shots: int, seed: int = 0) -> Any:
-    """Draws some pictures of each class.
+    """Draws some images of each class.
 
     Args:
-        labels: of all pictures.
+        labels: of all images.
         shots: how many of each class.
         seed: of the choice.
 

@@ -1,4 +1,4 @@
-"""Scenes made of the digits: in noise, on photographs, several in one picture; with the truth that each task needs."""
+"""Scenes made of the digits: in noise, on photographs, several in one image; with the truth that each task needs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def digits_in_noise(size: int = 32, noise: float = 0.7, seed: int = 0, count: in
     """Draws digits on a background of smooth blobs and grain.
 
     Args:
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         noise: brightness of the blobs; the digits have 0.6.
         seed: of the choice and the noise.
-        count: how many pictures, at most 1,797.
+        count: how many images, at most 1,797.
 
     Returns:
-        `(images_bhwc, masks_bhw, labels)`: float32 pictures, int64 masks (1 where the digit is), int64 labels.
+        `(images_bhwc, masks_bhw, labels)`: float32 images, int64 masks (1 where the digit is), int64 labels.
     """
     import keras
 
@@ -36,15 +36,15 @@ def digits_in_noise(size: int = 32, noise: float = 0.7, seed: int = 0, count: in
 
 
 def digits_on_photographs(size: int = 32, seed: int = 0, count: int = 800) -> tuple[Any, Any, Any]:
-    """Writes digits, in a random bright colour, on pieces of a photograph.
+    """Writes digits, in a random bright color, on pieces of a photograph.
 
     Args:
-        size: side of the pictures in pixels.
-        seed: of the choice, the places and the colours.
-        count: how many pictures, at most 1,797.
+        size: side of the images in pixels.
+        seed: of the choice, the places and the colors.
+        count: how many images, at most 1,797.
 
     Returns:
-        `(images_bhwc, masks_bhw, labels)` as `digits_in_noise`; half of the pictures, those of odd index, are on the
+        `(images_bhwc, masks_bhw, labels)` as `digits_in_noise`; half of the images, those of odd index, are on the
         flower, the others on the temple.
     """
     random = np.random.default_rng(seed)
@@ -63,13 +63,13 @@ def framed_digits(size: int = 64, seed: int = 0, count: int = 400, most: int = 3
     """Writes one to `most` digits of different sizes on pieces of photographs, none on another.
 
     Args:
-        size: side of the pictures in pixels, at least 40.
+        size: side of the images in pixels, at least 40.
         seed: of everything that is drawn.
-        count: how many pictures.
-        most: digits in a picture.
+        count: how many images.
+        most: digits in an image.
 
     Returns:
-        `(images_bhwc, boxes, labels)`: for each picture, boxes `(digits, 4)` of left, top, right, bottom in pixels,
+        `(images_bhwc, boxes, labels)`: for each image, boxes `(digits, 4)` of left, top, right, bottom in pixels,
         and labels `(digits,)`.
     """
     random = np.random.default_rng(seed)

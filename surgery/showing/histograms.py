@@ -1,4 +1,4 @@
-"""A picture of how the values of weights are spread."""
+"""An image of how the values of weights are spread."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from surgery.errors import SurgeryError, printable
 from surgery.figures import blank, save_figure
 from surgery.showing.weights import Line
 
-_MOST = 64  # histograms in a picture
+_MOST = 64  # histograms in an image
 
 
 def draw(lines: list[Line], path: Path) -> int:
-    """Writes a picture of the histograms of the largest tensors, in the order of the network; returns how many.
+    """Writes an image of the histograms of the largest tensors, in the order of the network; returns how many.
 
     Raises:
         SurgeryError: no values, or matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""What the `fit` of several recipes share: small trainings on real data, honest baselines, measures, and pictures."""
+"""What the `fit` of several recipes share: small trainings on real data, honest baselines, measures, and images."""
 
 from surgery.tasks.bars import EpochBar
 from surgery.tasks.baselines import fresh

@@ -14,11 +14,11 @@ from surgery.training.preprocessing import samples_for
 
 
 def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
-    """Returns the share of pictures whose largest output is that of their label.
+    """Returns the share of images whose largest output is that of their label.
 
     Args:
-        model: pictures -> `(batch, classes)`, or `(batch, 1)`, the probability of the second of two classes.
-        images_bhwc: the pictures.
+        model: images -> `(batch, classes)`, or `(batch, 1)`, the probability of the second of two classes.
+        images_bhwc: the images.
         labels: `(n,)` or `(n, 1)`, or one-hot: `(n, classes)`.
 
     Raises:
@@ -55,13 +55,13 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
     """Trains what is trainable of a classifier of the digits 0-4 on digits in noise, and measures before and after.
 
     Args:
-        model: `keras.Model`: pictures -> probabilities of five classes. It is trained in place.
-        epochs: passes over the pictures.
-        seed: of the pictures and their order.
+        model: `keras.Model`: images -> probabilities of five classes. It is trained in place.
+        epochs: passes over the images.
+        seed: of the images and their order.
         noise: brightness of the noise; see `sg.samples.digits_in_noise`.
 
     Returns:
-        The accuracy on other pictures, that before training, and how many pictures there were.
+        The accuracy on other images, that before training, and how many images there were.
 
     Raises:
         SurgeryError: the model does not tell five classes apart, or nothing in it trains.

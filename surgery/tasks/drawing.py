@@ -11,7 +11,7 @@ from surgery.figures import blank
 
 
 def tiles(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
-    """Returns one picture of many: a row of tiles for each batch of pictures.
+    """Returns one image of many: a row of tiles for each batch of images.
 
     Args:
         rows: batches `(batch, height, width)` or `(batch, height, width, 1 or 3)`, values from 0 to 1 (others are
@@ -35,7 +35,7 @@ def tiles(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
 
 
 def chart(bars: Mapping[str, float], baseline: float | None = None, title: str = "", axis: str = "accuracy") -> Any:
-    """Returns a picture of horizontal bars, with a line where the baseline is.
+    """Returns an image of horizontal bars, with a line where the baseline is.
 
     Args:
         bars: name -> length, drawn from top to bottom.

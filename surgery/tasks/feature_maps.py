@@ -21,13 +21,13 @@ _TILE = 64  # pixels on the longer side of a tile, about
 
 
 def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], channels: int = 16) -> Path:
-    """Draws the features of one picture, a row for each tap; returns the path.
+    """Draws the features of one image, a row for each tap; returns the path.
 
     Maps show their channels as tiles, those first that vary most, each from black (its least value) to white; vectors
-    are bars, sequences one picture of steps by features.
+    are bars, sequences one image of steps by features.
 
     Args:
-        features: tap -> features of one picture, `(height, width, channels)`, `(steps, features)` or `(features,)`: a
+        features: tap -> features of one image, `(height, width, channels)`, `(steps, features)` or `(features,)`: a
             row of what `extract` returns.
         path: ends in `.png`, `.svg` or `.pdf`; replaced when the new one is whole.
         channels: tiles of each tap.
@@ -84,7 +84,7 @@ def _grid(maps_hwc: Any) -> Any:
     columns = min(_ROW, count)
     rows = -(-count // columns)
     each += [np.ones((height, width), "float32")] * (rows * columns - count)
-    step = max(1, max(height, width) // 1024)  # no picture is larger than anybody can look at
+    step = max(1, max(height, width) // 1024)  # no image is larger than anybody can look at
     each = [one[::step, ::step] for one in each]
     zoom = max(1, _TILE // max(height, width))
     return tiles([np.stack(each[row * columns : (row + 1) * columns]) for row in range(rows)], zoom)

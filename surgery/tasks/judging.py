@@ -1,7 +1,7 @@
 """A judge of generated digits: a network of its own that has learned what is a digit, which one, and what is none.
 
 After the Inception score (Salimans et al. 2016, arXiv:1606.03498, section 4): good samples are recognised, and are not
-all the same. That score trusts a classifier that has never seen a picture without an object; this one has.
+all the same. That score trusts a classifier that has never seen an image without an object; this one has.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ NONE = 10
 
 
 class Judge:
-    """Says of pictures which digit they show, if any.
+    """Says of images which digit they show, if any.
 
     Args:
-        model: pictures `(batch, size, size, 1)` -> logits of ten digits and of "none".
+        model: images `(batch, size, size, 1)` -> logits of ten digits and of "none".
     """
 
     def __init__(self, model: Any):
         self.model = model
 
     def labels(self, images_bhwc: Any) -> Any:
-        """Returns the digit of each picture, 0 to 9, or 10 where it shows none."""
+        """Returns the digit of each image, 0 to 9, or 10 where it shows none."""
         grey_bhw1 = np.asarray(images_bhwc).mean(axis=-1, keepdims=True)
         return self.model.predict(grey_bhw1, batch_size=256, verbose=0).argmax(axis=-1)
 
     def measured(self, images_bhwc: Any) -> tuple[float, int]:
-        """Returns the share of pictures that show a digit, and how many of the ten classes are among them.
+        """Returns the share of images that show a digit, and how many of the ten classes are among them.
 
-        A class counts when at least one picture in a hundred shows it.
+        A class counts when at least one image in a hundred shows it.
         """
         found = self.labels(images_bhwc)
         counts = np.bincount(found, minlength=NONE + 1)[:NONE]
@@ -48,11 +48,11 @@ class Judge:
 def judge(size: int = 16, seed: int = 0) -> Judge:
     """Trains a judge, in some ten seconds; the same arguments give the same one again.
 
-    It learns the digits beside pictures that are none: noise, blobs, digits with shuffled pixels, and halves of two
+    It learns the digits beside images that are none: noise, blobs, digits with shuffled pixels, and halves of two
     different digits put together. It shares nothing with the networks that it judges.
 
     Args:
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         seed: of its weights and of what it learns from.
     """
     random = np.random.default_rng(seed)
@@ -86,9 +86,9 @@ def judged(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dic
     """Has a generator draw digits from noise, and a judge say what they show, beside real digits and plain noise.
 
     Args:
-        generator: `keras.Model`, noise `(batch, latent)` -> pictures `(batch, size, size, 3)`.
+        generator: `keras.Model`, noise `(batch, latent)` -> images `(batch, size, size, 3)`.
         images_bhwc: the real digits, of the same size.
-        samples: how many pictures are drawn and judged.
+        samples: how many images are drawn and judged.
         seed: of the noise.
 
     Returns:

@@ -21,17 +21,17 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
     """Trains a segmentation network, and the same network from fresh weights for as many epochs, and measures both.
 
     Args:
-        model: `keras.Model`: pictures `(batch, side, side, 3)` -> logits `(batch, side, side, 2)`, background
+        model: `keras.Model`: images `(batch, side, side, 3)` -> logits `(batch, side, side, 2)`, background
             and digit. It is trained in place.
-        epochs: passes over the pictures.
+        epochs: passes over the images.
         pictures: how many to learn from.
-        seed: of the pictures, the order and the fresh weights.
-        test: how many other pictures to measure with.
+        seed: of the images, the order and the fresh weights.
+        test: how many other images to measure with.
         rate: learning rate of Adam.
 
     Returns:
-        The intersection over union of the digits' pixels on the other pictures, that of the network from scratch and
-        that of the best threshold on brightness; and a picture: what was given, what is wanted, what was found.
+        The intersection over union of the digits' pixels on the other images, that of the network from scratch and
+        that of the best threshold on brightness; and an image: what was given, what is wanted, what was found.
 
     Raises:
         SurgeryError: the model makes something else.

@@ -1,6 +1,6 @@
 """`fit_cached`: a frozen prefix is computed once for each sample, and the rest is trained on what it gave.
 
-Cost: one forward pass of the prefix, then epochs of the rest alone. Not for augmented pictures: what changes from epoch
+Cost: one forward pass of the prefix, then epochs of the rest alone. Not for augmented images: what changes from epoch
 to epoch cannot be kept, and is refused.
 """
 

@@ -14,16 +14,16 @@ from surgery.specs import megabytes
 
 @dataclasses.dataclass(frozen=True)
 class Extracted:
-    """Features of pictures.
+    """Features of images.
 
     Args:
         names: of the files, in order; those that could not be read are not among them.
         features: tap -> array, a row for each name; mapped from disk where a file was written.
         unreadable: file -> why it was skipped.
         seconds: that the computing took.
-        rate: pictures per second.
+        rate: images per second.
         path: the file that was written, if one was.
-        preprocessing: what was done to the pictures first, and who said so: the network or the argument, or nobody.
+        preprocessing: what was done to the images first, and who said so: the network or the argument, or nobody.
         notes: what there is to say of it.
     """
 

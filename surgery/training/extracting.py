@@ -1,4 +1,4 @@
-"""`extract`: features of many pictures at several taps, in one pass, in memory that does not grow with their number."""
+"""`extract`: features of many images at several taps, in one pass, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def extract(
     batch_size: int = 32,
     strict: bool = False,
 ) -> Extracted:
-    """Computes features of many pictures at one or several taps, in one forward pass; the network is unchanged.
+    """Computes features of many images at one or several taps, in one forward pass; the network is unchanged.
 
     Args:
-        x: `Graph` or `keras.Model` with one picture as its input.
+        x: `Graph` or `keras.Model` with one image as its input.
         where: which tensors, as for `tap`.
         images: a folder (searched at every depth), or a list of image files: JPEG, PNG, GIF, BMP, and, where Pillow
             is installed, WebP and TIFF.
         out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go beside it,
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
             it stopped (not with a `preprocess` function that cannot be told by its name). `None` keeps all in memory.
-        size: `(height, width)` of the pictures, in pixels; the network's own by default.
-        preprocess: what is done to pictures of 0 to 255: by default `"own"`, what the network expects
+        size: `(height, width)` of the images, in pixels; the network's own by default.
+        preprocess: what is done to images of 0 to 255: by default `"own"`, what the network expects
             (`graph.preprocessing`), where that is known, else nothing, with a note. Also the name of a network (its
             published preprocessing), `"unit"` (0 to 1), `"tf"`, `"torch"` or `"caffe"`, a function of `images_bhwc`,
             or `None` for nothing. The file says what was done.
         dtype: in which the network computes, `"bfloat16"` for instance; features are kept as float32 then.
-        batch_size: pictures in a batch.
+        batch_size: images in a batch.
         strict: whether an image that cannot be read is an error; else it is skipped, and `unreadable` says why.
 
     Raises:
@@ -120,7 +120,7 @@ def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
 
 
 def _refuse_states(graph: Graph) -> None:
-    """Refuses layers whose states stay from batch to batch: features would depend on the order of the pictures."""
+    """Refuses layers whose states stay from batch to batch: features would depend on the order of the images."""
     ops = {address: call.op for address, call in calls_at_every_depth(graph)}
     keeping = [address for address, op in ops.items() if op is not None and op.inner is None and keeps_states(op)]
     if keeping:
@@ -131,7 +131,7 @@ def _refuse_states(graph: Graph) -> None:
 
 
 class _Run:
-    """One run over pictures: what is computed, batch by batch, and where it is kept."""
+    """One run over images: what is computed, batch by batch, and where it is kept."""
 
     def __init__(
         self, graph: Graph, pictures: Pictures, prepare: Prepared, dtype: str | None, batch: int, strict: bool
@@ -199,7 +199,7 @@ class _Run:
             raise SurgeryError(f"{count} cannot be read, and none may be skipped (strict):\n  {named(self._problems)}")
 
     def _said(self) -> tuple[str, tuple[str, ...]]:
-        """Returns what was done to the pictures, and what there is to say of it."""
+        """Returns what was done to the images, and what there is to say of it."""
         by = {"network": ", as the network expects", "argument": ", as asked", "nobody": ""}[self._prepare.said_by]
         unknown = [hint(self._graph)] if self._prepare.said_by == "nobody" else []
         return f"{self._prepare.text}{by}", (*self._notes, *unknown)
@@ -241,7 +241,7 @@ class _Run:
 
 
 def _place(store: Store, rows: Any, arrays: list[Any]) -> None:
-    """Stores the rows of some pictures, with a mark that they are there; those between them are left empty."""
+    """Stores the rows of some images, with a mark that they are there; those between them are left empty."""
     for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) > 1) + 1):
         store.skip(int(rows[run[0]]) - store.done)
         store.add([*(array[run[0] : run[-1] + 1] for array in arrays), np.ones(len(run), "bool")])

@@ -1,4 +1,4 @@
-"""Files of features: HDF5 with a data set for each tap, NumPy's own for one, with the names of the pictures."""
+"""Files of features: HDF5 with a data set for each tap, NumPy's own for one, with the names of the images."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def write(
     Args:
         target: `.npy`, or another suffix for HDF5.
         arrays: tap -> array.
-        names: of the pictures that are kept.
+        names: of the images that are kept.
         keep: their rows.
         said: attributes of an HDF5 file: how the features were made.
     """

@@ -78,11 +78,11 @@ class Pictures:
     channels: int = 3
 
     def batches(self, count: int, start: int, problems: dict[str, str]) -> Iterator[tuple[Any, Any]]:
-        """Yields (images_bhwc, rows) from picture `start` on: float32 of 0 to 255, and the number of each in `files`.
+        """Yields (images_bhwc, rows) from image `start` on: float32 of 0 to 255, and the number of each in `files`.
 
         Args:
-            count: pictures in a batch.
-            start: the first picture.
+            count: images in a batch.
+            start: the first image.
             problems: gets the name of each file that cannot be read, and why. Its number is left out.
         """
         import tensorflow as tf
@@ -118,7 +118,7 @@ class Pictures:
         def decoded(channels: int) -> Any:
             return tf.io.decode_image(content, channels=channels, expand_animations=False)
 
-        if self.channels == 1:  # a GIF and most of BMP are decoded in colour alone
+        if self.channels == 1:  # a GIF and most of BMP are decoded in color alone
             coloured = tf.reduce_any(tf.equal(tf.strings.substr(content, 0, 2), ["GI", "BM"]))
             image = tf.cond(coloured, lambda: tf.image.rgb_to_grayscale(decoded(3)), lambda: decoded(1))
         else:

@@ -1,4 +1,4 @@
-"""Boxes in pictures, and how well a detector found them."""
+"""Boxes in images, and how well a detector found them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from surgery.errors import SurgeryError
 
 
 def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tuple[Any, Any]]:
-    """Returns the boxes and the labels of each picture, `(objects, 4)` and `(objects,)`, as numbers that do not wrap.
+    """Returns the boxes and the labels of each image, `(objects, 4)` and `(objects,)`, as numbers that do not wrap.
 
     Raises:
         SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
@@ -57,8 +57,8 @@ def average_precision(found: list[tuple[Any, Any, Any]], boxes: list[Any], label
 
     Args:
         found: of `decoded`.
-        boxes: the truth, for each picture `(objects, 4)`.
-        labels: the truth, for each picture `(objects,)`.
+        boxes: the truth, for each image `(objects, 4)`.
+        labels: the truth, for each image `(objects,)`.
     """
     ranked = [(score, at, box, name) for at, one in enumerate(found) for box, name, score in zip(*one, strict=True)]
     ranked.sort(key=lambda entry: -entry[0])

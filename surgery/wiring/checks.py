@@ -67,7 +67,7 @@ def positive(classes: int) -> int:
 
 
 def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any, list[Any]]:
-    """Returns the picture and the feature maps that a decoder is grafted at.
+    """Returns the image and the feature maps that a decoder is grafted at.
 
     Raises:
         SurgeryError: they are not as many as the strides, one is no map, or one of fixed size is not of its stride.
@@ -90,7 +90,7 @@ def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any,
 
 
 def warn_of_open(picture: Any, step: int, what: str) -> None:
-    """Warns that of pictures of any size only some come back in their size: what is cropped is not known yet."""
+    """Warns that of images of any size only some come back in their size: what is cropped is not known yet."""
     if None in picture.shape[1:3] and step > 1:
         warnings.warn(
             f"{what} takes pictures of any size here, and serves those whose sides {step} divides: others come back in "

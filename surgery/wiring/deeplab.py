@@ -19,7 +19,7 @@ ops: Any = keras.ops
 
 
 def aspp(x: Any, rates: Sequence[int] = (6, 12, 18), filters: int = 256) -> Any:
-    """Returns a map that has looked at several distances: 1 x 1, 3 x 3 at each rate, and the mean of the picture.
+    """Returns a map that has looked at several distances: 1 x 1, 3 x 3 at each rate, and the mean of the image.
 
     Args:
         x: `(batch, height, width, channels)`.

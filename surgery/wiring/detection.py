@@ -61,7 +61,7 @@ def anchor_free_head(classes: int, strides: Iterable[int], filters: int = 48) ->
 
 
 def _sides(size: Sequence[Any], stride: int) -> list[Any]:
-    """Returns how many places a map has down and across a picture; the last may reach beyond it."""
+    """Returns how many places a map has down and across an image; the last may reach beyond it."""
     return [None if side is None else -(-side // stride) for side in size]
 
 
@@ -77,10 +77,10 @@ def _tower(what: str, filters: int, channels: int, bias: Any) -> list[Any]:
 
 
 def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
-    """Returns where the places of the maps are in the picture.
+    """Returns where the places of the maps are in the image.
 
     Args:
-        size: `(height, width)` of the picture in pixels.
+        size: `(height, width)` of the image in pixels.
         strides: of the maps, in the order of the head.
 
     Returns:
@@ -100,15 +100,15 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
 
 
 def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres: Any, steps: Any) -> Any:
-    """Returns what the head should say of pictures: `(pictures, places, classes + 4)`, laid out as its output.
+    """Returns what the head should say of images: `(pictures, places, classes + 4)`, laid out as its output.
 
     A place belongs to a box when it lies in it (section 3.1 of the paper), near its centre (centre sampling), and the
     box has the size of its map, the one whose stride is nearest to a quarter of the box; the smallest box wins. A box
     in which no place lies has the nearest.
 
     Args:
-        boxes: for each picture `(objects, 4)`: left, top, right, bottom in pixels.
-        labels: for each picture `(objects,)`.
+        boxes: for each image `(objects, 4)`: left, top, right, bottom in pixels.
+        labels: for each image `(objects,)`.
         classes: how many there are.
         centres: see `places`.
         steps: see `places`.
@@ -158,7 +158,7 @@ def detection_loss(classes: int) -> Callable[[Any, Any], Any]:
 
 
 def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 0.3) -> list[tuple[Any, Any, Any]]:
-    """Returns the boxes that a detector found in each picture: `(boxes, labels, scores)`, the surest first.
+    """Returns the boxes that a detector found in each image: `(boxes, labels, scores)`, the surest first.
 
     Of boxes that overlap by more than half, the surest stays.
 

@@ -1,4 +1,4 @@
-"""Discriminators: real or not, of whole pictures, of patches, of pictures with a label."""
+"""Discriminators: real or not, of whole images, of patches, of images with a label."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ops: Any = keras.ops
 
 
 def dcgan_discriminator(filters: int = 32, steps: int = 2, normalize: bool = True) -> Callable[[Any], Any]:
-    """Makes the discriminator of a DCGAN: a part of one picture; it returns a score `(batch, 1)`.
+    """Makes the discriminator of a DCGAN: a part of one image; it returns a score `(batch, 1)`.
 
     Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3: convolutions with steps of two, LeakyReLU, no pooling.
 
@@ -38,10 +38,10 @@ def dcgan_discriminator(filters: int = 32, steps: int = 2, normalize: bool = Tru
 
 
 def patch_discriminator(filters: int = 32, steps: int = 2) -> Callable[[Any], Any]:
-    """Makes a discriminator of patches: a part of one picture, or of `[condition, picture]`; it returns a map.
+    """Makes a discriminator of patches: a part of one image, or of `[condition, picture]`; it returns a map.
 
     Isola et al. 2017, pix2pix, arXiv:1611.07004, section 3.2.2: each score sees a patch, and the mean over the map is
-    the score of the picture. With a list the pictures are stacked: the discriminator is conditional (section 3.1).
+    the score of the image. With a list the images are stacked: the discriminator is conditional (section 3.1).
 
     Args:
         filters: of the first convolution; doubled with each step.

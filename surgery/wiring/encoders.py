@@ -30,10 +30,10 @@ def encoder(
         backbone: the name of a network, or a path.
         weights: see `sg.open`.
         depth: the coarsest output stride that is used, in pixels.
-        size: side of the pictures in pixels; the network's own by default.
+        size: side of the images in pixels; the network's own by default.
         freeze: whether it stays as it is.
         stride: dilate it, see `sg.dilate`, so that no map is coarser than this; as it is by default.
-        channels: of the pictures that it will be given, to be refused if it takes others; not asked by default.
+        channels: of the images that it will be given, to be refused if it takes others; not asked by default.
         takes: the pixels that it will be given, 0 to 1 by default: where the backbone expects others, layers that make
             them go in front of it, see `sg.preprocess`.
 
@@ -43,7 +43,7 @@ def encoder(
         or finer where its own steps leave no such stride.
 
     Raises:
-        SurgeryError: it has no feature map that is so fine, or it takes other things than one picture.
+        SurgeryError: it has no feature map that is so fine, or it takes other things than one image.
     """
     graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
     graph = cut(graph, outputs=_last(_levels(graph, depth)))

@@ -40,7 +40,7 @@ def fpn_decoder(classes: int, strides: Iterable[int], filters: int = 64) -> Call
 
     Kirillov et al. 2019, Panoptic Feature Pyramid Networks, arXiv:1901.02446, section 3: each map of the pyramid is
     convolved and enlarged, step by step, to the finest, all are summed, classified by a 1 x 1 convolution, and enlarged
-    to the picture: `(batch, height, width, classes)`, logits.
+    to the image: `(batch, height, width, classes)`, logits.
 
     Args:
         classes: channels of the output. Must be positive.

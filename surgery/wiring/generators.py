@@ -1,4 +1,4 @@
-"""Generators of pictures: from noise, from pictures of another domain, from smaller pictures."""
+"""Generators of images: from noise, from images of another domain, from smaller images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def dcgan_generator(size: int = 16, channels: int = 3, filters: int = 64, start:
 
     Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3: the vector is projected to a small map, which transposed
     convolutions enlarge, normalized by the batch, with ReLU. The output is `(batch, size, size, channels)`, 0 to 1 (a
-    sigmoid, for pictures of that range, in the place of the paper's tanh).
+    sigmoid, for images of that range, in the place of the paper's tanh).
 
     Args:
-        size: side of the pictures in pixels: `start` times a power of two.
-        channels: of the pictures.
+        size: side of the images in pixels: `start` times a power of two.
+        channels: of the images.
         filters: of the first map; halved with each enlargement, at least 16.
         start: side of the first map.
 
@@ -52,15 +52,15 @@ def dcgan_generator(size: int = 16, channels: int = 3, filters: int = 64, start:
 
 
 def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callable[[Any], Any]:
-    """Makes a generator from pictures to pictures of the same size: down twice, residual blocks, up twice.
+    """Makes a generator from images to images of the same size: down twice, residual blocks, up twice.
 
     Zhu et al. 2017, CycleGAN, arXiv:1703.10593, section 4 (after Johnson et al. 2016, arXiv:1603.08155); group
     normalization with one channel a group is its instance normalization. The output is 0 to 1.
 
     Args:
-        channels: of the pictures it makes.
+        channels: of the images it makes.
         filters: at full size; twice and four times as many below.
-        blocks: residual blocks; 6 in the paper for pictures of 128 pixels.
+        blocks: residual blocks; 6 in the paper for images of 128 pixels.
     """
 
     def generator(picture: Any) -> Any:
@@ -87,7 +87,7 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
 
 
 def super_resolver(scale: int = 4, filters: int = 32, blocks: int = 4, channels: int = 3) -> Callable[[Any], Any]:
-    """Makes a generator that enlarges pictures: residual blocks, then pixels from channels.
+    """Makes a generator that enlarges images: residual blocks, then pixels from channels.
 
     Ledig et al. 2017, SRGAN, arXiv:1609.04802, section 2.1.1. It learns what is to be added to the bilinear
     enlargement (Kim et al. 2016, arXiv:1511.04587, section 3), so that it starts from there.
@@ -96,7 +96,7 @@ def super_resolver(scale: int = 4, filters: int = 32, blocks: int = 4, channels:
         scale: 2 or 4.
         filters: of the convolutions; 64 in the paper.
         blocks: residual blocks; 16 in the paper.
-        channels: of the pictures.
+        channels: of the images.
 
     Raises:
         SurgeryError: `scale` is neither 2 nor 4.

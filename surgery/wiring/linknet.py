@@ -23,7 +23,7 @@ def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> 
     Args:
         classes: channels of the output. Must be positive.
         strides: output stride of each tap, in pixels, ascending: keys of `sg.pyramid`.
-        filters: channels of the last block, at the size of the picture.
+        filters: channels of the last block, at the size of the image.
 
     Raises:
         SurgeryError: `classes` is not positive, there are fewer than two taps, or a stride does not divide the next.

@@ -16,7 +16,7 @@ def enlarged(x: Any, step: int, like: Any, name: str) -> Any:
     Args:
         x: `(batch, height, width, channels)`.
         step: how many times larger it becomes.
-        like: the map, or picture, whose size is wanted; where a size is not known, nothing is cropped.
+        like: the map, or image, whose size is wanted; where a size is not known, nothing is cropped.
         name: begins the names of the layers.
     """
     if step > 1:

@@ -1,4 +1,4 @@
-"""What style and content of a picture are, by the taps of a network. Gatys, Ecker & Bethge 2015, arXiv:1508.06576."""
+"""What style and content of an image are, by the taps of a network. Gatys, Ecker & Bethge 2015, arXiv:1508.06576."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def style_distance(ours: Any, theirs: Any) -> Any:
     Equations 4 and 5, relative to the size of theirs, so that layers of any scale weigh alike.
 
     Args:
-        ours: maps of the picture, `(batch, height, width, channels)`.
+        ours: maps of the image, `(batch, height, width, channels)`.
         theirs: maps of the style; height and width may be others.
     """
     ours, theirs = gram(ours), gram(theirs)
@@ -41,14 +41,14 @@ def content_distance(ours: Any, theirs: Any) -> Any:
     """Returns how far the content of maps is from that of others: equation 1, relative to the size of theirs.
 
     Args:
-        ours: maps of the picture, `(batch, height, width, channels)`.
+        ours: maps of the image, `(batch, height, width, channels)`.
         theirs: maps of the content, of the same shape.
     """
     return ops.mean(ops.square(ours - theirs)) / (ops.mean(ops.square(theirs)) + 1e-12)
 
 
 def roughness(images_bhwc: Any) -> Any:
-    """Returns the total variation of pictures, per pixel: the mean step to the next pixel, down and across.
+    """Returns the total variation of images, per pixel: the mean step to the next pixel, down and across.
 
     Mahendran & Vedaldi 2015, arXiv:1412.0035, section 3.1.
     """

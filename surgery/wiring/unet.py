@@ -23,7 +23,7 @@ def unet_decoder(
 
     Each step enlarges the map to the next shallower tap, aligns the two (the encoder's own padding may have cost a
     pixel), concatenates them and convolves twice, 3 x 3 with ReLU. Convolutions are padded, so the output has the size
-    of the picture: `(batch, height, width, classes)`.
+    of the image: `(batch, height, width, classes)`.
 
     Args:
         classes: channels of the output; the paper's last 1 x 1 convolution. Must be positive.

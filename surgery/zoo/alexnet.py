@@ -1,7 +1,7 @@
 """AlexNet. Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural networks".
 
 Section 3.5, with the two halves of the paper's network as groups, the layer names of the Caffe release (`conv1` ...
-`fc8`), and its pictures of 227 x 227: with 224, as the paper says, the sizes do not come out. 60,965,224 parameters.
+`fc8`), and its images of 227 x 227: with 224, as the paper says, the sizes do not come out. 60,965,224 parameters.
 """
 
 from __future__ import annotations

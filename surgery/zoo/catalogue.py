@@ -16,7 +16,7 @@ class Network:
     Args:
         name: what users type.
         keras_name: the function in `keras.applications`, or `None` for a network of this package.
-        pixels: side of the pictures it was published for.
+        pixels: side of the images it was published for.
         calls: number of calls.
         params: number of parameters.
         paper: its source.

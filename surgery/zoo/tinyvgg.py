@@ -1,7 +1,7 @@
 """tinyvgg: a VGG with the layer names of VGG16 and 128,981 parameters, pretrained on handwritten digits 0-4.
 
 So that every example runs offline, on truly pretrained weights, in seconds. Layout: Simonyan & Zisserman 2014,
-arXiv:1409.1556, table 1, configuration D, with fewer filters. Pictures are (batch, 32, 32, 3) with values from 0 to 1.
+arXiv:1409.1556, table 1, configuration D, with fewer filters. Images are (batch, 32, 32, 3) with values from 0 to 1.
 `scripts/pretrain_tinyvgg.py` makes the weights.
 """
 
