@@ -144,7 +144,7 @@ def features(count: int) -> None:
         rounds = [{what: seconds(work) for what, work in works.items()} for _ in range(3)]
         times = {what: sorted(one[what] for one in rounds)[1] for what in works}
         for what, taken in times.items():
-            print(f"{what}: {count / taken:.1f} pictures/s, {times['stock predict'] / taken:.2f} x stock")
+            print(f"{what}: {count / taken:.1f} images/s, {times['stock predict'] / taken:.2f} x stock")
         print(f"  3 taps take {times['extract, 3 taps'] / times['extract, 1 tap']:.2f} x the time of one")
         if not has_bfloat16():
             print("bfloat16: skipped, this processor has neither AMX nor AVX512-BF16")
@@ -154,7 +154,7 @@ def features(count: int) -> None:
         a, b = (found.features["block5_pool"].reshape(count, -1) for found in (one, half))
         cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
         print(
-            f"bfloat16: {count / taken:.1f} pictures/s, {times['extract, 1 tap'] / taken:.1f} x float32; "
+            f"bfloat16: {count / taken:.1f} images/s, {times['extract, 1 tap'] / taken:.1f} x float32; "
             f"cosine {cosine.min():.5f}"
         )
 

@@ -142,7 +142,7 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SurgeryError(f"{printable(path.name)!r} is no Python file: {first_line(error)}.") from error
+        raise SurgeryError(f"{printable(path.name)!r} is not a Python file: {first_line(error)}.") from error
 
 
 def _tree(path: Path) -> ast.Module:
@@ -224,7 +224,7 @@ def load(name: str) -> Recipe:
     path = find(name)
     spec = importlib.util.spec_from_file_location(f"surgery_recipe_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise SurgeryError(f"{printable(path.name)!r} is no Python file.")
+        raise SurgeryError(f"{printable(path.name)!r} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     if path not in shipped().values():

@@ -61,8 +61,8 @@ def renewed(layer: Any, name: str, **changed: Any) -> Any:
 def _refuse_loss(new: Any, layer: Any) -> None:
     if isinstance(layer, keras.layers.Layer) and (lost := lost_in(new, layer)):
         raise SurgeryError(
-            f"{layer.name!r} keeps {listing(lost)} beside its weights and its configuration, and a copy would lose it. "
-            "Put it into get_config(), or make it a weight: add_weight(trainable=False)."
+            f"{layer.name!r} keeps {listing(lost)} apart from its weights and its configuration, and a copy would lose "
+            "it. Put it into get_config(), or make it a weight: add_weight(trainable=False)."
         )
 
 

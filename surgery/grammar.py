@@ -34,7 +34,7 @@ def parse(text: str) -> Selector:
     tokens = _tokens(text)
     selector = _union(tokens, text)
     if tokens:
-        raise SurgeryError(f"{text!r} is no selector: {tokens[0]!r} is unexpected. {GRAMMAR}")
+        raise SurgeryError(f"{text!r} is not a selector: {tokens[0]!r} is unexpected. {GRAMMAR}")
     return selector
 
 
@@ -46,7 +46,7 @@ def _tokens(text: str) -> list[str]:
     while text[position:].strip():
         match = _TOKEN.match(text, position)
         if match is None:
-            raise SurgeryError(f"{text!r} is no selector: cannot read {text[position:].strip()!r}. {GRAMMAR}")
+            raise SurgeryError(f"{text!r} is not a selector: cannot read {text[position:].strip()!r}. {GRAMMAR}")
         tokens.append((match["sign"] or match["atom"]).strip())
         position = match.end()
     return tokens
@@ -79,7 +79,7 @@ def _factor(tokens: list[str], text: str) -> Selector:
     tokens.pop(0)
     end = _atom(tokens, text) if tokens and tokens[0] not in (",", "&", "!", "..") else None
     if start is None and end is None:
-        raise SurgeryError(f"{text!r} is no selector: '..' needs a name on one side. {GRAMMAR}")
+        raise SurgeryError(f"{text!r} is not a selector: '..' needs a name on one side. {GRAMMAR}")
     return Range(start, end)
 
 
@@ -87,7 +87,7 @@ def _atom(tokens: list[str], text: str) -> Selector:
     if not tokens or tokens[0] in (",", "&", "!", ".."):
         found = repr(tokens[0]) if tokens else "the end"
         raise SurgeryError(
-            f"{text!r} is no selector: a name, ':Class' or '[attribute]' is missing before {found}. {GRAMMAR}"
+            f"{text!r} is not a selector: a name, ':Class' or '[attribute]' is missing before {found}. {GRAMMAR}"
         )
     token = tokens.pop(0)
     if token[0] in "'\"":
@@ -129,7 +129,7 @@ def _class_test(pattern: str) -> Callable[[str, Scope], bool]:
 def _attribute(part: str, text: str) -> Callable[[str, Scope], bool]:
     match = re.fullmatch(r"\s*(\w+)\s*(?:(!=|>=|<=|=|>|<)\s*(.+?))?\s*", part)
     if match is None:
-        raise SurgeryError(f"{text!r} is no selector: cannot read '[{part}]'. {GRAMMAR}")
+        raise SurgeryError(f"{text!r} is not a selector: cannot read '[{part}]'. {GRAMMAR}")
     name, sign, wanted = match.groups()
     if sign is None:
         return lambda address, scope: bool(scope.attribute(address, name))

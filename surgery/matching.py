@@ -115,11 +115,11 @@ def _renamed(piece: Piece, rename: Rename) -> str:
         return piece.name
     if not isinstance(rename, Mapping) and not callable(rename):
         raise SurgeryError(
-            f"rename={rename!r}: a dict, name in the file -> name in the network, or a function is wanted."
+            f"rename={rename!r}: expected a dict, name in the file -> name in the network, or a function."
         )
     new = rename.get(piece.name, piece.name) if isinstance(rename, Mapping) else rename(piece.name)
     if not isinstance(new, str):
-        raise SurgeryError(f"rename makes {new!r} of {printable(piece.name)!r}, where a name is wanted.")
+        raise SurgeryError(f"rename makes {new!r} of {printable(piece.name)!r}; expected a name.")
     return new
 
 
@@ -218,7 +218,7 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
     other = named if whole else crossed
     raise SurgeryError(
         f"{len(pieces)} layers of the file have the shapes of {len(targets)} layers of the network, and their names do "
-        f"not tell them apart:\n  {_reading(in_order, new)}\n  or {_reading(other, new)}\n"
+        f"not distinguish them:\n  {_reading(in_order, new)}\n  or {_reading(other, new)}\n"
         "Say rename={name in the file: name in the network}."
     )
 

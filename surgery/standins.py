@@ -184,7 +184,7 @@ class Copies:
         """Refuses a build in which a variable has another value than the one it should have.
 
         Raises:
-            SurgeryError: a layer was made anew, and nothing says where the values of its variables come from.
+            SurgeryError: a layer was made again, and nothing says where the values of its variables come from.
         """
         made = [(op, one) for op, one in self._new if not self._is_composed(op, op.name)]
         fresh = [one.layer for op, one in made if op.source is None or op.source.fresh]
@@ -195,7 +195,7 @@ class Copies:
             random = owing(standin.layer) or [one.path for one in weights if id(one) not in given]
             if random:
                 raise SurgeryError(
-                    f"{standin.name!r} was made anew, and {listing(map(printable, random), 4)} did not get the values "
+                    f"{standin.name!r} was made again, and {listing(map(printable, random), 4)} did not get the values "
                     "of its source; nothing was built."
                 )
 
@@ -275,7 +275,7 @@ def _teach(layer: Any, source: Source) -> None:
     try:
         give(layer, Learned.of_text(source.assets[WORDS](), rare[0].load() if rare else ()))
     except Exception as error:  # TensorFlow's and Keras' own, of any kind
-        raise SurgeryError(f"the words of {layer.name!r} are broken: {first_line(error)}") from error
+        raise SurgeryError(f"the vocabulary of {layer.name!r} is broken: {first_line(error)}") from error
 
 
 def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:

@@ -171,7 +171,7 @@ class Verification:
             return "no weights"
         if len(self.shared) == with_weights:
             return "the donor's own layers"
-        return "weights equal to the bit" + (f", {len(self.shared):,} the donor's own layers" if self.shared else "")
+        return "weights bit-identical" + (f", {len(self.shared):,} the donor's own layers" if self.shared else "")
 
     def _compared(self) -> str:
         name = printable(self.donor.name)

@@ -106,7 +106,7 @@ def tensors(graph: Graph, where: Where, expect: int | None = None) -> list[Ref]:
     if expect is not None and len(found) != expect:
         names = [f"{ref.call}@0" if f"{ref.call}@1" in calls else str(ref) for ref in found]
         raise SurgeryError(
-            f"{where!r} means {len(found)} tensors of {graph.name!r}, where {expect} is wanted: {listing(names)}."
+            f"{where!r} means {len(found)} tensors of {graph.name!r}, {listing(names)}; expected {expect}."
         )
     return list(found)
 

@@ -107,7 +107,7 @@ def test_an_architecture_alone_is_fresh_and_names_the_weights_beside_it(tmp_path
     model.save_weights(tmp_path / "model.weights.h5")
     graph = sg.open(path)
     (note,) = graph.notes
-    assert "'model.weights.h5' lies beside it" in note and f"weights={str(tmp_path / 'model.weights.h5')!r}" in note
+    assert "'model.weights.h5' lies next to it" in note and f"weights={str(tmp_path / 'model.weights.h5')!r}" in note
     built = sg.build(graph)
     arrays = arrays_for(model)
     ours, theirs = outputs_of(built, arrays), outputs_of(model, arrays)
@@ -158,11 +158,11 @@ def test_a_text_in_a_text_and_a_mark_before_it_are_read(tmp_path):
             "of TensorFlow.js, and its modelTopology is not an architecture",
         ),
         ('{"name": "net", "layers": []}', "not of model.to_json"),
-        ('{"class_name": "Mine", "config": {}}', "code of its own"),
+        ('{"class_name": "Mine", "config": {}}', "its own call"),
         ('{"class_name": "Functional", "config": 3}', "not what Keras writes"),
-        ('{"class_name": "Functional", "config": ', "is no JSON"),
+        ('{"class_name": "Functional", "config": ', "is not valid JSON"),
         ('"{\\"class_name\\": 1}"', "not of model.to_json"),
-        ('"{', "is no JSON"),
+        ('"{', "is not valid JSON"),
         ('{"a": ' * 5_000 + "1" + "}" * 5_000, "nested more than 200"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_dry_run_writes_nothing(recipe, tmp_path):
 def test_help_shows_the_recipes_own_parameters(recipe):
     text = run("graft", recipe(HEAD), "--help").stdout
     assert "A head on tinyvgg." in text
-    assert "  classes: int, by default 3\n      how many classes are told apart\n" in text
+    assert "  classes: int, by default 3\n      number of classes\n" in text
     assert "  at: str, by default block2_pool\n      the tensor that the head takes\n" in text
     assert "  other: int or none, by default none" in text
 
@@ -170,7 +170,7 @@ def test_every_command_has_help_with_an_example(name):
 BAD = {
     "unknown network": (["inspect", "vgg61"], r"no network or file called 'vgg61'. Did you mean 'vgg1"),
     "unknown option of Python": (["inspect", "vgg16", "blok5_pool"], "Did you mean 'block5_pool'"),
-    "no selector": (["inspect", "vgg16", "a,,b"], "is no selector"),
+    "no selector": (["inspect", "vgg16", "a,,b"], "is not a selector"),
     "missing file": (["inspect", "nowhere.keras"], "no file 'nowhere.keras'"),
     "missing recipe": (["graft", "nowhere.py"], "no recipe 'nowhere.py'"),
     "misspelt recipe": (["graft", "transfr"], "Did you mean 'transfer'"),
@@ -655,7 +655,8 @@ def fit(model, which: int = 0):
 
 
 @pytest.mark.parametrize(
-    ("which", "said"), [(0, "hidden"), (1, "torn"), (2, "torn inside"), (3, ""), (4, ""), (5, "the picture of fit()")]
+    ("which", "said"),
+    [(0, "hidden"), (1, "torn"), (2, "torn inside"), (3, ""), (4, ""), (5, "fit() returned an image")],
 )
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_what_is_trained_is_written_whatever_fit_returns(recipe, tmp_path, which, said, format):
@@ -742,7 +743,7 @@ def test_a_recipe_is_a_text(tmp_path):
     (tmp_path / "net.keras").write_bytes(b"PK\xff\xfe")
     for arguments in (["recipes", tmp_path / "net.keras"], ["recipes", tmp_path / "net.keras", "--copy", "copy.py"]):
         done = run(*arguments)
-        assert done.exit_code == 1 and "'net.keras' is no Python file" in done.stderr
+        assert done.exit_code == 1 and "'net.keras' is not a Python file" in done.stderr
 
 
 def test_a_folder_that_a_recipe_goes_to_is_not_where_results_go(recipe, tmp_path, monkeypatch):
@@ -781,7 +782,7 @@ def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
         ("0.5", "measured  0.5"),
         ("{'loss': [3, 2.0], 'matrix': np.eye(2), 'none': None}", "loss    2"),
         ("type('History', (), {'history': {'loss': [3, 2.5]}})()", "loss  2.5"),
-        ("{'picture': 'a word'}", "the picture of fit() is ()"),
+        ("{'picture': 'a word'}", "fit() returned an image ()"),
         ("{'large': 10**400}", "large  1000000"),
         ("{'larger': 10**9999}", "a number of more than 4,300 digits"),
         ("{'odd': Odd()}", "a Odd that cannot be printed"),
@@ -857,7 +858,7 @@ def test_a_freeze_that_a_file_cannot_keep_writes_none(tmp_path):
 def test_cut_freeze_and_verify_write_and_prove(tmp_path):
     trunk, still = tmp_path / "trunk.keras", tmp_path / "still.keras"
     done = run("cut", "tinyvgg", "--to", "block3_pool", "-o", trunk)
-    assert done.exit_code == 0 and "..block3_pool; weights equal to the bit" in done.stdout, done.output
+    assert done.exit_code == 0 and "..block3_pool; weights bit-identical" in done.stdout, done.output
     assert keras.saving.load_model(trunk).output_shape == (None, 4, 4, 40)
     middle = run("cut", str(trunk), "--from", "block2_pool", "-o", tmp_path / "middle.keras")
     assert middle.exit_code == 0 and "dropped  6 calls" in middle.stdout, middle.output

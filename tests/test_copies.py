@@ -163,7 +163,7 @@ def test_a_value_that_a_copy_would_lose_is_refused(spoil, name):
     model = around(Hidden(name="own"))
     sg.build(sg.open(model), copy=True)  # has_variables: it has none, so it is shared
     spoil(model.get_layer("own"))
-    with pytest.raises(sg.SurgeryError, match=f"keeps Hidden.{name} beside its weights"):
+    with pytest.raises(sg.SurgeryError, match=f"keeps Hidden.{name} apart from its weights"):
         renewed(model.get_layer("own"), "own")
 
 

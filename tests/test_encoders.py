@@ -83,14 +83,14 @@ def refused(kind):
     x, other = keras.Input((32, 32, 3)), keras.Input((32, 32, 3))
     grey, vector, solid = keras.Input((32, 32, 1)), keras.Input((12,)), keras.Input((8, 8, 8, 1))
     return {
-        "two inputs": (lambda: keras.Model([x, other], conv(layers.Add()([x, other]), 4, 2)), "takes one picture"),
-        "vectors": (lambda: keras.Model(vector, layers.Dense(3)(vector)), r"takes one picture .* takes \(None, 12\)"),
-        "solids": (lambda: keras.Model(solid, layers.Conv3D(2, 3)(solid)), "takes one picture"),
+        "two inputs": (lambda: keras.Model([x, other], conv(layers.Add()([x, other]), 4, 2)), "takes one image"),
+        "vectors": (lambda: keras.Model(vector, layers.Dense(3)(vector)), r"takes one image .* takes \(None, 12\)"),
+        "solids": (lambda: keras.Model(solid, layers.Conv3D(2, 3)(solid)), "takes one image"),
         "channels first": (
             lambda: keras.Model(x, layers.MaxPooling2D(data_format="channels_first")(x)),
             "its channels first",
         ),
-        "grey": (lambda: keras.Model(grey, conv(grey, 4, 2)), "takes pictures of 1 channels, and is given 3"),
+        "grey": (lambda: keras.Model(grey, conv(grey, 4, 2)), "takes images of 1 channels, and is given 3"),
     }[kind]
 
 
@@ -103,7 +103,7 @@ def test_other_networks_are_refused(tmp_path, kind):
     if kind == "grey":
         for name in ("gan", "conditional_gan", "wgan_gp", "cyclegan", "pix2pix", "srgan"):
             settings = {"stride" if name == "srgan" else "depth": 2, "size": 32}
-            with pytest.raises(sg.SurgeryError, match="takes pictures of 1 channels"):
+            with pytest.raises(sg.SurgeryError, match="takes images of 1 channels"):
                 cookbook.load(name).wire({"backbone": path, **settings})
 
 

@@ -169,7 +169,7 @@ def test_where_such_a_file_says_no_names_layers_of_the_same_shapes_are_not_guess
 
     with h5py.File(path, "r+") as file:
         file.visititems(forget)
-    with pytest.raises(sg.SurgeryError, match="do not tell them apart"):
+    with pytest.raises(sg.SurgeryError, match="do not distinguish them"):
         sg.load_weights(shaken(wired, 1), path)
 
 

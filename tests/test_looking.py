@@ -117,7 +117,7 @@ def test_an_open_size_is_asked_for():
     known = json.loads(run("inspect", "mobilenetv3small", "--size", 224, 224, "--format", "json").stdout)
     assert known["total"]["macs"] == pytest.approx(56e6, rel=0.05)  # Howard et al. 2019, arXiv:1905.02244, table 3
     fixed = run("inspect", "vgg16", "--size", 64, 64)
-    assert fixed.exit_code == 1 and "no input of 'vgg16' is a picture of open size" in fixed.stderr
+    assert fixed.exit_code == 1 and "no input of 'vgg16' is an image of open size" in fixed.stderr
 
 
 def test_where_the_weights_come_from(tmp_path, tinyvgg):
@@ -309,7 +309,7 @@ def test_what_is_no_number_is_flagged(odd_weights):
     path = odd_weights[1]
     text = run("weights", path).stdout
     assert "1 NaN, 1 Inf" in text
-    assert "1 tensor holds what is no number: dense/kernel" in text
+    assert "1 tensor holds values that are not numbers: dense/kernel" in text
     row = json.loads(run("weights", path, "dense", "--format", "json").stdout)["tensors"][0]["values"]
     assert (row["nan"], row["infinite"], row["least"], row["most"]) == (1, 1, -3.0, 1.0)
     assert row["zeros"] == 12 / 16
@@ -407,7 +407,7 @@ def test_odd_feature_maps_are_drawn_or_refused(tmp_path):
     tall = {"$a_b$ \\frac{": np.random.default_rng(0).random((4000, 2, 16))}
     assert sg.tasks.feature_maps(tall, tmp_path / "tall.png").stat().st_size < 2 * 2**20
     for shape in ((4, 4, 0), (0, 4, 3), (0,)):
-        with pytest.raises(sg.SurgeryError, match="no picture can be drawn"):
+        with pytest.raises(sg.SurgeryError, match="no image can be drawn"):
             sg.tasks.feature_maps({"map": np.zeros(shape)}, tmp_path / "no.png")
 
 
@@ -420,7 +420,7 @@ def test_feature_maps_show_first_what_varies_most(tmp_path):
     assert "channels 1, 0" in (tmp_path / "m.svg").read_text()
     grid = _grid(maps)
     assert grid.max() == 1.0 and grid[2:66, 2:66].max() == 0.0  # the first tile does not vary: black
-    with pytest.raises(sg.SurgeryError, match="no picture can be drawn of"):
+    with pytest.raises(sg.SurgeryError, match="no image can be drawn of"):
         sg.tasks.feature_maps({"odd": np.zeros((1, 2, 3, 4))}, tmp_path / "o.png")
 
 

@@ -198,7 +198,7 @@ def test_a_network_says_its_outputs():
 def test_the_text_of_a_result_says_what_matters(tinyvgg):
     assert (
         repr(sg.diff(tinyvgg, tinyvgg))
-        == "<Difference tinyvgg -> tinyvgg: equal: 23 calls · 32 of 32 tensors equal to the bit>"
+        == "<Difference tinyvgg -> tinyvgg: equal: 23 calls · 32 of 32 tensors bit-identical>"
     )
     assert repr(sg.verify(tinyvgg, tinyvgg)).startswith(
         "<Verification exact: 22 kept, 0 new, 0 dropped, 0 frozen; 22 kept tensors"

@@ -190,7 +190,7 @@ def test_what_a_layer_keeps_beside_weights_and_configuration_is_not_lost_in_anot
         lambda: sg.extract(model, "gap", photos, dtype="bfloat16"),
         lambda: sg.build(rename(as_graph(model), "x_{}".format)),
     ):
-        with pytest.raises(sg.SurgeryError, match=r"'scaled' keeps Scaled.table beside its weights .* add_weight"):
+        with pytest.raises(sg.SurgeryError, match=r"'scaled' keeps Scaled.table apart from its weights .* add_weight"):
             ask()
 
 

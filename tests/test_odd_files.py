@@ -70,7 +70,7 @@ def test_a_chain_does_not_take_the_weights_of_branches(tmp_path):
     """The numbers of the layers say that they were made in another order than they stand in."""
     branches().save_weights(tmp_path / "a.weights.h5")
     chain = keras.Sequential([keras.Input((4,)), *[L.Dense(4) for _ in range(4)], L.Dense(7)])
-    with pytest.raises(sg.SurgeryError, match="names do not tell them apart"):
+    with pytest.raises(sg.SurgeryError, match="names do not distinguish them"):
         sg.load_weights(chain, tmp_path / "a.weights.h5", strict=False)
 
 
@@ -254,7 +254,7 @@ def test_classes_tell_layers_of_the_same_shapes_apart():
 
 @keras.saving.register_keras_serializable(package="odd")
 class KeepsAFile(L.Layer):
-    """A layer that keeps a file of its own beside its weights."""
+    """A layer that keeps a file of its own apart from its weights."""
 
     def call(self, inputs):
         return inputs
@@ -317,8 +317,8 @@ def many_outputs(config):
     ("change", "message"),
     [
         (many_outputs, "takes output 1000000000 of 'd'"),
-        (lambda c: c["layers"][0]["config"].update(dtype="e\x1b]0;p\x07"), "is no dtype"),
-        (lambda c: c["layers"][0]["config"].update(batch_shape=[None, -4]), "is no shape"),
+        (lambda c: c["layers"][0]["config"].update(dtype="e\x1b]0;p\x07"), "is not a dtype"),
+        (lambda c: c["layers"][0]["config"].update(batch_shape=[None, -4]), "is not a shape"),
         (lambda c: c["layers"][1]["config"].update(dtype="string"), "while building"),
     ],
 )
@@ -333,7 +333,7 @@ def test_lists_of_shards_that_are_none(shard, tmp_path):
     path = tmp_path / "loop.weights.json"
     path.write_text(json.dumps({"metadata": {}, "weight_map": {"a": shard}}))
     result = CliRunner().invoke(main, ["weights", str(path)])
-    assert result.exit_code == 1 and "no shard beside it" in result.output
+    assert result.exit_code == 1 and "not a shard next to it" in result.output
 
 
 @pytest.mark.parametrize(

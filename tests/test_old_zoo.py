@@ -16,8 +16,8 @@ CODE = {  # file -> what the refusal names
     "KonduitAI__model_lambda.h5": r"lambda_3: Python code \(Lambda\)\n  lambda_4: Python code",
     "KonduitAI__tfop_0.h5": "the class 'TensorFlowOpLayer'",
     "KonduitAI__convlstm2d_0.h5": "should have different `go_backwards`",  # Keras 3 itself cannot
-    "keras-team__bugged_model.keras": "'TestModel', a class of its author",
-    "nested_container.keras": "'NestedDenseModel', a class of its author",
+    "keras-team__bugged_model.keras": "'TestModel', a custom class with its own call",
+    "nested_container.keras": "'NestedDenseModel', a custom class with its own call",
     "peikexin9__Model1.h5": r"weights without an architecture \(6 tensors\)",
 }
 

@@ -130,7 +130,7 @@ def test_a_click_shows_configuration_shapes_and_statistics(opened, cut):
     page = opened(cut[1])
     page.locator('.node[aria-label^="block1_conv2,"]').click()
     panel = page.locator("#panel").inner_text()
-    for text in ("block1_conv2", "(None, 32, 32, 16)", "kernel_size", "[3,3]", "mean ", "spread ", "2,320"):
+    for text in ("block1_conv2", "(None, 32, 32, 16)", "kernel_size", "[3,3]", "mean ", "std ", "2,320"):
         assert text in panel
     assert page.locator("#panel .bars").count() == 2
 

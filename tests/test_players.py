@@ -305,5 +305,5 @@ def test_a_loss_that_is_no_tensor_is_named():
         lambda networks, real: networks["d"](real, training=True),
         {"d": sg.Player("d", "adam", lambda scores: 0.0)},
     )
-    with pytest.raises(sg.SurgeryError, match=r"the loss of 'd' returns 0\.0; a scalar tensor is wanted"):
+    with pytest.raises(sg.SurgeryError, match=r"the loss of 'd' returns 0\.0; expected a scalar tensor"):
         players.check(np.ones((4, 2), "float32"))

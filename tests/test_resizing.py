@@ -39,7 +39,7 @@ def test_specs_are_those_of_the_model_that_is_built():
     [
         ("vgg16", (96, 96, 3), r"'fc1' \(Dense\) does not take \(None, 4608\): its weights are for 25088 on axis -1"),
         ("tinyvgg", (32, 32, 1), "'block1_conv1' .* its weights are for 3 on axis -1"),
-        ("tinyvgg", (32, 32), "2 axes beside the batch"),
+        ("tinyvgg", (32, 32), "2 axes besides the batch"),
         ("tinyvgg", {"picture": (32, 32, 3)}, "the inputs are input_layer"),
     ],
 )

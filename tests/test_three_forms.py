@@ -10,7 +10,7 @@ REFUSALS = (  # what is refused on purpose, with the repair in the message
     r"'spectral_normalization\w*' \(SpectralNormalization\) changes its kernel in training, whatever its flag",
     r"carries a mask that '\w+' \(\w+\) takes without naming it, and an input carries none",
     r"the file does not say the shape of the tensor; open\(path, shapes=True\) has Keras compute it",
-    r"layers of the file have the shapes of \d layers of the network, and their names do not tell them apart",
+    r"layers of the file have the shapes of \d layers of the network, and their names do not distinguish them",
 )
 
 

@@ -74,7 +74,7 @@ def test_what_is_in_a_file_is_kept_of_the_network_it_was_written_from(tmp_path, 
     donor = random_network(seed)
     found = sg.verify(sg.open(sg.save(donor, tmp_path / "model.keras")), donor)
     assert found.exact and not found.new and not found.dropped and not found.shared
-    assert ("weights equal to the bit" if donor.weights else "no weights") in str(found)
+    assert ("weights bit-identical" if donor.weights else "no weights") in str(found)
 
 
 def test_layers_that_are_the_donors_own_are_told_for_what_trains_one_trains_both(tinyvgg):
@@ -84,7 +84,7 @@ def test_layers_that_are_the_donors_own_are_told_for_what_trains_one_trains_both
     assert {call.name for call in found.shared} == {call.name for call in found.kept if call.weights}
     assert "the donor's own layers" in str(found) and "to the bit" not in str(found)
     mixed = sg.verify(sg.freeze(sg.open(part), "block1_*"), donor)
-    assert "weights equal to the bit, 5 the donor's own layers" in str(mixed)
+    assert "weights bit-identical, 5 the donor's own layers" in str(mixed)
     assert not sg.verify(sg.build(part, copy=True), donor).shared
 
 
@@ -135,7 +135,7 @@ def nested(donor, inputs=None):
 def test_a_donor_that_is_called_as_a_nested_model_is_kept(tinyvgg, tmp_path):
     network = sg.freeze(sg.open(nested(tinyvgg)), "tinyvgg/block1_*")
     sg.save(network, tmp_path / "n.keras")
-    for one, words in ((network, "own layers"), (sg.open(tmp_path / "n.keras"), "equal to the bit")):
+    for one, words in ((network, "own layers"), (sg.open(tmp_path / "n.keras"), "bit-identical")):
         found = sg.verify(one, tinyvgg)
         assert found.exact and len(found.kept) == len(found.differences) == 22 and not found.dropped
         assert [call.name for call in found.new] == ["digits"]

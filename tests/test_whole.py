@@ -266,7 +266,7 @@ def test_files_of_a_folder_are_taken_back_through_links_too(tmp_path):
 
 def test_a_device_is_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(sg.SurgeryError, match="not an ordinary file; it stays"), written_whole(tmp_path / "pipe"):
+    with pytest.raises(sg.SurgeryError, match="not a regular file; it stays"), written_whole(tmp_path / "pipe"):
         pass
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 

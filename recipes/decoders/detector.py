@@ -55,7 +55,7 @@ def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tupl
         found = sg.wiring.decoded(one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05)
         scores[name] = sg.wiring.average_precision(found, boxes[pictures:], labels[pictures:])
         drawn = framed(images_bhwc[pictures : pictures + 8], found) if drawn is None else drawn
-    return {**scores, "pictures": f"{pictures} to learn from, 100 to test on", "picture": drawn}
+    return {**scores, "images": f"{pictures} to learn from, 100 to test on", "picture": drawn}
 
 
 def framed(images_bhwc, found, least: float = 0.3):

@@ -63,7 +63,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
     few = slice(0, 12)
     return {
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
-        "mean colour of each grey": sg.tasks.psnr(mean[wanted_level], unseen_bhwc),
+        "mean color of each grey": sg.tasks.psnr(mean[wanted_level], unseen_bhwc),
         "grey": sg.tasks.psnr(given_bhwc, unseen_bhwc),
         "picture": sg.tasks.tiles([given_bhwc[few], made_bhwc[few], unseen_bhwc[few]]),
     }

@@ -86,7 +86,7 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
 
     few = slice(0, 12)
     return {
-        "distance to the eye": seen(made_bhwc),
+        "perceptual distance": seen(made_bhwc),
         "bicubic": seen(cubic_bhwc),
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
         "PSNR bicubic": sg.tasks.psnr(cubic_bhwc, unseen_bhwc),

@@ -71,5 +71,5 @@ def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5,
         "accuracy of both": means["both"],
         "the first alone": means["first"],
         "the second alone": means["second"],
-        "pictures": f"{shots} a class to learn from, {repeats} choices",
+        "images": f"{shots} a class to learn from, {repeats} choices",
     }

@@ -72,4 +72,4 @@ def fit(
         one.compile(keras.optimizers.Adam(2e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         one.fit(images_bhwc[few], labels[few], batch_size=25, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
         found[name] = sg.tasks.accuracy(one, images_bhwc[rest], labels[rest])
-    return {**found, "pictures": f"{shots} a class to learn from, {len(rest)} to test on"}
+    return {**found, "images": f"{shots} a class to learn from, {len(rest)} to test on"}

@@ -56,7 +56,7 @@ def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 
     return {
         "one-shot accuracy": one_shot(vectors, labels, episodes, seed),
         "nearest neighbour in pixels": one_shot(pixels, labels, episodes, seed),
-        "episodes": f"{episodes} choices of one picture of each of the digits 5-9",
+        "episodes": f"{episodes} choices of one image of each of the digits 5-9",
     }
 
 

@@ -70,5 +70,5 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
         "student, distilled": sg.tasks.accuracy(student, images_bhwc[rest], labels[rest]),
         "student alone": sg.tasks.accuracy(alone, images_bhwc[rest], labels[rest]),
         "teacher": sg.tasks.accuracy(teacher, images_bhwc[rest], labels[rest]),
-        "parameters": f"{student.count_params():,} beside the teacher's {teacher.count_params():,}",
+        "parameters": f"{student.count_params():,} against the teacher's {teacher.count_params():,}",
     }

@@ -56,7 +56,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
         "accuracy": f"{np.mean(transfer):.3f} ± {np.std(transfer):.3f}",
         "from scratch": f"{np.mean(scratch):.3f} ± {np.std(scratch):.3f}",
         "won": f"{sum(ours > theirs for ours, theirs in zip(transfer, scratch, strict=True))} of {seeds} seeds",
-        "pictures": f"{shots} a class to learn from, {len(labels) - shots * len(DIGITS)} to test on",
+        "images": f"{shots} a class to learn from, {len(labels) - shots * len(DIGITS)} to test on",
     }
     if not augment:
         found["time"] = (

@@ -58,5 +58,5 @@ def fit(
         "accuracy in stages": found["in stages"],
         "head alone": found["head alone"],
         "all at once": found["all at once"],
-        "pictures": f"{shots} a class to learn from, {len(rest)} to test on",
+        "images": f"{shots} a class to learn from, {len(rest)} to test on",
     }

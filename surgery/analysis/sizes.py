@@ -44,7 +44,7 @@ def at_size(graph: Graph, size: tuple[int, int]) -> Graph:
     new = [_with_size(spec, size, first) for spec in specs]
     if new == specs:
         raise SurgeryError(
-            f"no input of {graph.name!r} is a picture of open size: {listing(map(str, specs))}. sg.resize changes it."
+            f"no input of {graph.name!r} is an image of open size: {listing(map(str, specs))}. sg.resize changes it."
         )
     return sized(graph, new)
 

@@ -83,7 +83,7 @@ def _bytes_of(recipe: str, picture: Any, np: Any) -> Any:
     values = values[..., None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[-1] not in (1, 3, 4) or not values.size:
         raise SurgeryError(
-            f"{recipe}: the picture of fit() is {np.shape(picture)}; an array (height, width, 1 or 3) of "
-            "values from 0 to 1, or of bytes, is wanted."
+            f"{recipe}: fit() returned an image {np.shape(picture)}; expected an array (height, width, 1 or 3) "
+            "of values from 0 to 1, or of bytes."
         )
     return np.round(values.clip(0, 1) * 255).astype("uint8")

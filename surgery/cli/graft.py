@@ -170,7 +170,7 @@ def _refuse_names(loaded: cookbook.Recipe, models: dict[Any, Any]) -> None:
     for name in models:
         if models.keys() != {""} and not (isinstance(name, str) and re.fullmatch(r"\w[\w .+-]*", name)):
             raise SurgeryError(
-                f"{loaded.path.name}: a model is called {name!r}; a name of letters, digits, _ and - is wanted."
+                f"{loaded.path.name}: a model is called {name!r}; expected a name of letters, digits, _ and -."
             )
 
 

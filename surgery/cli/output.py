@@ -33,7 +33,7 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     folder = output if output.is_dir() else files.real(output).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise SurgeryError(
-            f"{str(output)!r} cannot be written: {str(folder)!r} is no directory that can be written to."
+            f"{str(output)!r} cannot be written: {str(folder)!r} is not a directory that can be written to."
         )
     context = click.get_current_context(silent=True)
     if context is not None:

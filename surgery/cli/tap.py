@@ -85,7 +85,7 @@ def tap(
         given = {"--size": size, "--preprocess": preprocess, "--dtype": dtype, "--strict": strict}
         idle = [name for name, value in given.items() if value]
         if idle:
-            raise SurgeryError(f"{', '.join(idle)}: only with --images or --image, for the features of pictures.")
+            raise SurgeryError(f"{', '.join(idle)}: only with --images or --image, for the features of images.")
     elif output is not None and output.suffix == ".npy":
         refuse_output(output.with_suffix(".txt"), force, (".txt",))  # the file names
     with quiet():
@@ -147,7 +147,7 @@ def _refuse_taps(graph: Any, where: str) -> None:
 def _draw(features: Any, plot: Path) -> None:
     """Writes the image of the feature maps of one image."""
     if not features.names:
-        raise SurgeryError("the picture could not be read, so that there is nothing to draw.")
+        raise SurgeryError("the image could not be read, so there is nothing to draw.")
     with quiet():
         from surgery.tasks import feature_maps
 

@@ -35,7 +35,7 @@ def weights(
 
     SOURCE is the name of a network or a file: .keras, .h5, .weights.h5, .weights.json or .safetensors. WHERE selects
     layers; in a file without an architecture it is a glob on their names. Each tensor is listed with its shape, size,
-    mean, standard deviation (spread), share of zeros and a histogram. Values are read piece by piece.
+    mean, standard deviation (std), share of zeros and a histogram. Values are read piece by piece.
 
     \b
     Examples:

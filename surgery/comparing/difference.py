@@ -154,7 +154,7 @@ class Difference:
         return list(zip(names, found.values(), strict=True))
 
     def _summary(self) -> str:
-        tensors = f"{self.compared - len(self.weights):,} of {self.compared:,} tensors equal to the bit"
+        tensors = f"{self.compared - len(self.weights):,} of {self.compared:,} tensors bit-identical"
         if not self.compared:
             tensors = "no tensors compared"
         if self.without:

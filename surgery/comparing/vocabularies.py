@@ -29,13 +29,13 @@ def compared_words(a: Call, b: Call) -> tuple[str, str] | None:
     if ours is None or theirs is None:
         return None
     if ours.words == theirs.words:
-        return ("", "") if ours.rarity == theirs.rarity else ("words as rare", "words of other rarity")
+        return ("", "") if ours.rarity == theirs.rarity else ("the same vocabulary", "other idf weights")
     place = next(place for place, (one, other) in enumerate(zip_longest(ours.words, theirs.words)) if one != other)
     return _told(ours.words, place), _told(theirs.words, place)
 
 
 def _told(words: Sequence[str], place: int) -> str:
-    return f"{len(words):,} words, {repr(words[place]) if place < len(words) else 'none'} at {place:,}"
+    return f"vocabulary of {len(words):,}, {repr(words[place]) if place < len(words) else 'none'} at {place:,}"
 
 
 def _learned(call: Call) -> Learned | None:

@@ -94,7 +94,7 @@ def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool, host: Graph) -> Gr
     first = channels_come_first(host)
     steps = recipe_for(given, wanted, first)
     if not adapt or not steps:
-        raise SurgeryError(f"{ref} is {given}; at {at} {wanted} is wanted.{advice(given, wanted, first)}")
+        raise SurgeryError(f"{ref} is {given}; {at} expects {wanted}.{advice(given, wanted, first)}")
     import keras
 
     layout = {"data_format": "channels_first" if first else "channels_last"}

@@ -93,7 +93,7 @@ def _convolved(
 def _refuse_other_kinds(call: Call, flat: bool, alone: bool) -> None:
     known = _EVERYWHERE if flat else _PER_CHANNEL
     if call.class_name not in known or not alone or call.config.get("axis", -1) not in (-1, [-1], (-1,)):
-        raise SurgeryError(f"{call.name!r} ({call.class_name}) is behind Flatten, and is no layer for feature maps.")
+        raise SurgeryError(f"{call.name!r} ({call.class_name}) is behind Flatten, and does not work on feature maps.")
 
 
 def _convolution(graph: Graph, call: Call, kernel: tuple[int, int], padding: str) -> Any:

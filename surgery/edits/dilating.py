@@ -97,7 +97,7 @@ def _step(call: Call) -> int:
         return 1
     sides = set(_sides(call, "strides", "pool_size"))
     if call.config.get("data_format") == "channels_first":
-        raise SurgeryError(f"{call.name!r} takes pictures with their channels first.")
+        raise SurgeryError(f"{call.name!r} takes images with their channels first.")
     if len(sides) > 1:
         raise SurgeryError(f"{call.name!r} takes other steps down than across: {sorted(sides)}.")
     return sides.pop()

@@ -113,7 +113,7 @@ def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
         extra = leaves(back.inputs)[len(leaves(middle)) :]
         if extra:
             raise SurgeryError(
-                f"the back also needs {listing(map(str, extra))}, an input beside the cut. "
+                f"the back also needs {listing(map(str, extra))}, an input besides the cut. "
                 "Use cut(outputs=...) for the front and cut(inputs=...) for the back."
             )
     return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
@@ -233,7 +233,7 @@ def refuse_input_names(names: Iterable[Any]) -> None:
     """
     for name in names:
         if not isinstance(name, str) or not name or re.search(r"[/#]|@\d+$", name):
-            raise SurgeryError(f"an input cannot be called {name!r}: a text without '/', '#' and '@' is wanted.")
+            raise SurgeryError(f"an input cannot be called {name!r}: expected a text without '/', '#' and '@'.")
 
 
 def _input_names(refs: list[Ref], taken: set[str]) -> dict[str, Ref]:

@@ -50,7 +50,7 @@ def join(
     left, right = as_graph(a), as_graph(b)
     with doing(f"joining {left.name!r} and {right.name!r}"):
         if not isinstance(prefix, str):
-            raise SurgeryError(f"prefix={prefix!r}: a text that goes before names is wanted.")
+            raise SurgeryError(f"prefix={prefix!r}: expected a text that goes before names.")
         left, fed = _fed(left, right, wires)
         ends = set(fed.values())
         for name, ref in fed.items():
@@ -93,13 +93,13 @@ def _refuse_clash(left: Graph, calls: list[Call], name: str, prefix: str) -> Non
     clash = [call.name for call in calls if prefix + call.layer in taken]
     if clash:
         free = f"{name}_" if name != left.name else f"{name}_2_"
-        raise SurgeryError(f"both have {listing(clash, 4)}. prefix={free!r} tells them apart.")
+        raise SurgeryError(f"both have {listing(clash, 4)}. prefix={free!r} distinguishes them.")
 
 
 def _fed(left: Graph, right: Graph, wires: Mapping[str, Where] | None) -> tuple[Graph, dict[str, Ref]]:
     """Returns the tensor of the left network that feeds each input of the right one, in a graph where it is at hand."""
     if wires is not None and not isinstance(wires, Mapping):
-        raise SurgeryError(f"wires={wires!r}: a dict, input of {right.name!r} -> tensor of {left.name!r}, is wanted.")
+        raise SurgeryError(f"wires={wires!r}: expected a dict, input of {right.name!r} -> tensor of {left.name!r}.")
     entries = [ref.call for ref in leaves(right.inputs)]
     if wires is None:
         ends = leaves(left.outputs)
@@ -152,7 +152,7 @@ def share(graph: Graph, inputs: Sequence[str]) -> Graph:
     with doing(f"sharing {graph.name!r}"):
         entries = leaves(graph.inputs)
         if len(entries) != 1:
-            raise SurgeryError(f"it has {len(entries)} inputs, {listing(map(str, entries))}; one is wanted.")
+            raise SurgeryError(f"it has {len(entries)} inputs, {listing(map(str, entries))}; expected one.")
         if isinstance(inputs, str) or not isinstance(inputs, Sequence):
             raise SurgeryError(f"inputs= is a list of names, not {inputs!r}.")
         names = list(inputs)

@@ -189,7 +189,7 @@ def _feeds(outer: Call, inner: Graph) -> list[Ref]:
     ]
     if further or len(outer.args) > 1:
         raise SurgeryError(
-            f"{outer.name!r} is given {listing(further or ['further arguments'])} beside its inputs; it cannot be "
+            f"{outer.name!r} is given {listing(further or ['further arguments'])} besides its inputs; it cannot be "
             f"dissolved."
         )
     if isinstance(given, dict) and not isinstance(inner.inputs, dict):

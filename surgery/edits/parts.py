@@ -43,7 +43,7 @@ def part_graph(part: Any, specs: Any) -> Graph:
     if odd or not leaves(outputs):
         found = f"a {type(odd[0]).__name__}" if leaves(outputs) != [None] and odd else "nothing"
         raise SurgeryError(
-            f"the part {_name(part)} returned {found}, where a tensor (or a list or dict of tensors) is wanted."
+            f"the part {_name(part)} returned {found}; expected a tensor (or a list or dict of tensors)."
         )
     try:
         graph = trace(model_of(inputs, outputs, "part"))
@@ -84,7 +84,7 @@ def _refuse_other_inputs(part: Graph, specs: list[Spec]) -> None:
     if len(wanted) != len(specs) or not all(map(fits, specs, wanted)):
         hint = advice(specs[0], wanted[0]) if len(specs) == len(wanted) == 1 else ""
         raise SurgeryError(
-            f"{part.name!r} wants {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.{hint}"
+            f"{part.name!r} expects {listing(map(str, wanted))}; it is given {listing(map(str, specs))}.{hint}"
         )
 
 
@@ -111,7 +111,7 @@ def one_output(part: Graph) -> Ref:
     """Returns the output of a part that must have one."""
     ends = leaves(part.outputs)
     if len(ends) != 1:
-        raise SurgeryError(f"the part returns {len(ends)} tensors, where one is wanted: {listing(map(str, ends))}.")
+        raise SurgeryError(f"the part returns {len(ends)} tensors, {listing(map(str, ends))}; expected one.")
     return ends[0]
 
 

@@ -96,7 +96,7 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
         return variant(part) if getattr(part, "variables", ()) else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
         return part(call)
-    raise SurgeryError(f"a layer, a list of them, a model, a Graph or a function of the Call is wanted, not {part!r}.")
+    raise SurgeryError(f"expected a layer, a list of them, a model, a Graph or a function of the Call, not {part!r}.")
 
 
 def _exchanged(graph: Graph, names: list[str], part: Any, adapt: bool, changes: Changes, keep: Kept | None) -> Graph:

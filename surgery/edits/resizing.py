@@ -74,13 +74,13 @@ def _with_specs(graph: Graph, specs: Mapping[Ref, Spec]) -> Graph:
 def _refuse_no_shape(shape: Any) -> None:
     sides = shape if isinstance(shape, (list, tuple)) else ["none"]
     if not all(side is None or (isinstance(side, int) and side > 0) for side in sides):
-        raise SurgeryError(f"{shape!r} is no shape: sizes in pixels, or None, without the batch axis.")
+        raise SurgeryError(f"{shape!r} is not a shape: sizes in pixels, or None, without the batch axis.")
 
 
 def _entry(old: Spec, shape: Shape) -> Spec:
     new = (*old.sides[:1], *shape)
     if len(new) != len(old.sides):
-        raise SurgeryError(f"the input is {old}; {tuple(shape)} has {len(shape)} axes beside the batch, not as many.")
+        raise SurgeryError(f"the input is {old}; {tuple(shape)} has {len(shape)} axes besides the batch, not as many.")
     return Spec(new, old.dtype)
 
 

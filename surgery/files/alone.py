@@ -27,7 +27,7 @@ def alone(graph: Graph, path: Path) -> Graph:
     note = "an architecture without weights: its layers are fresh"
     if beside:
         given = repr(printable(path.with_name(beside[0])))
-        note += f". {listing(map(repr, map(printable, beside)))} lies beside it: weights={given} takes what is in it"
+        note += f". {listing(map(repr, map(printable, beside)))} lies next to it: weights={given} takes what is in it"
     unsaid = [printable(address) for address, op in layers.items() if unknown(op)]
     notes = [note, *([f"not known without Keras: the parameters of {listing(unsaid)}"] if unsaid else [])]
     return dataclasses.replace(graph, notes=(*graph.notes, *notes))

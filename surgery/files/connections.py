@@ -40,7 +40,7 @@ class Connections:
     def ref(self, name: Any, call: Any, output: Any, end: bool = False) -> Ref:
         """Returns the tensor that a file names by layer, number of the call, and number of the output."""
         if not isinstance(name, str) or name not in self._calls or not isinstance(call, int):
-            raise SurgeryError(f"the file connects {printable(name)!r}, which is no layer of it.")
+            raise SurgeryError(f"the file connects {printable(name)!r}, which is not a layer of it.")
         if not isinstance(output, int) or not 0 <= output < OUTPUTS:
             raise SurgeryError(f"the file takes output {printable(output)} of {printable(name)!r}.")
         if self._calls[name]:
@@ -170,7 +170,7 @@ def told_apart(calls: list[Call], outputs: Any, report: list[str]) -> list[Call]
             raise SurgeryError(
                 f"{printable(first)!r} is called {len(others) + 1} times, and the file says of each tensor that it "
                 f"comes from the first call (as Keras 3.0 to 3.2.1 wrote it): what {listing(map(printable, idle))} is "
-                "for cannot be told. Save the model again with a later Keras, in which it was made."
+                "for is not known. Save the model again with a later Keras, in which it was made."
             )
         (taker,) = takers
         order = {index: iter(names) for index in taken}

@@ -71,7 +71,7 @@ def shape_of(value: Any) -> tuple[int | None, ...]:
         SurgeryError: it is none.
     """
     if not isinstance(value, (list, tuple)) or not is_possible(value):
-        raise SurgeryError(f"{printable(value)} is no shape.")
+        raise SurgeryError(f"{printable(value)} is not a shape.")
     return tuple(value)
 
 
@@ -93,7 +93,7 @@ def dtype_of(text: str) -> str:
         SurgeryError: it is none that a tensor can have.
     """
     if text not in ("bool", "string") and not re.fullmatch(r"(u?int(8|16|32|64)|float(16|32|64)|bfloat16)", text):
-        raise SurgeryError(f"{printable(text)!r} is no dtype.")
+        raise SurgeryError(f"{printable(text)!r} is not a dtype.")
     return text
 
 

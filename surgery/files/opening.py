@@ -171,7 +171,7 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
     if path.is_dir():
         refuse_folder(path)
     if not path.is_file():
-        raise SurgeryError(f"{printable(path)!r} is no ordinary file.")
+        raise SurgeryError(f"{printable(path)!r} is not a regular file.")
     source = Descriptor(path)
     try:
         head = os.pread(source.number, 64, 0)
@@ -187,7 +187,7 @@ def descriptor(path: Path) -> tuple[Descriptor, str]:
         return source, "json"
     found = f"it begins with {head[:16]!r}" if head else "it is empty"
     raise SurgeryError(
-        f"{printable(path)!r} is no Keras model file: {found}, and is neither a zip (.keras) nor HDF5 (.h5)."
+        f"{printable(path)!r} is not a Keras model file: {found}, and is neither a zip (.keras) nor HDF5 (.h5)."
     )
 
 

@@ -239,7 +239,7 @@ def _of_safetensors(window: Window, what: str) -> list[Piece]:
 def _shard(path: Path, what: str) -> Hdf5:
     source, kind = descriptor(path)
     if kind != "hdf5":
-        raise SurgeryError(f"{what} names {printable(path.name)!r}, which is no HDF5.")
+        raise SurgeryError(f"{what} names {printable(path.name)!r}, which is not HDF5.")
     return read_hdf5(Window(source), what, source.budget)
 
 
@@ -254,5 +254,5 @@ def _shards(path: Path, source: Descriptor, what: str) -> list[Path]:
     names = [name for value in weights.values() for name in (value if isinstance(value, list) else [value])]
     odd = [name for name in names if not isinstance(name, str) or Path(name).name != name or name in ("", path.name)]
     if odd:
-        raise SurgeryError(f"{what} names {printable(odd[0])!r}, which is no shard beside it.")
+        raise SurgeryError(f"{what} names {printable(odd[0])!r}, which is not a shard next to it.")
     return [path.with_name(name) for name in sorted(set(names))]

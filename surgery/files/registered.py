@@ -42,7 +42,7 @@ def opened_as(stored: Mapping[str, Any], report: list[str]) -> str:
             "" if registered else "import the module that registers it, if it adds no call() to a graph of layers, or "
         )
         raise NoArchitecture(
-            f"the model is a {printable(stored['class_name'])!r}, a class of its author with code of its own, not a "
+            f"the model is a {printable(stored['class_name'])!r}, a custom class with its own call(), not a "
             f"graph of layers. Load it where its code is ({advice}keras.models.load_model), and open the live model: "
             "sg.open(model), or sg.open(keras.Model(x, model.call(x))).",
             stored if kind is not None else None,

@@ -74,7 +74,7 @@ def tensors_of(window: Window, header: dict[str, Any], start: int, what: str) ->
             dtype, shape = _TYPES[kind], tuple(entry["shape"])
             begin, end = entry["data_offsets"]
             if not all(isinstance(one, int) and one >= 0 and one is not True for one in (*shape, begin, end)):
-                raise ValueError("a size is no number")
+                raise ValueError("a size is not a number")
         except (KeyError, TypeError, ValueError) as error:
             raise SurgeryError(f"{what} is broken: {printable(name)!r} is not described as a tensor.") from error
         if end - begin != sound_size(name, shape, dtype):

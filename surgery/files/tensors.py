@@ -73,7 +73,7 @@ def width(dtype: str) -> int:
         SurgeryError: tensors are numbers; strings and objects are not.
     """
     if dtype not in _BYTES:
-        raise SurgeryError(f"{printable(dtype)!r} is no type of numbers.")
+        raise SurgeryError(f"{printable(dtype)!r} is not a numeric dtype.")
     return _BYTES[dtype]
 
 

@@ -38,9 +38,9 @@ def parsed(text: Any, what: str, budget: Budget, unique: bool = False) -> dict[s
     except RecursionError as error:
         raise SurgeryError(f"{what} is nested more than {NESTING} deep.") from error
     except ValueError as error:
-        raise SurgeryError(f"{what} is no JSON: {printable(error)}.") from error
+        raise SurgeryError(f"{what} is not valid JSON: {printable(error)}.") from error
     if not isinstance(value, dict):
-        raise SurgeryError(f"{what} is a {type(value).__name__}, where an object is wanted.")
+        raise SurgeryError(f"{what} is a {type(value).__name__}; expected a JSON object.")
     _refuse_deep(value, what)
     return value
 
@@ -87,7 +87,7 @@ def read_json(source: Descriptor, what: str) -> dict[str, Any]:
         try:
             text = json.loads(text)
         except ValueError as error:
-            raise SurgeryError(f"{what} is no JSON: {printable(error)}.") from error
+            raise SurgeryError(f"{what} is not valid JSON: {printable(error)}.") from error
     return parsed(text, what, source.budget)
 
 

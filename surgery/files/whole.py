@@ -133,7 +133,7 @@ def _refuse_device(target: Path) -> None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         mode = os.stat(target).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise SurgeryError(f"{printable(target)!r} is not an ordinary file; it stays as it is. Give another name.")
+            raise SurgeryError(f"{printable(target)!r} is not a regular file; it stays as it is. Give another name.")
 
 
 def _mask() -> int:

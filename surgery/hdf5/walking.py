@@ -151,5 +151,5 @@ def _dtype(dataset: Any, path: str, what: str) -> str:
         return "bfloat16"
     if kind.kind not in "fiub":
         held = "objects or text" if kind.kind in "OSU" else f"{kind}"
-        raise SurgeryError(f"{what}: {printable(path)!r} holds {held}, where numbers are wanted.")
+        raise SurgeryError(f"{what}: {printable(path)!r} holds {held}; expected numbers.")
     return kind.newbyteorder("=").name

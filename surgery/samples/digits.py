@@ -57,5 +57,5 @@ def few_of_each(labels: Any, shots: int, seed: int = 0) -> Any:
     random = np.random.default_rng(seed)
     places = [np.flatnonzero(labels == one) for one in np.unique(labels)]
     if min(map(len, places)) < shots:
-        raise SurgeryError(f"{shots} of each class are wanted; the rarest has {min(map(len, places))}.")
+        raise SurgeryError(f"{shots} of each class are asked for; the rarest has {min(map(len, places))}.")
     return np.concatenate([random.choice(one, shots, replace=False) for one in places])

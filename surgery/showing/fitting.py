@@ -23,7 +23,7 @@ _GIVE_WAY = (
     ("memory", 0),
     ("field", 0),
     ("output", 18),
-    ("spread", 0),
+    ("std", 0),
     ("values", 0),
     ("layer", 14),
     ("first", 0),

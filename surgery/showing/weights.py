@@ -92,8 +92,8 @@ def read(lines: list[Line]) -> list[Line]:
     ]
 
 
-_HEADERS = ("layer", "tensor", "shape", "dtype", "size", "mean", "spread", "zeros", "odd", "values")
-_RIGHT = ("size", "mean", "spread", "zeros")
+_HEADERS = ("layer", "tensor", "shape", "dtype", "size", "mean", "std", "zeros", "odd", "values")
+_RIGHT = ("size", "mean", "std", "zeros")
 
 
 def table(lines: list[Line], width: int | None = None) -> str:
@@ -150,7 +150,7 @@ def _warning(lines: list[Line]) -> str:
         return ""
     names = listing((f"{printable(line.layer)}/{printable(line.tensor)}" for line in bad), 4)
     verb = "tensor holds" if len(bad) == 1 else "tensors hold"
-    return f"\n{len(bad):,} {verb} what is no number: {names}"
+    return f"\n{len(bad):,} {verb} values that are not numbers: {names}"
 
 
 def as_json(lines: list[Line]) -> str:

@@ -26,7 +26,7 @@ def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
     """
     outputs, labels = model.predict(images_bhwc, batch_size=256, verbose=0), np.asarray(labels)
     if not isinstance(outputs, np.ndarray) or outputs.size != len(labels) * outputs.shape[-1]:
-        raise SurgeryError(f"one output (batch, classes) is wanted for {len(labels)} labels, not {model.output_shape}.")
+        raise SurgeryError(f"expected one output (batch, classes) for {len(labels)} labels, not {model.output_shape}.")
     width = outputs.shape[-1]
     if width > 1 and labels.shape == (len(labels), width):
         labels = labels.argmax(axis=-1)
@@ -46,7 +46,7 @@ def check_classes(model: Any, count: int) -> None:
     for output in keras.tree.flatten(model.output):
         if output.shape[-1] != count:
             raise SurgeryError(
-                f"the samples of this fit() have {count} classes, and the network tells {output.shape[-1]} apart: "
+                f"the samples of this fit() have {count} classes, and the network has {output.shape[-1]}: "
                 f"classes={count} trains on them; as it is, it is for samples of your own."
             )
 
@@ -67,7 +67,7 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
         SurgeryError: the model does not tell five classes apart, or nothing in it trains.
     """
     if model.output_shape != (None, 5):
-        raise SurgeryError(f"probabilities of the digits 0-4 are wanted, (None, 5), not {model.output_shape}.")
+        raise SurgeryError(f"expected probabilities of the digits 0-4, (None, 5), not {model.output_shape}.")
     if not model.trainable_variables:
         raise SurgeryError("nothing in the model trains.")
     keras.utils.set_random_seed(seed)
@@ -80,5 +80,5 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
     return {
         "accuracy in noise": accuracy(model, images_bhwc[rest], labels[rest]),
         "before training": before,
-        "pictures": f"300 to learn from, {len(labels) - 300} to test on",
+        "images": f"300 to learn from, {len(labels) - 300} to test on",
     }

@@ -41,7 +41,7 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
     shapes = {name: np.shape(values) for name, values in features.items()}
     odd = {name: shape for name, shape in shapes.items() if len(shape) not in RANKS or 0 in shape}
     if odd or not features or channels < 1:
-        raise SurgeryError(f"no picture can be drawn of {odd or 'no tap at all'}.")
+        raise SurgeryError(f"no image can be drawn of {odd or 'no tap at all'}.")
     heights = [_height(values, channels) for values in features.values()]
     figure = blank(8, sum(heights))
     rows = figure.subplots(len(features), 1, squeeze=False, height_ratios=heights)[:, 0]

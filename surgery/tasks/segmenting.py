@@ -39,8 +39,8 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
     shape, made = model.input_shape, model.output_shape
     if len(made) != 4 or made[1:3] != shape[1:3] or shape[1] != shape[2] or made[3] != 2:
         raise SurgeryError(
-            f"the pictures of this fit() are square and have two classes, background and digit: {shape} -> {made} is "
-            "for pictures of your own."
+            f"the images of this fit() are square and have two classes, background and digit: {shape} -> {made} is "
+            "for images of your own."
         )
     images_bhwc, masks_bhw, _ = digits_on_photographs(shape[1], seed, pictures + test)
     given_bhwc = samples_for(model, images_bhwc)
@@ -60,6 +60,6 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
         "intersection over union": scores["pretrained"],
         "from scratch": scores["from scratch"],
         "best threshold": overlap(grey_bhw[rest] > best, masks_bhw[rest] == 1),
-        "pictures": f"{pictures} to learn from, {test} to test on",
+        "images": f"{pictures} to learn from, {test} to test on",
         "picture": tiles([images_bhwc[rest][:10], masks_bhw[rest][:10], found["pretrained"][:10]]),
     }

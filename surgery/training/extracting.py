@@ -101,7 +101,7 @@ def _partial(target: str | os.PathLike[str]) -> Path:
 
 def _refuse_numbers(size: Any, batch_size: Any) -> None:
     if not isinstance(batch_size, int) or batch_size < 1:
-        raise SurgeryError(f"batch_size= is a number of pictures, at least 1, not {batch_size!r}.")
+        raise SurgeryError(f"batch_size= is a number of images, at least 1, not {batch_size!r}.")
     sides = size if isinstance(size, (tuple, list)) else [0]
     if size is not None and (len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
         raise SurgeryError(f"size= is (height, width) in pixels, not {size!r}.")
@@ -112,10 +112,10 @@ def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
     sides = graph.spec(entries[0]).sides
     if len(entries) != 1 or len(sides) != 4 or sides[3] not in (1, 3):
         found = ", ".join(str(graph.spec(ref)) for ref in entries)
-        raise SurgeryError(f"one picture (batch, height, width, 1 or 3) is wanted as the input, not {found}.")
+        raise SurgeryError(f"expected one image (batch, height, width, 1 or 3) as the input, not {found}.")
     wanted = size or sides[1:3]
     if None in wanted:
-        raise SurgeryError("the network takes pictures of any size; say size=(height, width).")
+        raise SurgeryError("the network takes images of any size; say size=(height, width).")
     return graph if tuple(wanted) == sides[1:3] else resize(graph, (*wanted, sides[3]))
 
 
@@ -126,7 +126,7 @@ def _refuse_states(graph: Graph) -> None:
     if keeping:
         raise SurgeryError(
             f"{listing(keeping)} keeps its state from batch to batch, and features would depend on the order of the "
-            "pictures. Make it stateful=False: sg.replace."
+            "images. Make it stateful=False: sg.replace."
         )
 
 
@@ -223,7 +223,7 @@ class _Run:
             raise SurgeryError(f"preprocess= failed: {type(error).__name__}: {first_line(error)}") from error
         shape, wanted = tuple(getattr(found, "shape", ())), tuple(images_bhwc.shape)
         if shape != wanted:
-            raise SurgeryError(f"preprocess= made {shape} of pictures {wanted}; it should keep their shape.")
+            raise SurgeryError(f"preprocess= made {shape} of images {wanted}; it should keep their shape.")
         return found
 
     def _key(self) -> str:

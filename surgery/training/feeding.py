@@ -34,7 +34,7 @@ class Samples:
         if self.are_arrays:
             lengths = {len(leaf) for part in self.parts for leaf in leaves(part) if leaf is not None}
             if len(lengths) != 1:
-                raise SurgeryError(f"arrays of one length are wanted; they have {sorted(lengths)} rows.")
+                raise SurgeryError(f"expected arrays of one length; they have {sorted(lengths)} rows.")
             (self.rows,) = lengths
             self.batch = 32
         else:

@@ -82,7 +82,7 @@ def refuse_odd(networks: Any, players: Any) -> None:
 def refuse_no_scalar(name: str, loss: Any) -> None:
     """Refuses a loss that is not one number."""
     if not keras.ops.is_tensor(loss):
-        raise SurgeryError(f"the loss of {name!r} returns {loss!r}; a scalar tensor is wanted.")
+        raise SurgeryError(f"the loss of {name!r} returns {loss!r}; expected a scalar tensor.")
     if len(loss.shape) > 0:
         raise SurgeryError(f"the loss of {name!r} is a tensor {tuple(loss.shape)}; take its mean: a scalar.")
 

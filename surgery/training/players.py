@@ -193,7 +193,7 @@ class Players(keras.Model):
             if adding := [one.name for one in network._flatten_layers() if one._losses]:
                 raise SurgeryError(
                     f"{listing(adding)} of {name!r} adds to the loss (add_loss, or an activity regularizer), and which "
-                    "player's it is cannot be told. Make it an output of the network, and a term of a player's loss."
+                    "player's it is, is not known. Make it an output of the network, and a term of a player's loss."
                 )
 
     def fit(self, *args: Any, callbacks: Any = None, **options: Any) -> Any:

@@ -16,7 +16,7 @@ def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tu
         SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
     """
     if len(boxes) != len(labels):
-        raise SurgeryError(f"there are boxes of {len(boxes):,} pictures, and labels of {len(labels):,}.")
+        raise SurgeryError(f"there are boxes of {len(boxes):,} images, and labels of {len(labels):,}.")
     found = []
     for picture, (frames, names) in enumerate(zip(boxes, labels, strict=True)):
         frames, names = np.asarray(frames), np.asarray(names).reshape(-1)
@@ -24,18 +24,18 @@ def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tu
         frames = frames.reshape(0, 4) if not frames.size else frames
         if frames.shape != (len(names), 4) or frames.dtype.kind != "f":
             raise SurgeryError(
-                f"picture {picture} has boxes {frames.shape} of {frames.dtype} and {len(names)} labels; numbers "
-                "(objects, 4) are wanted."
+                f"image {picture} has boxes {frames.shape} of {frames.dtype} and {len(names)} labels; expected "
+                "numbers (objects, 4)."
             )
         odd = frames[~(frames[:, 2:] > frames[:, :2]).all(-1) | ~np.isfinite(frames).all(-1)]
         if len(odd):
             raise SurgeryError(
-                f"a box of picture {picture} is {odd[0].tolist()}: left, top, right and bottom in pixels are wanted, "
+                f"a box of image {picture} is {odd[0].tolist()}: expected left, top, right and bottom in pixels, "
                 "right of left and below the top."
             )
         unknown = names[~np.isin(names, np.arange(classes))]
         if len(unknown):
-            raise SurgeryError(f"a label of picture {picture} is {unknown[0]}; the classes are 0 to {classes - 1}.")
+            raise SurgeryError(f"a label of image {picture} is {unknown[0]}; the classes are 0 to {classes - 1}.")
         found.append((frames, names.astype("int64")))
     return found
 

@@ -80,7 +80,7 @@ def as_many(tensors: list[Any], strides: Sequence[int], what: str) -> tuple[Any,
         )
     if len(tensors) != len(strides) + 1:
         raise SurgeryError(
-            f"{what} of strides {list(strides)} is grafted at {len(strides) + 1} tensors, the picture first; at= names "
+            f"{what} of strides {list(strides)} is grafted at {len(strides) + 1} tensors, the image first; at= names "
             f"{len(tensors)}."
         )
     for stride, tensor in zip(strides, tensors[1:], strict=True):
@@ -93,7 +93,7 @@ def warn_of_open(picture: Any, step: int, what: str) -> None:
     """Warns that of images of any size only some come back in their size: what is cropped is not known yet."""
     if None in picture.shape[1:3] and step > 1:
         warnings.warn(
-            f"{what} takes pictures of any size here, and serves those whose sides {step} divides: others come back in "
+            f"{what} takes images of any size here, and serves those whose sides {step} divides: others come back in "
             "another size, or are refused by Keras. sg.resize(graph, (height, width, channels)) gives the network one.",
             category=SurgeryWarning,
             stacklevel=3,
@@ -108,5 +108,5 @@ def _refuse_other_stride(picture: Sequence[Any], tensor: Any, stride: int, what:
                 f"{what} takes a map of stride {stride} at {tensor.name!r}: of {tuple(picture)} pixels that is "
                 f"{tuple(f'{one / stride:g}' if one else one for one in picture)}, not {tuple(tensor.shape[1:3])}. "
                 "Strides and taps are given in one order, the finest first; "
-                "`sg.show(graph, columns='+stride')` tells the stride of every call."
+                "`sg.show(graph, columns='+stride')` shows the stride of every call."
             )

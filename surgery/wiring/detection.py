@@ -174,7 +174,7 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
     """
     if np.shape(output)[1:] != (len(centres), classes + 4):
         raise SurgeryError(
-            f"the output of {classes} classes at {len(centres):,} places is (pictures, {len(centres)}, {classes + 4}), "
+            f"the output of {classes} classes at {len(centres):,} places is (images, {len(centres)}, {classes + 4}), "
             f"not {np.shape(output)}."
         )
     found = []

@@ -83,13 +83,13 @@ def _of_one_picture(graph: Graph, channels: int | None) -> Graph:
     if len(sides) != 4:
         shapes = ", ".join(str(tuple(graph.spec(ref).sides)) for ref in inputs)
         raise SurgeryError(
-            f"a backbone takes one picture (batch, height, width, channels); {graph.name!r} takes {shapes}."
+            f"a backbone takes one image (batch, height, width, channels); {graph.name!r} takes {shapes}."
         )
     if first := next((call.name for call in graph if call.config.get("data_format") == "channels_first"), None):
         raise SurgeryError(f"{graph.name!r} has its channels first ({first!r}); a backbone has them last.")
     if channels is not None and sides[-1] != channels:
         raise SurgeryError(
-            f"{graph.name!r} takes pictures of {sides[-1]} channels, and is given {channels}. sg.transfer(x, other, "
+            f"{graph.name!r} takes images of {sides[-1]} channels, and is given {channels}. sg.transfer(x, other, "
             f"adapt=True) carries its weights to one that takes {channels}."
         )
     return dataclasses.replace(graph, inputs=inputs[0])

@@ -122,7 +122,7 @@ def super_resolver(scale: int = 4, filters: int = 32, blocks: int = 4, channels:
         """Returns pixels from channels, twice as many on each side (Shi et al. 2016, arXiv:1609.05158, section 2.2)."""
         height, across = x.shape[1:3]
         if None in (height, across):
-            raise SurgeryError("super resolution needs pictures of a fixed size.")
+            raise SurgeryError("super resolution needs images of a fixed size.")
         x = ops.reshape(x, (-1, height, across, 2, 2, width))
         return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * across, width))
 

@@ -72,7 +72,7 @@ def pretrained(**options: Any) -> keras.Model:
         if [value.shape for value in weights] != [tuple(variable.shape) for variable in layer.weights]:
             raise SurgeryError(
                 f"the pretrained weights of tinyvgg do not fit {layer.name!r} with these options: they are for "
-                "pictures (32, 32, 3) and 5 classes. include_top=False takes other sizes; graft() makes a new head."
+                "images (32, 32, 3) and 5 classes. include_top=False takes other sizes; graft() makes a new head."
             )
         layer.set_weights(weights)
     return model
