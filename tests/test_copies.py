@@ -85,7 +85,7 @@ def test_a_build_with_a_layer_that_was_made_anew_and_got_no_weights_is_refused()
     graph = sg.open(model)
     anew = LiveOp(renewed(model.get_layer("a"), "a"))
     calls = tuple(dataclasses.replace(call, op=anew) if call.name == "a" else call for call in graph)
-    with pytest.raises(sg.SurgeryError, match="'a' was made anew, and a did not get the values"):
+    with pytest.raises(sg.SurgeryError, match="'a' was made again, and a did not get the values"):
         sg.build(dataclasses.replace(graph, calls=calls))
 
 

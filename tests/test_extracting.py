@@ -226,7 +226,7 @@ def test_the_command_writes_features_and_extractors(folder, tmp_path):
         (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{out}"], "holds no images"),
         (["tinyvgg", "fc9", "-o", "{out}/f.h5", "--images", "{photos}"], "no call matches 'fc9'"),
         (["tinyvgg", "fc1", "-o", "{out}/f.txt", "--images", "{photos}"], "should end in .h5 or .hdf5 or .npy"),
-        (["tinyvgg", "fc1", "-o", "{out}/no/f.h5", "--images", "{photos}"], "no directory that can be written"),
+        (["tinyvgg", "fc1", "-o", "{out}/no/f.h5", "--images", "{photos}"], "not a directory that can be written"),
         (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{photos}", "--preprocess", "vgg61"], "Did you mean 'vgg1"),
         (["tinyvgg", "fc1", "-o", "{out}/f.h5", "--images", "{photos}", "--size", "64", "64"], "does not take"),
     ],

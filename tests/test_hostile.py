@@ -213,8 +213,8 @@ def references(file, group):
         (hard_loop, "loop of links"),
         (virtual, "lies in another file"),
         (external_storage, "lies in another file"),
-        (objects, "no type of numbers|objects|strings"),
-        (references, "no type of numbers|objects|references"),
+        (objects, "numeric dtype|objects|strings"),
+        (references, "numeric dtype|objects|references"),
     ],
 )
 def test_hdf5_that_reaches_out_of_itself_or_holds_no_numbers(good, tmp_path, change, match):

@@ -30,7 +30,7 @@ class Distance:
 
 
 def distance(a: Tensor, b: Tensor) -> Distance | None:
-    """Compares two tensors of one shape, piece by piece; `None` when they are equal to the bit.
+    """Compares two tensors of one shape, piece by piece; `None` when they are bit-identical.
 
     Where their types differ, values are compared, not bits.
     """

@@ -96,7 +96,7 @@ def _places(keep: Keep, old: int, new: int) -> dict[int, int]:
     try:
         found = {place: operator.index(other) for place, other in enumerate(keep) if other is not None}
     except TypeError as error:
-        raise SurgeryError(f"keep={keep!r}: True, or a list of numbers of old outputs, is wanted.") from error
+        raise SurgeryError(f"keep={keep!r}: expected True, or a list of numbers of old outputs.") from error
     odd = [str(other) for other in found.values() if not 0 <= other < old]
     if odd:
         raise SurgeryError(f"keep= has {listing(odd)}; the old outputs are 0 to {old - 1}.")
