@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from surgery.cli.output import refuse_output
 from surgery.cli.quiet import quiet
 from surgery.doors import open as open_network
 from surgery.doors import save
+from surgery.errors import SurgeryError
+from surgery.files.compiled import compiled_with
 
 
 @click.command()
@@ -22,7 +25,8 @@ def convert(old: str, new: str, to: str | None, weights: str | None, force: bool
     """Write an old model file as .keras.
 
     OLD is a model of any Keras from 1 to 3. NEW ends in .keras, or in .safetensors for the weights alone. Settings that
-    are converted are listed. The new file is opened again and compared before it takes its place.
+    are converted are listed. The new file is opened again and compared before it takes its place. The optimizer, the
+    loss and the metrics are not kept.
 
     \b
     Examples:
@@ -37,5 +41,9 @@ def convert(old: str, new: str, to: str | None, weights: str | None, force: bool
         click.echo(note, err=True)
     with quiet():
         save(graph, path)
+    with contextlib.suppress(SurgeryError):  # of what nothing depends on
+        if lost := compiled_with(old):
+            said = f"not kept: {', '.join(lost)}, and the state of the optimizer"
+            click.echo(f"{said}; compile the model to train it", err=True)
     mended = sum(note.startswith("mended: ") for note in graph.notes)
     click.echo(f"wrote {path}: {graph.params:,} parameters, {mended} settings mended")

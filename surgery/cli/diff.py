@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
 import click
 
+from surgery.cli import sources
 from surgery.cli.output import refuse_picture
-from surgery.doors import open as open_network
+from surgery.cli.quiet import quiet
 from surgery.errors import SurgeryError
 
 
@@ -16,6 +18,8 @@ from surgery.errors import SurgeryError
 @click.argument("a")
 @click.argument("b")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
+@click.option("--a-weights", metavar="WEIGHTS", help="Weights of A: pretrained, none, or a file; by default its own.")
+@click.option("--b-weights", metavar="WEIGHTS", help="Weights of B, likewise.")
 @click.option("--no-weights", is_flag=True, help="Compare the structure alone.")
 @click.option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the difference: html, mmd, svg, png or pdf."
@@ -28,6 +32,8 @@ def diff(
     a: str,
     b: str,
     format: str,
+    a_weights: str | None,
+    b_weights: str | None,
     no_weights: bool,
     plot: Path | None,
     graphviz: bool,
@@ -43,13 +49,18 @@ def diff(
     Examples:
       surgery diff before.keras after.keras
       surgery diff resnet50 my_resnet.h5 --no-weights
+      surgery diff vgg16 tuned.keras --a-weights pretrained
       surgery diff before.keras after.keras --plot diff.html
     """
     from surgery.comparing import diff as compare
 
     try:
         refuse_picture(plot, force, graphviz)
-        one, other = open_network(a), open_network(b)
+        given = {a_weights, b_weights} - {None}
+        if given and no_weights:
+            raise SurgeryError("--no-weights compares none: leave out --a-weights and --b-weights.")
+        with quiet() if given else contextlib.nullcontext():
+            one, other = (sources.with_weights(*side, None) for side in ((a, a_weights), (b, b_weights)))
         if one.name == other.name:  # a network and what was made of it: the files tell them apart
             one, other = (dataclasses.replace(graph, name=source) for graph, source in ((one, a), (other, b)))
         if plot is not None:

@@ -21,6 +21,7 @@ from surgery.errors import SurgeryError, first_line, listing, printable
 from surgery.graph import Graph
 from surgery.type_names import type_name, value_text
 from surgery.verification import Verification
+from surgery.zoo.networks import without_downloads
 
 WIDTH = 78  # characters of a line of help, as click has it
 
@@ -43,7 +44,7 @@ WIDTH = 78  # characters of a line of help, as click has it
 )
 @click.option("--graphviz", is_flag=True, help="Use Graphviz (must be installed) for svg, png or pdf.")
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done; train and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; download, train and write nothing.")
 @click.option("--fit", "fit", is_flag=True, help="Train with the recipe's own fit().")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message, with the parameters of RECIPE.")
@@ -76,6 +77,8 @@ def graft(
             click.echo(ctx.get_help())
             return
         raise click.UsageError("expected a recipe: a file, or a name that `surgery recipes` lists.", ctx)
+    if dry_run:
+        ctx.with_resource(without_downloads())
     with quiet(), watch() as donors:  # a donor may be opened as the file is imported
         loaded = cookbook.load(recipe)
     if wants_help:
@@ -127,7 +130,7 @@ def _operate(
         draw_networks(scenes, plot, graphviz, account)
         drawn, plot = True, None
     if dry_run:
-        account.say("dry run: nothing trained, no model written")
+        account.say("dry run: no weights downloaded, nothing trained, no model written")
         return False
     picture_hwc, interrupted = None, False
     if fit or output:

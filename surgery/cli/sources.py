@@ -16,6 +16,27 @@ def opened(source: str, weights: str | None) -> Graph:
     return open_network(source, **chosen(weights, not is_path(source)))
 
 
+def with_weights(source: str, weights: str | None, default: str | None) -> Graph:
+    """Opens a named network or a file as one side of a comparison, with other weights where they are given.
+
+    Args:
+        source: the network or the file.
+        weights: `pretrained`, `none`, or a file of weights, which also takes the place of those of a model file.
+        default: for a named network.
+    """
+    if not is_path(source):
+        given = weights or default
+        return open_network(source, None if given == "none" else given)
+    if weights in (None, "pretrained"):
+        return open_network(source)
+    from surgery import files
+    from surgery.loading import load_weights
+
+    if weights == "none" or files.is_architecture(source):
+        return open_network(source, weights)
+    return load_weights(open_network(source), weights)
+
+
 def chosen(weights: str | None, named: bool) -> dict[str, Any]:
     """Returns the arguments of `open` that `--weights` means."""
     if not named:

@@ -14,8 +14,18 @@ from surgery.errors import SurgeryError
 @click.argument("donor")
 @click.option("--format", type=click.Choice(("text", "json")), default="text", show_default=True, help="What to print.")
 @click.option("--weights", metavar="WEIGHTS", help=f"{sources.HELP[:-1]}; of SOURCE and DONOR alike.")
+@click.option("--source-weights", "mine", metavar="WEIGHTS", help="Weights of SOURCE; a file, for a model file too.")
+@click.option("--donor-weights", "theirs", metavar="WEIGHTS", help="Weights of DONOR, likewise.")
 @click.pass_context
-def verify(ctx: click.Context, source: str, donor: str, format: str, weights: str | None) -> None:
+def verify(
+    ctx: click.Context,
+    source: str,
+    donor: str,
+    format: str,
+    weights: str | None,
+    mine: str | None,
+    theirs: str | None,
+) -> None:
     """Compare a network with its donor.
 
     DONOR is what SOURCE was made from; both are names of networks or model files. Shows what is kept, new, dropped and
@@ -26,12 +36,14 @@ def verify(ctx: click.Context, source: str, donor: str, format: str, weights: st
     Examples:
       surgery verify digits.keras tinyvgg
       surgery verify after.keras before.keras
+      surgery verify tuned.keras vgg16 --donor-weights start.weights.h5
     """
     try:
         with quiet():
             from surgery.verifying import verify as compare
 
-            found = compare(sources.opened(source, weights), sources.opened(donor, weights))
+            one = sources.with_weights(source, mine or weights, "pretrained")
+            found = compare(one, sources.with_weights(donor, theirs or weights, "pretrained"))
     except SurgeryError as error:
         click.echo(f"Error: {error}", err=True)
         ctx.exit(2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import os
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,22 @@ def open_network(name: str, weights: str | os.PathLike[str] | None = None, dtype
     return stamped(graph, {ref.call: expected for ref in leaves(graph.inputs) if expected.fits(graph.spec(ref))})
 
 
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
+
+
+@contextlib.contextmanager
+def without_downloads() -> Iterator[None]:
+    """Opens networks inside the block with fresh weights where their published ones are downloaded."""
+    token = _downloads.set(False)
+    try:
+        yield
+    finally:
+        _downloads.reset(token)
+
+
 def _opened(network: Network, weights: Any, made_under: Settings, options: dict[str, Any]) -> Graph:
-    if weights is None:
+    published = str(weights) in ("pretrained", "imagenet") and network.keras_name is not None
+    if weights is None or (published and not _downloads.get()):
         return card(network.name, options, made_under)
     if str(weights) not in ("pretrained", "imagenet"):
         return _from_file(card(network.name, options, made_under), weights)
