@@ -41,6 +41,12 @@ sys.meta_path.insert(0, Absent())
 def python(code, *arguments, **variables):
     """Runs Python in a process of its own; returns what it prints."""
     env = {**os.environ, **variables}
+    if "HOME" in variables:
+        env = {
+            name: value
+            for name, value in env.items()
+            if name not in ("SURGERY_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR")
+        }
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env, check=False)
     assert run.returncode == 0 and run.stderr == "", run.stderr
     return run.stdout
@@ -65,7 +71,7 @@ def test_every_network_has_a_card_for_the_keras_that_is_installed(name):
 def test_a_first_look_needs_no_keras_no_home_and_no_cache(name, tmp_path):
     code = f"{ABSENT}import surgery.cli\nsurgery.cli.main(['inspect', {name!r}], standalone_mode=False)"
     home = os.path.join(os.devnull, "home")
-    seen = python(code, HOME=home, KERAS_HOME=home, SURGERY_CACHE=str(tmp_path), MPLCONFIGDIR=str(tmp_path))
+    seen = python(code, HOME=home, KERAS_HOME=home, TMPDIR=str(tmp_path))
     assert f" {NETWORKS[name.lower()].params:,} parameters" in seen.splitlines()[0]
     assert not list(tmp_path.iterdir())
 

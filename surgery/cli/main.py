@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 import surgery
-from surgery.caches import keep_fonts
 from surgery.cli.interrupts import ended_by_interrupt
 from surgery.cli.pipes import drop_stdout, open_closed
 from surgery.errors import SurgeryError, first_line, printable
@@ -115,4 +114,3 @@ def main() -> None:
       surgery graft transfer --fit -o digits.keras
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    keep_fonts()

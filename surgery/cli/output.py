@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from surgery import files
+from surgery.caches import keep_fonts
 from surgery.errors import SurgeryError
 
 LONGEST = 255  # bytes of the name of a file, with every file system in use
@@ -59,6 +60,7 @@ def refuse_picture(plot: Path | None, force: bool, graphviz: bool = False) -> No
         if graphviz:
             raise SurgeryError("--graphviz: only with --plot FILE.")
         return
+    keep_fonts()
     from surgery.plotting import SUFFIXES, refuse  # whoever draws nothing does not wait for it
 
     refuse_output(plot, force, SUFFIXES)
@@ -68,6 +70,7 @@ def refuse_picture(plot: Path | None, force: bool, graphviz: bool = False) -> No
 def refuse_chart(plot: Path | None, force: bool) -> None:
     """Refuses, before any work, an image of values that Matplotlib could not draw after it."""
     if plot is not None:
+        keep_fonts()
         from surgery.figures import refuse_absent
 
         refuse_output(plot, force, (".png", ".svg", ".pdf"))

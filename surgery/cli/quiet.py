@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from surgery.caches import keep_fonts
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
@@ -40,6 +42,7 @@ def _import_keras() -> None:
     import logging
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_fonts()
     with _native_stderr_aside():
         import keras
 
