@@ -126,7 +126,7 @@ def _replaced(graph: Graph, replacements: Mapping[str, Any]) -> Graph:
     for address, part in replacements.items():
         ops = {call.op for call in selected(graph, address).values()}
         if not isinstance(part, keras.Operation):
-            if not callable(part):
+            if not callable(part) or isinstance(part, Graph):
                 raise SurgeryError(f"the replacement of {address!r} is {part!r}, neither a layer nor a function.")
             part = keras.layers.Lambda(part)
         new = LiveOp(part)

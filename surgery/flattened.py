@@ -129,7 +129,7 @@ def _steps(
         ref = Ref(prefix + leaf.call, leaf.index)
         return made.get(ref, ref)
 
-    for call in graph:
+    for call in graph.calls:
         address = prefix + call.name
         if call.op is None:
             yield Step(address, call, graph, owner, () if given is None else (given[call.name],), {})

@@ -9,168 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from surgery.calls import Call, Op, flags_below
 from surgery.errors import SurgeryError, nearest, printable
-from surgery.preprocessing import Preprocessing, of_graph
+from surgery.preprocessing import of_graph
 from surgery.reprs import ends, line
 from surgery.sameness import same_structure
 from surgery.specs import Ref, Spec, Weight, megabytes
-from surgery.structure import leaves, plain
+from surgery.structure import plain
 
+__all__ = ["MEASURES", "Call", "Graph", "Op", "flags_below", "leaf_layers", "owner_below", "placed"]
 
-class Op(Protocol):
-    """What a call applies. Live or stored, an op answers these questions; two ops are equal when they are one layer."""
-
-    @property
-    def class_name(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> dict[str, Any]: ...
-    @property
-    def weights(self) -> tuple[Weight, ...]: ...
-    @property
-    def trainable(self) -> bool:
-        """Whether training moves a weight."""
-        ...
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the layer's own flag keeps its weights from training."""
-        ...
-
-    @property
-    def inner(self) -> Graph | None:
-        """The graph inside, when the op is itself a model."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Call:
-    """One application of `op`.
-
-    Args:
-        name: the address, unique in its graph: the layer's name, and from its second call on `name@1`, `name@2`.
-        op: the operation, or `None` for an input of the graph.
-        args: positional arguments, with a `Ref` in the place of every tensor.
-        kwargs: keyword arguments, likewise. For an input: further arguments of `keras.Input` (`sparse`, `optional`).
-        output: nested structure of `Spec`.
-        flags: marks of `freeze` and `thaw` that `build` applies: the path of a leaf layer below this call (`""` for the
-            layer itself) -> trainable; `"affine"` for a BatchNormalization that trains with fixed statistics.
-        preprocessing: for an input: what its images should be, where that is known.
-    """
-
-    name: str
-    op: Op | None
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    output: Any = None
-    flags: Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
-    preprocessing: Preprocessing | None = None
-
-    @property
-    def layer(self) -> str:
-        """The name of the layer that is called: the address without `@1`."""
-        if "@" not in self.name:
-            return self.name
-        own = "" if self.op is None else self.op.name  # which may itself end so
-        return own if re.fullmatch(rf"{re.escape(own)}(@\d+)?", self.name) else re.sub(r"@\d+$", "", self.name)
-
-    @property
-    def class_name(self) -> str:
-        return "InputLayer" if self.op is None else self.op.class_name
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {} if self.op is None else self.op.config
-
-    @property
-    def weights(self) -> tuple[Weight, ...]:
-        return () if self.op is None else self.op.weights
-
-    @property
-    def inner(self) -> Graph | None:
-        """The graph inside, when the op is itself a model."""
-        return None if self.op is None else self.op.inner
-
-    @property
-    def below(self) -> list[Call]:
-        """The calls inside, when the op is itself a model, with the marks that this call carries for them."""
-        if not self.flags:
-            return list(self.inner or ())
-        return [dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.inner or ()]
-
-    @property
-    def params(self) -> int:
-        """Number of parameters of the op that is called."""
-        return sum(weight.size for weight in self.weights)
-
-    @functools.cached_property
-    def _refs(self) -> tuple[Ref, ...]:
-        return tuple(Ref(self.name, index) for index in range(len(self.specs)))
-
-    @functools.cached_property
-    def _parents(self) -> tuple[Ref, ...]:
-        values = (self.args, dict(self.kwargs)) if self.kwargs else self.args
-        return tuple(leaf for leaf in leaves(values) if isinstance(leaf, Ref))
-
-    @property
-    def specs(self) -> list[Spec]:
-        """The specs of the outputs, flat."""
-        return leaves(self.output)
-
-    @property
-    def refs(self) -> list[Ref]:
-        """The addresses of the outputs, flat."""
-        return list(self._refs)
-
-    @property
-    def parents(self) -> list[Ref]:
-        """The tensors that the call takes, in order."""
-        return list(self._parents)
-
-    @property
-    def given(self) -> list[Ref]:
-        """The tensors that the call works on, each once: its parents without a mask."""
-        values = (self.args, {key: value for key, value in self.kwargs.items() if key != "mask"})
-        return list(dict.fromkeys(leaf for leaf in leaves(values) if isinstance(leaf, Ref)))
-
-    @property
-    def operands(self) -> list[Ref]:
-        """The tensors in the order in which the layer names them, which for attention is not that of `parents`."""
-        if not self.class_name.endswith("Attention") or (self.args and not isinstance(self.args[0], Ref)):
-            masks = leaves(self.kwargs["mask"]) if "mask" in self.kwargs else ()
-            return [ref for ref in self.parents if ref not in masks]
-        named = dict(zip(("query", "value", "key"), self.args, strict=False)) | dict(self.kwargs)
-        return [named[name] for name in ("query", "value", "key") if isinstance(named.get(name), Ref)]
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training moves something here, marks of `freeze` and `thaw` included."""
-        if self.op is None:
-            return False
-        if self.op.inner is None:
-            return bool(self.flags.get("", self.op.trainable))
-        return any(call.trainable for call in self.below)
-
-    @property
-    def frozen(self) -> bool:
-        """Whether it has weights, all of which are kept from training by a flag, marks included."""
-        if self.op is None or not self.op.weights:
-            return False
-        if self.op.inner is None:
-            return not self.flags[""] if "" in self.flags else self.op.frozen
-        return all(call.frozen for call in self.below if call.weights)
-
-    def __str__(self) -> str:
-        shapes = ", ".join(map(str, self.specs))
-        return f"{printable(self.name)} {self.class_name} {shapes}"
-
-    def __repr__(self) -> str:
-        return f"<Call {self}>"
+MEASURES: dict[str, Callable[[Any], Any]] = {}  # of a graph, by name; `analysis`, which knows graphs, fills it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,6 +42,10 @@ class Graph:
     notes: tuple[str, ...] = ()
 
     preprocessing = property(of_graph)
+
+    def __post_init__(self) -> None:
+        if any(type(call) is not Call for call in self.calls):  # taken from another graph, which they would keep
+            _set(self, "calls", tuple(_alone(call) if type(call) is not Call else call for call in self.calls))
 
     @functools.cached_property
     def _position(self) -> dict[str, int]:
@@ -209,6 +66,9 @@ class Graph:
         return users
 
     def __getitem__(self, address: str | Ref) -> Call:
+        return placed(self._at(address), self)
+
+    def _at(self, address: str | Ref) -> Call:
         name = address.call if isinstance(address, Ref) else address
         if not isinstance(name, str):
             raise SurgeryError(f"a call of {self.name!r} is asked for by its address, a text, not by {name!r}.")
@@ -220,7 +80,7 @@ class Graph:
         return isinstance(address, str) and address in self._position
 
     def __iter__(self) -> Iterator[Call]:
-        return iter(self.calls)
+        return (placed(call, self) for call in self.calls)
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -233,6 +93,28 @@ class Graph:
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    @functools.cached_property
+    def _figures(self) -> dict[str, Any]:
+        return {}
+
+    def figure(self, name: str) -> Any:
+        """Returns one of `MEASURES` of the graph, computed once."""
+        if not MEASURES:
+            importlib.import_module("surgery.analysis")  # which fills it
+        if name not in self._figures:
+            self._figures[name] = MEASURES[name](self)
+        return self._figures[name]
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates of one sample, the sum over its calls; `None` where one is not known."""
+        return self.figure("all macs")
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of what all its calls make of one sample; `None` where a size is open."""
+        return self.figure("all memory")
 
     @property
     def params(self) -> int:
@@ -249,7 +131,7 @@ class Graph:
 
     def spec(self, ref: Ref) -> Spec:
         """Returns shape and dtype of one tensor."""
-        specs = self[ref].specs
+        specs = self._at(ref).specs
         if 0 <= ref.index < len(specs):
             return specs[ref.index]
         raise SurgeryError(f"{ref.call!r} in {self.name!r} has {len(specs)} outputs; there is no {ref}.")
@@ -257,7 +139,7 @@ class Graph:
     def address(self, ref: Ref) -> str:
         """Returns the selector that means one tensor alone: `x@0` for the first call of several, `x#0` of outputs."""
         name = f"{ref.call}@0" if f"{ref.call}@1" in self else ref.call
-        return f"{name}#{ref.index}" if len(self[ref].specs) > 1 else name
+        return f"{name}#{ref.index}" if len(self._at(ref).specs) > 1 else name
 
     def __str__(self) -> str:
         weights = self.weights
@@ -266,26 +148,62 @@ class Graph:
         return " · ".join([*parts, *([f"{megabytes(size)} as {', '.join(dtypes)}"] if size else [])])
 
     def __getattr__(self, name: str) -> Any:
-        hint = "; sg.build(graph) makes a keras.Model, sg.show(graph) prints the table" if name in _OF_MODELS else ""
-        raise AttributeError(f"a Graph has no {name!r}{hint}")
+        raise AttributeError(f"a Graph has no {name!r}{_HINT if name in _OF_MODELS else ''}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"a Graph is not called{_HINT}")
 
     def __repr__(self) -> str:
         return line(self, str(self))
 
 
+class _Placed(Call):
+    """A call that was taken from a graph: it knows the graph, and shares all else with the call."""
+
+    __slots__ = ("_address", "_graph")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return Call(*args, **kwargs)  # what `dataclasses.replace` makes of it is in no graph yet
+
+    def _figure(self, name: str) -> Any:
+        return self._graph.figure(name)[getattr(self, "_address", self.name)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _alone(self).__reduce_ex__(protocol)
+
+
+def placed(call: Call, graph: Graph, address: str | None = None) -> Call:
+    """Returns a call as one of a graph, for its figures there.
+
+    Args:
+        call: a call of the graph, or of a nested one.
+        graph: the graph.
+        address: its address in the graph; its name by default.
+    """
+    new = _new(_Placed)
+    _set(new, "__dict__", call.__dict__)
+    _set(new, "_graph", graph)
+    if address is not None:
+        _set(new, "_address", address)
+    return new
+
+
+def _alone(call: Call) -> Call:
+    """Returns a call as one of no graph."""
+    new = _new(Call)
+    _set(new, "__dict__", call.__dict__)
+    return new
+
+
+_new, _set = object.__new__, object.__setattr__
+
+_HINT = "; sg.build(graph) makes a keras.Model, sg.show(graph) prints the table"
 _OF_MODELS = ("compile", "evaluate", "fit", "get_layer", "layers", "predict", "save", "summary", "get_weights")
-
-
-def flags_below(flags: Mapping[str, bool | str], layer: str) -> dict[str, bool | str]:
-    """Returns the marks of a nested call that concern one layer inside, by their paths below it."""
-    return {
-        path[len(layer) + 1 :]: flag for path, flag in flags.items() if path == layer or path.startswith(f"{layer}/")
-    }
 
 
 def leaf_layers(graph: Graph, owner: str = "") -> Iterator[tuple[Any, Call]]:
     """Yields (what a layer is told by, its call) at every depth, in order; calls of one layer have one key."""
-    for call in graph:
+    for call in graph.calls:
         if call.inner is not None:
             yield from leaf_layers(call.inner, owner_below(owner, call))
         elif call.op is not None:

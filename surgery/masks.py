@@ -59,10 +59,10 @@ def takes_several(call: Call) -> bool:
 
 def dropped(graph: Graph) -> list[str]:
     """Returns the recurrent calls whose mask Keras 3 drops: they are given states, and what they read has a mask."""
-    if not any(takes_several(call) and call.kwargs.get("mask") is None for call in graph):
+    if not any(takes_several(call) and call.kwargs.get("mask") is None for call in graph.calls):
         return []
     found = _Masks(graph, {}, lambda call, mask: None)
-    return [call.name for call in graph if call.name in found.lost]
+    return [call.name for call in graph.calls if call.name in found.lost]
 
 
 def taken_unnamed(graph: Graph, refs: Iterable[Ref], behind: Container[str]) -> dict[str, Ref]:
@@ -78,7 +78,7 @@ def taken_unnamed(graph: Graph, refs: Iterable[Ref], behind: Container[str]) -> 
     masks = _Masks(graph, {}, lambda call, mask: None).of
     masked = {ref: ref for ref in refs if ref in masks}
     taken: dict[str, Ref] = {}
-    for call in graph if masked else ():
+    for call in graph.calls if masked else ():
         given = next((masked[ref] for ref in call.given if ref in masked), None)
         if given is None or call.name not in behind:
             continue
@@ -102,14 +102,16 @@ def as_before(graph: Graph, report: list[str]) -> Graph:
     Raises:
         SurgeryError: a layer was given a mask that cannot be told here.
     """
-    if not any(takes_several(call) or matches(kind_of(call), _MERGING) for call in graph):
+    if not any(takes_several(call) or matches(kind_of(call), _MERGING) for call in graph.calls):
         return graph
     wiring = _Wiring(graph)
     found = _Masks(graph, {}, wiring.mask_for)
     if not found.given:
         return graph
     report += [f"{name}: its mask passed by name, which Keras 3 would drop or change" for name in found.given]
-    calls = [dataclasses.replace(call, kwargs={**call.kwargs, **found.given.get(call.name, {})}) for call in graph]
+    calls = [
+        dataclasses.replace(call, kwargs={**call.kwargs, **found.given.get(call.name, {})}) for call in graph.calls
+    ]
     return dataclasses.replace(graph, calls=(*calls, *wiring.calls))
 
 
@@ -127,7 +129,7 @@ class _Masks:
         self.of: dict[Ref, Mask] = dict(entering)
         self.given: dict[str, dict[str, Any]] = {}
         self.lost: set[str] = set()
-        for call in graph:
+        for call in graph.calls:
             mask = self._made(call) if call.op is not None else None
             if mask is not None:
                 self.of[Ref(call.name)] = mask

@@ -142,7 +142,7 @@ def named(graph: Graph) -> Graph:
     """Returns the graph with its calls named after their layers: `x`, from the second call on `x@1`, in its order."""
     seen: dict[str, int] = {}
     names: dict[str, str] = {}
-    for call in graph:
+    for call in graph.calls:
         layer = call.name if call.op is None else call.op.name
         count = seen[layer] = seen.get(layer, -1) + 1
         names[call.name] = layer if count == 0 else f"{layer}@{count}"

@@ -29,7 +29,7 @@ class Calls(Listed[Call]):
 
 def calls_at_every_depth(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Call]]:
     """Yields (address, call) in runnable order; the calls inside a nested model come before the nested call."""
-    for call in graph:
+    for call in graph.calls:
         if call.inner is not None:
             yield from calls_at_every_depth(call.inner, f"{prefix}{call.name}/")
         yield prefix + call.name, call
@@ -45,7 +45,7 @@ def tree(graph: Graph) -> Iterator[tuple[str, Call]]:
     """Yields (address, call) at every depth, with the marks that calls carry for what is inside them, which comes after
     them: as a person reads it.
     """
-    for call in graph:
+    for call in graph.calls:
         yield from _branch(call, "")
 
 
@@ -92,7 +92,7 @@ class Walk:
 
 
 def _wire(graph: Graph, prefix: str, found: dict[str, list[str]]) -> None:
-    for call in graph:
+    for call in graph.calls:
         given = [prefix + ref.call for ref in call.parents]
         inner = call.inner
         if inner is not None:

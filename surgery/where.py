@@ -16,7 +16,7 @@ from typing import Any
 
 from surgery.errors import SurgeryError, first_line, listing
 from surgery.grammar import GRAMMAR, parse
-from surgery.graph import Call, Graph
+from surgery.graph import Call, Graph, placed
 from surgery.selectors import Atom, Combined, Scope, Selector
 from surgery.specs import Ref
 
@@ -39,12 +39,13 @@ def selector(where: Where) -> Selector:
         return Atom(f":{where.__name__}", lambda address, scope: _is_a(scope.calls[address], where))
     if hasattr(where, "get_config"):
         return Atom(getattr(where, "name", repr(where)), lambda address, scope: _applies(scope.calls[address], where))
-    if callable(where):
-        return Atom(getattr(where, "__name__", repr(where)), lambda address, scope: _holds(where, scope.calls[address]))
+    if callable(where) and not isinstance(where, Graph):
+        return Atom(getattr(where, "__name__", repr(where)), lambda address, scope: _holds(where, address, scope))
     raise SurgeryError(f"a selector was expected, not {where!r} ({type(where).__name__}). {GRAMMAR}")
 
 
-def _holds(predicate: Callable[[Call], Any], call: Call) -> bool:
+def _holds(predicate: Callable[[Call], Any], address: str, scope: Scope) -> bool:
+    call = placed(scope.calls[address], scope.graph, address)
     try:
         return bool(predicate(call))
     except Exception as error:

@@ -4,11 +4,13 @@ All on the `Graph`, for live and stored models alike, in one linear pass each; n
 not known is `None`, never a guess.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from surgery.analysis.macs import macs
 from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
-from surgery.analysis.totals import total
+from surgery.analysis.totals import total, total_macs, total_memory
+from surgery.graph import MEASURES
 from surgery.lazy import names_of
 
 if TYPE_CHECKING:
@@ -41,5 +43,19 @@ __all__ = [
     "stride_text",
     "strides",
     "total",
+    "total_macs",
+    "total_memory",
 ]
 __getattr__ = names_of(__name__, HOMES)
+
+
+def _figure(name: str) -> Callable[[Any], Any]:
+    def of_graph(graph: Any) -> Any:
+        from surgery.analysis.figures import OF_CALLS
+
+        return OF_CALLS[name](graph)
+
+    return of_graph
+
+
+MEASURES.update({name: _figure(name) for name in ("macs", "memory", "stride", "field", "all macs", "all memory")})

@@ -48,7 +48,7 @@ def rows(graph: Graph, specs: Mapping[Ref, Spec], entry: Sequence[Rows] | None =
     """
     given = dict(zip(leaves(graph.inputs), entry or (), strict=False))
     found: dict[Ref, Rows] = {}
-    for call in graph:
+    for call in graph.calls:
         made = given.get(Ref(call.name), ONE) if call.op is None else _of_call(call, specs, found)
         found.update((ref, made) for ref in call.refs)
     return found

@@ -86,7 +86,7 @@ def _walk(
     specs = graph.specs
     first, alone = channels_first(graph), channels_first_alone(graph)
     given = dict(zip(leaves(graph.inputs), entry, strict=False))
-    for call in graph:
+    for call in graph.calls:
         inner = inside(call, specs)
         if call.op is None:
             outputs = [given.get(Ref(call.name), _pixel(call.specs[0]))]

@@ -44,7 +44,7 @@ def channels_first_alone(graph: Graph) -> bool:
 
 
 def _formats(graph: Graph) -> set[Any]:
-    said = (applied(call)[1].get("data_format") for call in graph if call.op is not None)
+    said = (applied(call)[1].get("data_format") for call in graph.calls if call.op is not None)
     return {one if isinstance(one, str) else "?" for one in said if one is not None}
 
 

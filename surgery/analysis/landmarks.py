@@ -18,7 +18,7 @@ def pyramid(graph: Graph) -> dict[int, str]:
     Padding and cropping make no features and are passed over; so is the input itself.
     """
     steps, levels = strides(graph), {}
-    for call in graph:
+    for call in graph.calls:
         stride = steps[call.name]
         if not stride or len(set(stride)) > 1 or stride[0].denominator != 1 or call.op is None:
             continue

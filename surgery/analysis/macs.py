@@ -35,7 +35,7 @@ def _walk(graph: Graph, entry: Sequence[Rows] | None = None) -> dict[str, int | 
     found: dict[str, int | None] = {}
     specs = graph.specs
     folded = rows(graph, specs, entry)
-    for call in graph:
+    for call in graph.calls:
         inner = inside(call, specs)
         if inner is None:
             open_batch = [folded[ref] for ref in call.operands if specs[ref].sides[:1] == (None,)]
@@ -43,7 +43,7 @@ def _walk(graph: Graph, entry: Sequence[Rows] | None = None) -> dict[str, int | 
             continue
         below = _walk(inner, [folded[ref] for ref in call.parents])
         found.update((f"{call.name}/{address}", one) for address, one in below.items())
-        found[call.name] = total(below[one.name] for one in inner)
+        found[call.name] = total(below[one.name] for one in inner.calls)
     return found
 
 

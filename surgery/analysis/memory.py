@@ -27,11 +27,11 @@ def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict
     found: dict[str, int | None] = {}
     specs = graph.specs
     folded = rows(graph, specs, entry)
-    for call in graph:
+    for call in graph.calls:
         inner = inside(call, specs)
         if inner is not None:
             below = _walk(inner, batch, [folded[ref] for ref in call.parents])
-            below |= {one.name: 0 for one in inner if one.op is None}  # given, not made
+            below |= {one.name: 0 for one in inner.calls if one.op is None}  # given, not made
             found.update((f"{call.name}/{address}", size) for address, size in below.items())
         found[call.name] = total(
             _bytes(spec, batch, folded[ref]) for ref, spec in zip(call.refs, call.specs, strict=True)

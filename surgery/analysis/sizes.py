@@ -26,7 +26,7 @@ def sized(graph: Graph, given: Sequence[Spec]) -> Graph:
         return graph
     found: dict[Ref, Spec] = dict(zip(entries, given, strict=True))
     calls = []
-    for call in graph:
+    for call in graph.calls:
         new = _closed(call, found) if call.op is not None else [found.get(Ref(call.name), call.specs[0])]
         found.update(zip(call.refs, new, strict=True))
         calls.append(dataclasses.replace(call, output=packed(call.output, new)))

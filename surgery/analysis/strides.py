@@ -42,7 +42,7 @@ def _walk(graph: Graph, entry: list[Stride], prefix: str, by_address: dict[str, 
     found: dict[Ref, Stride] = {}
     given = dict(zip(leaves(graph.inputs), entry, strict=False))
     first = channels_first_alone(graph)
-    for call in graph:
+    for call in graph.calls:
         if call.op is None:
             outputs = [given.get(Ref(call.name), _whole(call.specs[0]))]
         elif call.inner is not None:

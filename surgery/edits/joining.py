@@ -191,9 +191,7 @@ def unshare(graph: Graph, where: Where, expect: int | None = None) -> Graph:
     with doing(f"unsharing {where!r} in {graph.name!r}"):
         graph, calls = matched_calls(graph, where, expect)
         for call in calls:
-            others = [
-                one for _, one in calls_at_every_depth(graph) if one.op == call.op and one is not graph[call.name]
-            ]
+            others = [one for _, one in calls_at_every_depth(graph) if one.op == call.op and one != graph[call.name]]
             if not others:
                 raise SurgeryError(f"the layer of {call.name!r} is called once.")
             if all(one.layer != call.layer for one in others):

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from surgery.doors import as_graph
-from surgery.graph import Call
+from surgery.graph import Call, placed
 from surgery.specs import Ref
 from surgery.structure import rebuilt
 from surgery.walking import Calls
@@ -35,7 +35,8 @@ def select(x: Any, where: Where, expect: int | None = None) -> Calls:
     ['block5_conv1', 'block5_conv2', 'block5_conv3', 'block5_pool']
     """
     graph = as_graph(x)
-    return Calls(_addressed(call, address) for address, call in selected(graph, where, expect).items())
+    found = selected(graph, where, expect)
+    return Calls(placed(_addressed(call, address), graph, address) for address, call in found.items())
 
 
 def _addressed(call: Call, address: str) -> Call:

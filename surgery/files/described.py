@@ -24,7 +24,7 @@ def with_specs(graph: Graph, known: dict[Ref, Spec], arity: dict[str, int]) -> G
     """
     specs: dict[Ref, Spec] = {}
     calls = []
-    for call in graph:
+    for call in graph.calls:
         if call.op is not None:
             call = dataclasses.replace(call, output=_output(call, specs, known, arity.get(call.name, 1)))
         specs.update(zip(call.refs, call.specs, strict=True))

@@ -34,7 +34,7 @@ def with_expected(graph: Graph, everywhere: bool) -> Graph:
         everywhere: whether that is said of every layer without tensors, or only of those whose tensors the file lists
             and does not hold.
     """
-    for call in graph:
+    for call in graph.calls:
         op = call.op
         if isinstance(op, StoredOp) and op.inner is None and not op.weights and (everywhere or op.source.absent):
             op.weights = expected(op.name, op.kind, op.config, [graph.spec(ref) for ref in call.operands]) or ()

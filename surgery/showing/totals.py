@@ -46,8 +46,8 @@ def totals(sheet: Sheet) -> dict[str, Any]:
         "params": graph.params,
         "trainable": trainable_params_of(calls),
         "bytes": sum(weight.bytes for weight in graph.weights),
-        "macs": analysis.total(sheet.macs[call.name] for call in graph),
-        "memory": analysis.total(sheet.memory[address] for address, call in calls if call.inner is None),
+        "macs": analysis.total_macs(graph, sheet.macs),
+        "memory": analysis.total_memory(graph, sheet.memory),
     }
 
 
