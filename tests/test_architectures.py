@@ -142,6 +142,27 @@ def test_architectures_of_old_keras_are_their_files(version, tmp_path):
         assert_same(outputs_of(sg.build(graph), arrays), outputs_of(sg.build(sg.open(whole)), arrays))
 
 
+def test_the_mask_of_an_old_architecture_is_passed_on(tmp_path):
+    """What Keras 3 needs beside the layers of the file has no weights that a file could hold."""
+    layers = [
+        layer("InputLayer", "x", batch_input_shape=[None, 3, 4], dtype="float32"),
+        layer("InputLayer", "h", batch_input_shape=[None, 4], dtype="float32"),
+        layer("InputLayer", "c", batch_input_shape=[None, 4], dtype="float32"),
+        layer("Masking", "m", ["x"], mask_value=0.0),
+        layer("LSTM", "l", ["m", "h", "c"], units=4),
+    ]
+    layers[-1]["inbound_nodes"] = [[["m", 0, 0, {}], ["h", 0, 0, {}], ["c", 0, 0, {}]]]
+    stored = functional(layers, ["x", "h", "c"], ["l"])
+    random = np.random.default_rng(0)
+    own = [("kernel", random.normal(size=(4, 16))), ("recurrent_kernel", random.normal(size=(4, 16)))]
+    whole = write_h5(tmp_path / "old.h5", "Model", stored, {"l": [*own, ("bias", random.normal(size=16))]})
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({"class_name": "Model", "config": stored, "keras_version": "2.2.4"}))
+    graph = sg.open(path, weights=whole)
+    assert graph == sg.open(whole) and len(graph) > len(layers) and graph.params == sg.open(path).params == 144
+    sg.build(graph), sg.build(sg.open(path))
+
+
 def test_a_text_in_a_text_and_a_mark_before_it_are_read(tmp_path):
     model = siamese_network()
     (tmp_path / "plain.json").write_text(model.to_json())

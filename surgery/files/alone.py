@@ -57,8 +57,7 @@ def filled(graph: Graph, what: str) -> Graph:
 
 def with_absent(graph: Graph) -> Graph:
     """Returns the graph, with notes on layers of which the file lists tensors that it does not hold."""
-    layers = _layers(graph).items()
-    absent = {address: op.source.absent for address, op in layers if op.source is not None and op.source.absent}
+    absent = {address: op.source.absent for address, op in _layers(graph).items() if op.source.absent}
     notes = [
         f"{printable(address)}: the file lists {listing(map(printable, names), 3)}, and does not hold "
         f"{'it' if len(names) == 1 else 'them'}"
@@ -68,10 +67,10 @@ def with_absent(graph: Graph) -> Graph:
 
 
 def _layers(graph: Graph) -> dict[str, StoredOp]:
-    """Returns the stored layers that are no models, each at its first address."""
+    """Returns the stored layers of a file that are no models, each at its first address."""
     found: dict[StoredOp, str] = {}
     for address, call in calls_at_every_depth(graph):
-        if isinstance(call.op, StoredOp) and call.op.inner is None:
+        if isinstance(call.op, StoredOp) and call.op.inner is None and call.op.source is not None:
             found.setdefault(call.op, address)
     return {address: op for op, address in found.items()}
 

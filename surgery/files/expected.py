@@ -36,7 +36,9 @@ def with_expected(graph: Graph, everywhere: bool) -> Graph:
     """
     for call in graph.calls:
         op = call.op
-        if isinstance(op, StoredOp) and op.inner is None and not op.weights and (everywhere or op.source.absent):
+        if not isinstance(op, StoredOp) or op.inner is not None or op.weights or op.source is None:
+            continue  # what a rule put in, to compute a mask, has no source, and no weights
+        if everywhere or op.source.absent:
             op.weights = expected(op.name, op.kind, op.config, [graph.spec(ref) for ref in call.operands]) or ()
     return graph
 
