@@ -11,79 +11,14 @@ from surgery.doors import as_graph, build
 from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.files import Piece, Source, Tensor, gathered, layers_of, names_of_variables, weights_in
 from surgery.graph import Graph
+from surgery.loaded import Loaded, Origin
 from surgery.matching import Rename, Target, matched
 from surgery.refitting import refitted
-from surgery.reprs import block, line, table
 from surgery.walking import calls_at_every_depth
 from surgery.where import Where, selected
 
 if TYPE_CHECKING:
     from surgery.pairing import Pairs, Refit
-
-_HEADERS = ("weight", "shape", "from", "how")
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Where the values of one weight come from.
-
-    Args:
-        weight: its address in the network, `block1_conv1/kernel`.
-        shape: its shape.
-        source: its name in the file; `None` where it kept the values it had.
-        how: `"name"`, `"number"` or `"position"` where it was loaded, and how it was adapted; else why it was not.
-    """
-
-    weight: str
-    shape: tuple[int, ...]
-    source: str | None
-    how: str
-
-    def __repr__(self) -> str:
-        return line(self, f"{self.weight} {self.shape} from {self.source or 'nothing'}: {self.how}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Loaded:
-    """What a loader did: `print` it for the table.
-
-    Args:
-        origins: one for each weight of the layers that were meant.
-        unused: tensors of the file that no layer took.
-    """
-
-    origins: tuple[Origin, ...]
-    unused: tuple[Tensor, ...]
-
-    @property
-    def loaded(self) -> int:
-        """How many weights were loaded."""
-        return sum(origin.source is not None for origin in self.origins)
-
-    def __str__(self) -> str:
-        from tabulate import tabulate
-
-        text = tabulate(self._rows(), _HEADERS, tablefmt="plain", disable_numparse=True)
-        return f"{text}\n\n{self._summary()}"
-
-    def __repr__(self) -> str:
-        return line(self, self._summary())
-
-    def _repr_html_(self) -> str:
-        return block(self._summary(), table(_HEADERS, self._rows()))
-
-    def _rows(self) -> list[list[str]]:
-        rows = [
-            [printable(one.weight), str(one.shape), printable(one.source) if one.source else "fresh", one.how]
-            for one in self.origins
-        ]
-        return rows + [["-", str(one.shape), printable(one.name), "unused in the file"] for one in self.unused]
-
-    def _summary(self) -> str:
-        fresh = len(self.origins) - self.loaded
-        adapted = sum("; adapted: " in origin.how for origin in self.origins)
-        found = f"{self.loaded} of {len(self.origins)} weights loaded{f' ({adapted} adapted)' if adapted else ''}"
-        return f"{found}, {fresh} fresh, {len(self.unused)} unused"
 
 
 def load_weights(
@@ -145,9 +80,15 @@ def transfer(
         from surgery.giving import effective_tensors
 
         source = build(src) if isinstance(src, Graph) else src
+        of = repr(printable(source.name))
         pieces = [
             Living(
-                one.name, Source(row=effective_tensors(one.layer, one.name)), class_name=one.class_name, layer=one.layer
+                one.name,
+                Source(row=effective_tensors(one.layer, one.name)),
+                True,
+                one.class_name,
+                of=of,
+                layer=one.layer,
             )
             for one in _targets(source, "**")
         ]
@@ -237,20 +178,27 @@ def _as_computed(target: Target) -> Target:
 def _missing(targets: list[Target], missing: list[Target], pieces: Sequence[Piece]) -> str:
     lines = "\n".join(f"  {one.name} ({one.class_name}) {listing(map(str, one.shapes), 4)}" for one in missing[:8])
     more = f"\n  and {len(missing) - 8} more" if len(missing) > 8 else ""
-    offered = listing((printable(piece.name) for piece in pieces), 8)
     return (
-        f"{len(missing)} of {len(targets)} layers find no weights of their shapes:\n{lines}{more}\nThe file has "
-        f"{offered}.\nrename= says which is which; strict=False leaves them as they are; where= chooses layers."
+        f"{len(missing)} of {len(targets)} layers find no weights of their shapes:\n{lines}{more}\n"
+        f"{_offered(pieces)}\nrename= says which is which; strict=False leaves them as they are; where= chooses layers."
     )
 
 
 def _nothing(report: Loaded, pieces: Sequence[Piece]) -> str:
     reasons = listing(dict.fromkeys(origin.how for origin in report.origins), 3)
-    offered = listing((printable(piece.name) for piece in pieces), 8)
     return (
-        f"none of {len(report.origins)} weights would be loaded: {reasons}.\nThe file has {offered}.\n"
+        f"none of {len(report.origins)} weights would be loaded: {reasons}.\n{_offered(pieces)}\n"
         "rename= says which is which."
     )
+
+
+def _offered(pieces: Sequence[Piece]) -> str:
+    of = _of(pieces)
+    return f"{of[0].upper()}{of[1:]} has {listing((printable(piece.name) for piece in pieces), 8) or 'no weights'}."
+
+
+def _of(pieces: Sequence[Piece]) -> str:
+    return pieces[0].of if pieces else "the file"
 
 
 def _planned(
@@ -273,7 +221,7 @@ def _planned(
         return new[0]
 
     for target in targets:
-        piece, how = found.get(target.name, (None, "not in the file"))
+        piece, how = found.get(target.name, (None, f"not in {_of(pieces)}"))
         pair = Pairs([])
         if piece is not None:
             used.add(id(piece))
@@ -290,7 +238,7 @@ def _planned(
             for name, variable in names_of_variables(target.layer).items()
         ]
     unused = tuple(tensor for piece in pieces if id(piece) not in used for tensor in piece.tensors)
-    return Loaded(tuple(origins), unused), writes
+    return Loaded(tuple(origins), unused, _of(pieces)), writes
 
 
 def _origin(weight: str, variable: Any, tensor: Tensor | None, how: str, changed: dict[int, str]) -> Origin:

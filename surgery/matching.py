@@ -115,7 +115,7 @@ def _renamed(piece: Piece, rename: Rename) -> str:
         return piece.name
     if not isinstance(rename, Mapping) and not callable(rename):
         raise SurgeryError(
-            f"rename={rename!r}: expected a dict, name in the file -> name in the network, or a function."
+            f"rename={rename!r}: expected a dict, name in {piece.of} -> name in the network, or a function."
         )
     new = rename.get(piece.name, piece.name) if isinstance(rename, Mapping) else rename(piece.name)
     if not isinstance(new, str):
@@ -216,10 +216,11 @@ def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]
     from_the_end = list(zip(targets[::-1], pieces[::-1], strict=False))[::-1]
     crossed = list(zip(targets, pieces[::-1], strict=False)) if from_the_end == in_order else from_the_end
     other = named if whole else crossed
+    of = pieces[0].of
     raise SurgeryError(
-        f"{len(pieces)} layers of the file have the shapes of {len(targets)} layers of the network, and their names do "
+        f"{len(pieces)} layers of {of} have the shapes of {len(targets)} layers of the network, and their names do "
         f"not distinguish them:\n  {_reading(in_order, new)}\n  or {_reading(other, new)}\n"
-        "Say rename={name in the file: name in the network}."
+        f"Say rename={{name in {of}: name in the network}}."
     )
 
 

@@ -223,3 +223,36 @@ def test_a_dense_layer_becomes_a_convolution_that_computes_the_same():
     back.get_layer("fc6").kernel.assign(np.zeros((60, 6)))
     sg.transfer(conv, back, adapt=True)
     assert_same(back.get_weights(), dense.get_weights())
+
+
+def test_transfer_names_the_network_and_no_file():
+    def network(name, *sizes):
+        x = y = keras.Input((4,), name="x")
+        for letter, size in zip("abcdefg", sizes, strict=False):
+            y = keras.layers.Dense(size, name=f"{name}_{letter}")(y)
+        return keras.Model(x, y, name=name)
+
+    donor, same, other, more = (
+        network("donor", 4, 5),
+        network("heir", 4, 5),
+        network("odd", 3),
+        network("more", 4, 4, 3),
+    )
+    said = []
+    for dst, options in (
+        (other, {}),
+        (other, {"strict": False}),
+        (network("three", 4, 4, 4), {}),
+        (same, {"rename": 3}),
+        (more, {"where": "more_c"}),
+        (more, {"rename": {"donor_a": "more_a", "donor_b": "more_c"}}),
+    ):
+        with pytest.raises(sg.SurgeryError) as caught:
+            sg.transfer(donor, dst, **options)
+        said.append(str(caught.value))
+    table = sg.transfer(donor, more, strict=False, rename={"donor_a": "more_a", "donor_b": "nothing"})
+    said.append(str(table))
+    assert (
+        "'donor' has donor_a, donor_b." in said[0] and "not in 'donor'" in said[-1] and "unused in 'donor'" in said[-1]
+    )
+    assert not [text for text in said if "file" in text]

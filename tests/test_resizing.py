@@ -105,3 +105,16 @@ def test_the_shape_that_a_custom_layer_says_is_asked_of_its_code():
             sg.resize(halves, (12, 8, 3))
     counted = keras.Model(x, Counted()(x))
     assert sg.resize(counted, (4, 4, 3)).output_shape == (None, 4, 4, 3)
+
+
+def test_other_channels_are_pointed_to_the_verb_that_adapts_them():
+    graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs="block2_pool")
+    with pytest.raises(sg.SurgeryError, match=r"for 3 channels, not 1\. Make .*sg.transfer\(graph, new, adapt=True\)"):
+        sg.resize(graph, (32, 32, 1))
+    with pytest.raises(sg.SurgeryError, match=r"sg.open\('tinyvgg', input_shape=\(32, 32, 1\)\)"):
+        sg.resize(sg.open("tinyvgg"), (32, 32, 1))
+    new = sg.transfer(graph, sg.open("tinyvgg", input_shape=(32, 32, 1)), where="block1*, block2*", adapt=True)
+    assert new["block1_conv1"].weights[0].shape == (3, 3, 1, 16)
+    with pytest.raises(sg.SurgeryError, match="Cut the network before it") as caught:
+        sg.resize(sg.open("tinyvgg"), (64, 64, 3))
+    assert "transfer" not in str(caught.value)

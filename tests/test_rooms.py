@@ -18,7 +18,7 @@ FLOORS = [
     ["hdf5", "primitives", "ops", "walking", "depth", "shapes", "effective", "layouts"],
     ["analysis", "trusting", "masks", "described"],
     ["selectors", "encoding", "tracing", "files"],
-    ["grammar", "lookups", "pairing", "matching", "refitting", "flattened", "random_inputs"],
+    ["grammar", "lookups", "pairing", "loaded", "matching", "refitting", "flattened", "random_inputs"],
     ["filling", "unsaved", "layer_pairs", "lockstep"],
     ["giving"],
     ["where", "copying", "verification", "call_pairs", "zoo", "values", "figures"],

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from surgery.doors import edit
-from surgery.edits.adapting import fits
+from surgery.edits.adapting import channels_come_first, fits
 from surgery.edits.nesting import dissolve
 from surgery.errors import SurgeryError, doing, first_line, listing
 from surgery.graph import Call, Graph
 from surgery.primitives import ordered
 from surgery.specs import Ref, Spec
 from surgery.structure import leaves, rebuilt
+from surgery.zoo import NETWORKS
 
 Shape = Sequence[int | None]
 
@@ -32,7 +34,7 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
 
     Raises:
         SurgeryError: the weights of a layer do not fit the new shape, as those of a Dense after Flatten. The message
-            names the layer; cut the network before it.
+            names the layer; cut the network before it. For another number of channels: `sg.transfer(adapt=True)`.
 
     Example:
 
@@ -50,9 +52,10 @@ def resize(graph: Graph, shape: Shape | Mapping[str, Shape]) -> Graph:
             raise SurgeryError(f"say {{input: shape}}; the inputs are {listing(entries)}.")
         new = {name: _entry(graph[name].specs[0], shape) for name, shape in shapes.items()}
         notes = []
-        while (misfit := _misfit(graph, specs := _inferred(graph, new))) is not None:
-            graph, _ = dissolve(graph, misfit)
-            notes.append(f"{misfit} was dissolved: its inputs have a fixed size")
+        with _advising_transfer(graph, new):
+            while (misfit := _misfit(graph, specs := _inferred(graph, new))) is not None:
+                graph, _ = dissolve(graph, misfit)
+                notes.append(f"{misfit} was dissolved: its inputs have a fixed size")
         return ordered(_with_specs(dataclasses.replace(graph, notes=(*graph.notes, *notes)), specs))
 
 
@@ -75,6 +78,28 @@ def _refuse_no_shape(shape: Any) -> None:
     sides = shape if isinstance(shape, (list, tuple)) else ["none"]
     if not all(side is None or (isinstance(side, int) and side > 0) for side in sides):
         raise SurgeryError(f"{shape!r} is not a shape: sizes in pixels, or None, without the batch axis.")
+
+
+@contextlib.contextmanager
+def _advising_transfer(graph: Graph, new: Mapping[str, Spec]) -> Iterator[None]:
+    """Says, where a layer does not take another number of channels, which verb adapts its weights."""
+    at = 1 if channels_come_first(graph) else -1
+    sides = {
+        name: (graph[name].specs[0].sides[at], spec.sides[at]) for name, spec in new.items() if len(spec.sides) > 2
+    }
+    other = [name for name, (old, now) in sides.items() if None not in (old, now) and old != now]
+    try:
+        yield
+    except SurgeryError as error:
+        if not other:
+            raise
+        (old, now), shape = sides[other[0]], new[other[0]].sides[1:]
+        same = f", sg.open({graph.name!r}, input_shape={shape})," if graph.name in NETWORKS else ""
+        raise SurgeryError(
+            f"{first_line(error).partition('. Cut the network')[0]}. resize keeps all weights, and they are for {old} "
+            f"channels, not {now}. Make the same network{same} for inputs of {shape}, and have its weights adapted: "
+            "sg.transfer(graph, new, adapt=True)."
+        ) from error
 
 
 def _entry(old: Spec, shape: Shape) -> Spec:

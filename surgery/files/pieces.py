@@ -36,6 +36,7 @@ class Piece:
         path: the place at which Keras 3 would write the layer, `layers/dense_1`, where it is known.
         order: how the layers of the file lie in it: as the network calls them (`"calls"`), perhaps as its author made
             them (`"made"`: the file may be that of a model with code of its own), or by the names of attributes (`""`).
+        of: what it is of, for messages: the file, or the name of a network.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Piece:
     class_name: str = ""
     path: str = ""
     order: str = "calls"
+    of: str = "the file"
 
     @property
     def tensors(self) -> list[Tensor]:
