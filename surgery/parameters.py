@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from typing import Any
 
 from surgery.cookbook import Recipe
@@ -14,7 +15,6 @@ from surgery.typed import parsed
 COMMON = {
     "backbone": "the network: a name that `surgery zoo` lists, or a file",
     "classes": "number of classes",
-    "depth": "the coarsest feature map that is used: its output stride, in pixels",
     "epochs": "passes over the samples",
     "features": "length of the vectors",
     "filters": "channels of the new convolutions",
@@ -24,12 +24,14 @@ COMMON = {
     "samples": "how many images are drawn and judged",
     "seed": "of the weights that train and of everything that is drawn",
     "shots": "labeled images of each class that it learns from",
+    "stride": "the coarsest feature map that is used: its output stride, in pixels",
     "size": "side of the images, in pixels; none: the network's own",
     "units": "width of the new Dense layers",
     "weights": "pretrained, a file, or none for random ones (a file as backbone brings its own)",
 }
 
 
+_RENAMED = {"depth": "stride", "other_depth": "other_stride"}
 _ANYWHERE = ("backbone", "classes", "epochs", "freeze", "seed", "weights")  # what these mean, others mean by them too
 
 
@@ -58,6 +60,7 @@ def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise SurgeryError(f"--set takes key=value, not {text!r}.")
+        key = renamed(recipe, key)
         if key not in recipe.parameters:
             known = ", ".join(recipe.parameters) or "none"
             raise SurgeryError(
@@ -68,6 +71,15 @@ def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
         if recipe.is_shipped:
             _refuse_out_of_range(recipe.parameters[key], found[key])
     return found
+
+
+def renamed(recipe: Recipe, key: str) -> str:
+    """Returns the name of a parameter of a shipped recipe of which the old one is given, with a warning."""
+    new = _RENAMED.get(key, key) if recipe.is_shipped and key not in recipe.parameters else key
+    if new != key and new in recipe.parameters:
+        warnings.warn(f"{key}= of {recipe.path.stem} is called {new}=", FutureWarning, stacklevel=2)
+        return new
+    return key
 
 
 def _refuse_out_of_range(parameter: inspect.Parameter, value: Any) -> None:

@@ -226,8 +226,8 @@ RECIPES = {
     ),
     "no such tap": (written("sg.graft(graph, keras.layers.Flatten(), at='block3_pol')"), "Did you mean 'block3_pool'"),
     "too shallow": (
-        written("sg.wiring.encoder('tinyvgg', depth=0)[0]"),
-        "no feature map of stride 0 or finer; say a larger depth=",
+        written("sg.wiring.encoder('tinyvgg', stride=0)[0]"),
+        "no feature map of stride 0 or finer; say a larger stride=",
     ),
     "no classes": (
         written("sg.graft(graph, sg.wiring.linknet_decoder(0, [1, 2]), at=['block1_conv2', 'block2_conv2'])"),
@@ -920,7 +920,7 @@ def test_a_recipe_leaves_no_bytecode_in_its_folder(recipe, tmp_path, monkeypatch
 
 def test_recipes_tell_their_sources_and_parameters_and_can_be_copied(tmp_path):
     listed = run("recipes").stdout
-    assert "decoders\n" in listed and "arXiv:1505.04597" in listed and "backbone classes weights depth" in listed
+    assert "decoders\n" in listed and "arXiv:1505.04597" in listed and "backbone classes weights stride" in listed
     copy = tmp_path / "mine.py"
     assert run("recipes", "unet", "--copy", copy).exit_code == 0
     assert copy.read_text() == run("recipes", "unet").stdout

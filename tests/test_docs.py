@@ -69,7 +69,7 @@ def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):
     (tmp_path / "ink.py").write_text(text)
     recipe = cookbook.load(str(tmp_path / "ink.py"))
     keras.utils.set_random_seed(0)
-    assert list(recipe.parameters) == ["backbone", "weights", "depth", "epochs"]
+    assert list(recipe.parameters) == ["backbone", "weights", "stride", "epochs"]
     measured = recipe.fit(sg.build(recipe.wire({})), {"epochs": 12})
     assert measured["mean error"] < measured["of the mean alone"]
 

@@ -6,7 +6,7 @@ import pytest
 from networks import assert_same
 
 import surgery as sg
-from surgery import cookbook
+from surgery import cookbook, parameters
 
 layers = keras.layers
 
@@ -38,7 +38,7 @@ def test_levels_are_the_strides_that_the_encoder_has(tmp_path, backbone, stride)
     if backbone == "threes":
         backbone = saved(tmp_path, lambda x: conv(conv(conv(x, 4, 3, "a"), 4, 3, "b"), 4, 2, "c"))
     try:
-        graph, levels = sg.wiring.encoder(backbone, size=96, stride=stride)
+        graph, levels = sg.wiring.encoder(backbone, size=96, stride=stride, dilate=True)
     except sg.SurgeryError as error:
         assert "divides" in str(error) or "dilat" in str(error)
         return
@@ -58,7 +58,7 @@ def test_a_nested_backbone_is_dissolved_and_its_statistics_are_kept(tmp_path):
     for name in ("unet", "pspnet", "detector"):
         settings = {"strides": (4, 8)} if name == "detector" else {}
         cookbook.load(name).wire({"backbone": path, "size": 48, **settings})
-    critic = cookbook.load("wgan_gp").wire({"backbone": path, "depth": 8, "size": 32})["critic"]
+    critic = cookbook.load("wgan_gp").wire({"backbone": path, "stride": 8, "size": 32})["critic"]
     assert not critic["bn"].trainable
 
 
@@ -102,7 +102,7 @@ def test_other_networks_are_refused(tmp_path, kind):
         sg.wiring.encoder(path, channels=3)
     if kind == "grey":
         for name in ("gan", "conditional_gan", "wgan_gp", "cyclegan", "pix2pix", "srgan"):
-            settings = {"stride" if name == "srgan" else "depth": 2, "size": 32}
+            settings = {"stride": 2, "size": 32}
             with pytest.raises(sg.SurgeryError, match="takes images of 1 channels"):
                 cookbook.load(name).wire({"backbone": path, **settings})
 
@@ -178,3 +178,26 @@ def test_suppression_keeps_the_surest_of_those_that_overlap():
                 kept.append(place)
         assert np.array_equal(frames, every[kept]) and np.array_equal(scores, best[kept])
         assert np.array_equal(names, one[kept, :3].argmax(-1))
+
+
+def test_the_old_name_of_the_output_stride_is_taken_with_a_warning():
+    with pytest.warns(FutureWarning, match="depth= of an encoder is called stride="):
+        old = sg.wiring.encoder("tinyvgg", None, depth=8)
+    assert old == sg.wiring.encoder("tinyvgg", None, stride=8) == sg.wiring.encoder("tinyvgg", None, 8)
+    assert list(old[1]) == [1, 2, 4, 8]
+    with pytest.warns(FutureWarning, match="stride="):
+        both = sg.wiring.encoder("tinyvgg", None, depth=16, stride=8)  # which cut at 16, and dilated to 8
+    kept = sg.wiring.encoder("tinyvgg", None, stride=8, dilate=True)
+    assert max(both[1]) == max(kept[1]) == 8 and len(both[0]) > len(old[0])
+    with pytest.raises(sg.SurgeryError, match="dilate= is True or False, not 8"):
+        sg.wiring.encoder("tinyvgg", None, 32, None, False, 8)
+
+
+def test_recipes_take_the_old_name_with_a_warning():
+    recipe = cookbook.load("ensemble")
+    with pytest.warns(FutureWarning, match="depth= of ensemble is called stride="):
+        assert parameters.settings(recipe, ["depth=4"]) == {"stride": 4}
+    with pytest.warns(FutureWarning, match="other_depth= of ensemble is called other_stride="):
+        assert parameters.settings(recipe, ["other_depth=4"]) == {"other_stride": 4}
+    with pytest.raises(sg.SurgeryError, match="gradcam has no parameter 'depth'"):
+        parameters.settings(cookbook.load("gradcam"), ["depth=4"])

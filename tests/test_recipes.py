@@ -288,7 +288,7 @@ def test_decoders_build_on_odd_backbones_and_sizes(name, backbone):
 
 BAD = {
     "classes": ({"classes": 0}, "classes must be at least 1, not 0"),
-    "too shallow": ({"depth": 1}, "at least two sizes"),
+    "too shallow": ({"stride": 1}, "at least two sizes"),
     "no such network": ({"backbone": "vgg61"}, "Did you mean 'vgg1"),
     "size": ({"size": -3}, "no shape"),
 }

@@ -13,12 +13,12 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 8,
+    stride: int = 8,
     filters: int = 48,
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
 
     def decoder(tensors):
         picture, x = tensors

@@ -28,7 +28,7 @@ def recipe(
         fine: output stride of the map that brings the edges.
         rates: dilations of the parallel convolutions.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze, dilate=True)
     deep = max(levels)
     finer = [level for level in levels if fine <= level < deep]
     if not finer:

@@ -13,7 +13,7 @@ def recipe(
     backbone: str = "tinyvgg",
     classes: int = 2,
     weights: str | None = "pretrained",
-    depth: int = 32,
+    stride: int = 32,
     finest: int = 2,
     filters: int = 48,
     size: int | None = None,
@@ -24,8 +24,8 @@ def recipe(
     Args:
         finest: output stride of the finest map of the pyramid.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
-    levels = {stride: tap for stride, tap in levels.items() if stride >= finest}
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
+    levels = {step: tap for step, tap in levels.items() if step >= finest}
     decoder = sg.wiring.fpn_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 

@@ -13,12 +13,12 @@ def recipe(
     backbone: str = "tinyvgg",
     classes: int = 2,
     weights: str | None = "pretrained",
-    depth: int = 32,
+    stride: int = 32,
     filters: int = 32,
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
     decoder = sg.wiring.linknet_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 

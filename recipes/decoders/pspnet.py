@@ -25,7 +25,7 @@ def recipe(
         stride: output stride of the dilated encoder.
         bins: sides of the pooled maps.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, size=size, freeze=freeze, stride=stride)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze, dilate=True)
     deep = max(levels)
     decoder = sg.wiring.pyramid_pooling_decoder(classes, deep, bins, filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), levels[deep]])

@@ -13,12 +13,12 @@ def recipe(
     backbone: str = "tinyvgg",
     classes: int = 2,
     weights: str | None = "pretrained",
-    depth: int = 32,
+    stride: int = 32,
     filters: tuple = (128, 64, 32, 16, 16),
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, freeze)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
     decoder = sg.wiring.unet_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 

@@ -14,7 +14,7 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 4,
+    stride: int = 4,
     size: int = 16,
     latent: int = 32,
     classes: int = 10,
@@ -25,7 +25,7 @@ def recipe(
     both = keras.layers.Concatenate(name="both")([noise, asked])
     picture = sg.wiring.dcgan_generator(size, 3, filters)(both)
     generator = keras.Model({"noise": noise, "label": label}, picture, name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
+    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),

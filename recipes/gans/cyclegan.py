@@ -14,7 +14,7 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 2,
+    stride: int = 2,
     size: int = 16,
     filters: int = 16,
     blocks: int = 2,
@@ -29,7 +29,7 @@ def recipe(
         picture = keras.Input((size, size, 3), name="picture_in")
         models[name] = keras.Model(picture, sg.wiring.translator(3, filters, blocks)(picture), name=name)
     for name in ("is_board", "is_light"):
-        trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
+        trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
         head = [
             keras.layers.Conv2D(32, 3, activation="leaky_relu", name="look"),
             keras.layers.Conv2D(1, 3, name="scores"),

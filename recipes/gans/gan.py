@@ -12,14 +12,14 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 4,
+    stride: int = 4,
     size: int = 16,
     latent: int = 32,
     filters: int = 96,
 ):
     noise = keras.Input((latent,), name="noise")
     generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
+    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),

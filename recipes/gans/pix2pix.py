@@ -14,11 +14,11 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 16,
+    stride: int = 16,
     filters: tuple = (96, 64, 48, 32),
     size: int = 32,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
     decoder = sg.wiring.unet_decoder(3, list(levels), filters)
 
     def coloured(tensors):

@@ -13,14 +13,14 @@ import surgery as sg
 def recipe(
     backbone: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 4,
+    stride: int = 4,
     size: int = 16,
     latent: int = 32,
     filters: int = 96,
 ):
     noise = keras.Input((latent,), name="noise")
     generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, depth, size, channels=3)
+    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
     if any(call.class_name == "BatchNormalization" for call in trunk):
         trunk = sg.freeze(trunk, ":BatchNormalization")
     head = [

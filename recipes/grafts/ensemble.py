@@ -15,8 +15,8 @@ def recipe(
     backbone: str = "tinyvgg",
     other: str = "tinyvgg",
     weights: str | None = "pretrained",
-    depth: int = 8,
-    other_depth: int = 16,
+    stride: int = 8,
+    other_stride: int = 16,
     size: int = 48,
     classes: int = 5,
 ):
@@ -24,10 +24,10 @@ def recipe(
 
     Args:
         other: the second network.
-        other_depth: as depth, of the second network.
+        other_stride: as stride, of the second network.
     """
-    first, _ = sg.wiring.encoder(backbone, weights, depth)
-    second, _ = sg.wiring.encoder(other, weights, other_depth, size)
+    first, _ = sg.wiring.encoder(backbone, weights, stride)
+    second, _ = sg.wiring.encoder(other, weights, other_stride, size)
     first = sg.graft(first, keras.layers.Flatten(name="first"))
     first = sg.graft(first, keras.layers.Resizing(size, size, name="resized"), at=str(first.inputs), keep=True)
     second = sg.graft(second, keras.layers.Flatten(name="flat"))

@@ -11,8 +11,8 @@ import numpy as np
 import surgery as sg
 
 
-def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", depth: int = 8, classes: int = 5):
-    graph, levels = sg.wiring.encoder(backbone, weights, depth, freeze=True, channels=3)
+def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride: int = 8, classes: int = 5):
+    graph, levels = sg.wiring.encoder(backbone, weights, stride, freeze=True, channels=3)
     tap = levels[max(levels)]
     size, channels = graph[str(graph.inputs)].specs[0].shape[1], graph[tap].specs[0].shape[-1]
     teacher = sg.graft(graph, [keras.layers.Flatten(name="flat"), keras.layers.Dense(classes, name="digits")])

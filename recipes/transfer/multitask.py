@@ -10,8 +10,8 @@ import numpy as np
 import surgery as sg
 
 
-def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", depth: int = 8, classes: int = 10):
-    graph, _ = sg.wiring.encoder(backbone, weights, depth)
+def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride: int = 8, classes: int = 10):
+    graph, _ = sg.wiring.encoder(backbone, weights, stride)
     graph = sg.graft(graph, keras.layers.Flatten(name="flat"))
 
     def heads(x):

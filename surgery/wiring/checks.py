@@ -29,7 +29,7 @@ def steps_between(
     if len(strides) < least:
         raise SurgeryError(
             f"{what} needs feature maps of at least {_NUMBERS.get(least, least)} sizes; strides are {strides}. "
-            "A deeper backbone, or a larger depth=, has more."
+            "A deeper backbone, or a larger stride=, has more."
         )
     steps = [big // small for small, big in pairwise(strides)]
     if any(small * step != big or step < 2 for (small, big), step in zip(pairwise(strides), steps, strict=True)):

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 from surgery import analysis
 from surgery.doors import open
-from surgery.edits import cut, dilate, inline, preprocess, resize
+from surgery.edits import cut, inline, preprocess, resize
+from surgery.edits import dilate as dilated
 from surgery.errors import SurgeryError
 from surgery.freezing import freeze as frozen
 from surgery.graph import Graph
 from surgery.pyramids import pyramid
 from surgery.structure import leaves
 
+_COARSEST = 32  # pixels; the output stride of the classifiers that encoders are made of
+
 
 def encoder(
     backbone: str,
     weights: str | None = "pretrained",
-    depth: int = 32,
+    stride: int = _COARSEST,
     size: int | None = None,
     freeze: bool = False,
-    stride: int | None = None,
+    dilate: bool = False,
     channels: int | None = None,
     takes: str = "unit",
+    depth: int | None = None,
 ) -> tuple[Graph, dict[int, str]]:
     """Opens a backbone for an encoder-decoder.
 
     Args:
         backbone: the name of a network, or a path.
         weights: see `sg.open`.
-        depth: the coarsest output stride that is used, in pixels.
+        stride: the coarsest output stride that is used, in pixels.
         size: side of the images in pixels; the network's own by default.
         freeze: whether it stays as it is.
-        stride: dilate it, see `sg.dilate`, so that no map is coarser than this; as it is by default.
+        dilate: whether layers of coarser maps are kept, dilated to `stride` (see `sg.dilate`), instead of cut off.
         channels: of the images that it will be given, to be refused if it takes others; not asked by default.
         takes: the pixels that it will be given, 0 to 1 by default: where the backbone expects others, layers that make
             them go in front of it, see `sg.preprocess`.
+        depth: the old name of `stride`.
 
     Returns:
         `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
@@ -45,22 +51,28 @@ def encoder(
     Raises:
         SurgeryError: it has no feature map that is so fine, or it takes other things than one image.
     """
+    if not isinstance(dilate, bool):
+        raise SurgeryError(f"dilate= is True or False, not {dilate!r}; stride= is the output stride.")
+    deepest = _COARSEST if dilate else stride
+    if depth is not None:
+        warnings.warn("depth= of an encoder is called stride=, an output stride", FutureWarning, stacklevel=2)
+        deepest, dilate = depth, stride != _COARSEST
     graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
-    graph = cut(graph, outputs=_last(_levels(graph, depth)))
+    graph = cut(graph, outputs=_last(_levels(graph, deepest)))
     if size is not None:
         graph = resize(graph, (size, size, graph[str(graph.inputs)].specs[0].sides[-1]))
-    levels = _levels(graph, depth)
-    if stride is not None and max(levels) > stride:
-        graph = dilate(graph, stride)
-        levels = _levels(graph, depth)
+    levels = _levels(graph, deepest)
+    if dilate and max(levels) > stride:
+        graph = dilated(graph, stride)
+        levels = _levels(graph, deepest)
     graph = preprocess(graph, takes)  # after the levels are known: what comes out of it is no feature map
     return (frozen(graph, f"..{_last(levels)}") if freeze else graph), levels
 
 
-def _levels(graph: Graph, depth: int) -> dict[int, str]:
-    levels = {step: tap for step, tap in pyramid(graph).items() if step <= depth}
+def _levels(graph: Graph, stride: int) -> dict[int, str]:
+    levels = {step: tap for step, tap in pyramid(graph).items() if step <= stride}
     if not levels:
-        raise SurgeryError(f"{graph.name!r} has no feature map of stride {depth} or finer; say a larger depth=.")
+        raise SurgeryError(f"{graph.name!r} has no feature map of stride {stride} or finer; say a larger stride=.")
     return levels
 
 
