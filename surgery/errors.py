@@ -16,11 +16,16 @@ _AROUND = (
 )
 _DECORATION = r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?"
 
+_PATH = re.compile(r"\b(?:Pure)?(?:Posix|Windows)Path\(((['\"]).*?\2)\)")
+
 _MANY = 20_000  # names among which a near one is looked for
 
 
 class SurgeryError(ValueError):
-    """Says what was asked, what was found, and the nearest repair."""
+    """Says what was asked, what was found, and the nearest repair; a path in it is said as text, `'photos'`."""
+
+    def __init__(self, *said: object):
+        super().__init__(*(_PATH.sub(r"\1", one) if isinstance(one, str) else one for one in said))
 
 
 class SurgeryWarning(UserWarning):
