@@ -307,3 +307,27 @@ def test_a_loss_that_is_no_tensor_is_named():
     )
     with pytest.raises(sg.SurgeryError, match=r"the loss of 'd' returns 0\.0; expected a scalar tensor"):
         players.check(np.ones((4, 2), "float32"))
+
+
+@pytest.mark.parametrize("how", ["x, y", "one tuple", "a dict", "a dict and y"])
+def test_forward_is_given_the_batch_as_fit_is(how):
+    """Arrays with targets, one tuple of both, dicts: each trains alike, and `forward` is given them as they are."""
+    x, y = np.ones((8, 3), "float32"), np.zeros((8, 2), "float32")
+    given, parts = {
+        "x, y": ((x, y), lambda batch: batch),
+        "one tuple": (((x, y),), lambda batch: batch),
+        "a dict": (({"x": x, "y": y},), lambda batch: (batch["x"], batch["y"])),
+        "a dict and y": (({"x": x}, y), lambda batch: (batch[0]["x"], batch[1])),
+    }[how]
+
+    def forward(networks, batch):
+        inputs, targets = parts(batch)
+        return {"loss": (networks["n"](inputs) - targets) ** 2}
+
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer="ones")], name="n")
+    loss = lambda tensors: keras.ops.mean(tensors["loss"])
+    players = sg.Players({"n": network}, forward, {"n": sg.Player("n", keras.optimizers.SGD(0.1), loss)})
+    players.compile()
+    assert players.evaluate(*given, verbose=0) == pytest.approx(9.0)
+    assert players.fit(*given, verbose=0).history["n_loss"][0] == pytest.approx(9.0)
+    assert not np.array_equal(network.get_weights()[0], np.ones((3, 2)))

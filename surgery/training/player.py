@@ -99,3 +99,8 @@ def as_owned(owns: Any) -> Any:
     if isinstance(owns, dict):
         return owns["network"], owns["where"]
     return [as_owned(one) for one in owns] if isinstance(owns, list) else owns
+
+
+def as_handed(data: Any) -> Any:
+    """Returns a batch as `fit` was handed it: Keras wraps a tuple of arrays without targets once more."""
+    return data[0] if isinstance(data, tuple) and len(data) == 1 and isinstance(data[0], (list, tuple)) else data

@@ -21,6 +21,7 @@ from surgery.slots import extend
 from surgery.training.player import (
     Player,
     Tensors,
+    as_handed,
     as_owned,
     own_optimizer,
     refuse_no_scalar,
@@ -151,13 +152,13 @@ class Players(keras.Model):
         """One round: all steps of all players, in order."""
         for name, player in self.players.items():
             for _ in range(player.steps):
-                self._losses_of[name].update_state(self.step(name, data))
+                self._losses_of[name].update_state(self.step(name, as_handed(data)))
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of all players, without a step."""
         with unmoved(self._statistics()):
-            tensors = self._forward(dict(self.networks), data)
+            tensors = self._forward(dict(self.networks), as_handed(data))
             for name, player in self.players.items():
                 self._losses_of[name].update_state(player.loss(tensors))
         return {metric.name: metric.result() for metric in self.metrics}
