@@ -5,6 +5,7 @@ import html.parser
 import inspect
 import re
 import sys
+import types
 import typing
 
 import keras
@@ -153,7 +154,9 @@ def returned(function):
         if inspect.isclass(value) and dataclasses.is_dataclass(value)
     }
     returns = re.search(r"^Returns:\n(.*?)(^\w+:|\Z)", inspect.getdoc(function) or "", re.DOTALL | re.MULTILINE)
-    yield from dataclasses_in(typing.get_type_hints(function).get("return"))
+    function = inspect.unwrap(function)
+    alone = types.SimpleNamespace(__annotations__={"return": function.__annotations__.get("return")})
+    yield from dataclasses_in(typing.get_type_hints(alone, vars(sys.modules[function.__module__])).get("return"))
     yield from (known[word] for word in re.findall(r"`(\w+)`", returns[1] if returns else "") if word in known)
 
 
