@@ -16,6 +16,15 @@ _AROUND = (
 )
 _DECORATION = r"\x1b\[[\d;]*m|\{\{function_node [^}]*\}\} ?"
 
+# how Keras says tensors and layers that it named itself, and how they are said here
+_TEMPORARY = (
+    (re.compile(r"\.? *Inputs? received: .*<KerasTensor .*", re.DOTALL), "."),
+    (re.compile(r"<KerasTensor shape=(\([^)]*\))[^>]*>"), r"a tensor \1"),
+    (re.compile(r"(Input \d+) with name '[^']*'"), r"\1"),
+    (re.compile(r"[Ll]ayer (['\"])functional(_\d+)?\1"), "it"),
+    (re.compile(r"\.? *Pass inputs as a dict, e\.g\. `layer\(\{'(input_layer|keras_tensor)(_\d+)?'.*"), "."),
+    (re.compile(r"(\d+) named (input\(s\)) with keys \['(input_layer|keras_tensor)(_\d+)?'[^\]]*\]"), r"\1 \2"),
+)
 _PATH = re.compile(r"\b(?:Pure)?(?:Posix|Windows)Path\(((['\"]).*?\2)\)")
 
 _MANY = 20_000  # names among which a near one is looked for
@@ -115,6 +124,8 @@ def reason(error: BaseException) -> str:
     except Exception:  # an error of someone else's
         return ""
     text = re.sub(_DECORATION, "", text.rpartition("Exception encountered:")[2])
+    for pattern, said in _TEMPORARY:
+        text = pattern.sub(said, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         lines = [line for line in lines if not re.match(_AROUND, line)] or lines

@@ -172,6 +172,9 @@ class _Placed(Call):
         return _alone(self).__reduce_ex__(protocol)
 
 
+_Placed.__name__ = _Placed.__qualname__ = "Call"  # which it is, to its users
+
+
 def placed(call: Call, graph: Graph, address: str | None = None) -> Call:
     """Returns a call as one of a graph, for its figures there.
 

@@ -97,7 +97,7 @@ def test_a_layer_of_the_donor_grafted_again_is_a_second_call(tinyvgg):
         ("Dense", "a part is a layer"),
         (lambda x: 1 / 0, "division by zero"),
         (lambda x: keras.Input((3,)), "does not depend on its input alone"),
-        (sg.open(keras.Sequential([keras.Input((9,)), keras.layers.ReLU()])), "wants"),
+        (sg.open(keras.Sequential([keras.Input((9,)), keras.layers.ReLU()])), "expects"),
     ],
 )
 def test_parts_that_are_none(trunk, part, message):

@@ -77,7 +77,7 @@ def advice(given: Spec, wanted: Spec, channels_first: bool = False) -> str:
     return f" {layers} between them would fit: adapt=True puts it in."
 
 
-def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool, host: Graph) -> Graph:
+def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool, host: Graph, what: str = "what the part makes") -> Graph:
     """Returns a part with one output, followed by an adapter to `wanted` when it needs one and `adapt` allows it.
 
     The adapter has the layout, channels first or last, of the network `host` that the part goes into.
@@ -94,7 +94,7 @@ def adapted(piece: Graph, wanted: Spec, at: str, adapt: bool, host: Graph) -> Gr
     first = channels_come_first(host)
     steps = recipe_for(given, wanted, first)
     if not adapt or not steps:
-        raise SurgeryError(f"{ref} is {given}; {at} expects {wanted}.{advice(given, wanted, first)}")
+        raise SurgeryError(f"{what} is {given}; {at} expects {wanted}.{advice(given, wanted, first)}")
     import keras
 
     layout = {"data_format": "channels_first" if first else "channels_last"}
@@ -116,6 +116,6 @@ def fitted(graph: Graph, given: Ref, wanted: Spec, at: str, adapt: bool) -> tupl
 
     if fits(graph.spec(given), wanted):
         return graph, given
-    piece = adapted(part_graph(lambda x: x, graph.spec(given)), wanted, at, adapt, graph)
+    piece = adapted(part_graph(lambda x: x, graph.spec(given)), wanted, at, adapt, graph, str(given))
     grown, output = attach(graph, piece, [given])
     return grown, leaves(output)[0]

@@ -27,11 +27,13 @@ class Changes:
     """The tensors that an edit gives another shape.
 
     Args:
+        graph: the graph before the edit.
         was: tensor -> its spec before the edit.
         why: tensor -> the tensor that was changed first, of which it is made.
         known: (name of a call, tensor that it takes), where the call was made for the tensor as it is.
     """
 
+    graph: Graph
     was: dict[Ref, Spec] = dataclasses.field(default_factory=dict)
     why: dict[Ref, Ref] = dataclasses.field(default_factory=dict)
     known: set[tuple[str, Ref]] = dataclasses.field(default_factory=set)
@@ -39,6 +41,10 @@ class Changes:
     def put(self, ref: Ref, before: Spec) -> None:
         """Notes that a tensor has another spec than the one that it is in the place of."""
         self.was[ref], self.why[ref] = before, ref
+
+    def said(self, ref: Ref) -> str:
+        """Returns a tensor as the user knows it: what is new may have a name that Keras gave it."""
+        return str(ref) if ref.call in self.graph else "what the part makes"
 
     def made_for(self, graph: Graph, names: Collection[str]) -> None:
         """Notes that calls were made for the tensors that they take now."""
@@ -73,7 +79,7 @@ def followed(graph: Graph, changes: Changes, names: Collection[str] | None = Non
             return followed(graph, changes, names)
         call, notes = _for_the_new_shape(graph, call, changes)
         specs = specs_made(graph, call, graph.specs)
-        _refuse_broadcast(graph, call, given, specs)
+        _refuse_broadcast(graph, call, changes, given, specs)
         for ref, before, now in zip(call.refs, call.specs, specs, strict=True):
             if before != now:
                 changes.was.setdefault(ref, before)
@@ -97,20 +103,20 @@ def with_outputs_noted(graph: Graph, before: Graph) -> Graph:
 
 
 def _refuse_learned(graph: Graph, call: Call, changes: Changes, given: Ref) -> None:
-    first = changes.why[given]
+    first, taken = changes.why[given], changes.said(given)
     raise SurgeryError(
-        f"{call.name!r} ({call.class_name}) has weights for {changes.was[given]}, and would take {given}, "
+        f"{call.name!r} ({call.class_name}) has weights for {changes.was[given]}, and would take {taken}, "
         f"{graph.spec(given)}.{advice(graph.spec(first), changes.was[first], channels_come_first(graph))}"
     )
 
 
-def _refuse_broadcast(graph: Graph, call: Call, given: list[Ref], specs: list[Spec]) -> None:
+def _refuse_broadcast(graph: Graph, call: Call, changes: Changes, given: list[Ref], specs: list[Spec]) -> None:
     """Refuses a merge of what changed with what did not, where nothing of the change is left."""
     others = [ref for ref in call.given if ref not in given and graph.spec(ref).shape]
     if others and specs == call.specs:
         raise SurgeryError(
-            f"{call.name!r} ({call.class_name}) would repeat {given[0]}, now {graph.spec(given[0])}, for the shape of "
-            f"{listing(map(str, others))}."
+            f"{call.name!r} ({call.class_name}) would repeat {changes.said(given[0])}, now {graph.spec(given[0])}, "
+            f"for the shape of {listing(map(str, others))}."
         )
 
 

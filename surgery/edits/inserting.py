@@ -57,7 +57,7 @@ def insert(
         raise SurgeryError(f"between=(tensor, call) names an edge, not {between!r}.")
     with doing(f"inserting into {graph.name!r}"):
         edges, graph = _edges(graph, after, before, between, expect)
-        whole, changes = graph, Changes()
+        whole, changes = graph, Changes(graph)
         for tensor, users in edges:
             spec = graph.spec(tensor)
             if tensor not in graph.consumers and tensor not in leaves(graph.outputs):
@@ -144,7 +144,7 @@ def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, ex
     with doing(f"removing {where!r} from {graph.name!r}"):
         graph, calls, instead = matched_calls_and(graph, where, [] if to is None else [to], expect)
         stands_in = instead[0] if instead else None
-        whole, changes = graph, Changes()
+        whole, changes = graph, Changes(graph)
         for name in [call.name for call in calls]:
             graph = _bypassed(graph, graph[name], stands_in, adapt, changes)
         return ordered(with_outputs_noted(followed(graph, changes), whole))
@@ -171,7 +171,7 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool, chan
             changes.known.update((user, stands_in) for user in users)
             changes.put(stands_in, wanted)
         return _without(substitute(graph, {Ref(call.name): stands_in}), call)
-    piece = adapted(part_graph(lambda x: x, given), wanted, call.name, True, graph)
+    piece = adapted(part_graph(lambda x: x, given), wanted, call.name, True, graph, str(stands_in))
     kept = _without(graph, call)
     grown, output = attach(kept, piece, [stands_in])
     return substitute(

@@ -69,9 +69,38 @@ def _applied(part: Any, inputs: Any, specs: list[Spec]) -> Any:
         except Exception as error:
             given = ", ".join(str(getattr(leaf, "shape", leaf)) for leaf in leaves(tensor))
             raise SurgeryError(
-                f"{_name(step)} does not take {given or ', '.join(map(str, specs))}: {first_line(error)}"
+                f"{_name(step)} does not take {given or ', '.join(map(str, specs))}: {_unnumbered(first_line(error))}"
             ) from error
     return tensor
+
+
+def _unnumbered(text: str) -> str:
+    """Returns what Keras says with the layers that it named itself by their class alone: `flatten_3` is `flatten`."""
+    import keras
+
+    classes = {snake_case(name) for name in dir(keras.layers)}
+    return re.sub(
+        r"""(['"])([a-z0-9_]+?)_\d+\1""",
+        lambda found: f"{found[1]}{found[2]}{found[1]}" if found[2] in classes else found[0],
+        text,
+    )
+
+
+def part_said(function: Callable[[Call], Any], call: Call) -> Any:
+    """Returns what a function says is to be in the place of a call.
+
+    Raises:
+        SurgeryError: it raised something, as a function of tensors does.
+    """
+    try:
+        return function(call)
+    except SurgeryError:
+        raise
+    except Exception as error:
+        raise SurgeryError(
+            f"{_name(function)} is given the Call {call.name!r}, not tensors, and raised {type(error).__name__}: "
+            f"{first_line(error)} It returns a layer: lambda call: keras.layers.Dense(8, name=call.name)."
+        ) from error
 
 
 def _name(part: Any) -> str:
@@ -111,7 +140,8 @@ def one_output(part: Graph) -> Ref:
     """Returns the output of a part that must have one."""
     ends = leaves(part.outputs)
     if len(ends) != 1:
-        raise SurgeryError(f"the part returns {len(ends)} tensors, {listing(map(str, ends))}; expected one.")
+        found = listing(str(part.spec(end)) for end in ends)
+        raise SurgeryError(f"the part returns {len(ends)} tensors, {found}; expected one.")
     return ends[0]
 
 

@@ -14,7 +14,7 @@ from surgery.edits.adapting import adapted, fits
 from surgery.edits.following import Changes, followed, with_outputs_noted
 from surgery.edits.inserting import matched_calls
 from surgery.edits.keeping import Keep, Kept
-from surgery.edits.parts import attach, part_graph
+from surgery.edits.parts import attach, part_graph, part_said
 from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
@@ -71,7 +71,7 @@ def replace(
             if call.op is None:
                 raise SurgeryError(f"{call.name!r} is an input; cut(inputs=...) makes other inputs.")
             layers.setdefault((call.op, call.layer), []).append(call)
-        before, changes = graph, Changes()
+        before, changes = graph, Changes(graph)
         for together in layers.values():
             new = _part_for(together[0], part, single=len(layers) == 1)
             if new is not None:
@@ -95,7 +95,7 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
             return part
         return variant(part) if getattr(part, "variables", ()) else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
-        return part(call)
+        return part_said(part, call)
     raise SurgeryError(f"expected a layer, a list of them, a model, a Graph or a function of the Call, not {part!r}.")
 
 
