@@ -37,7 +37,7 @@ def assemble(
     Args:
         graph: the graph to build.
         copy: whether layers are copied, with equal weights, instead of shared with the donor.
-        custom_objects: classes and functions that layers of a file may name, beside those of Keras.
+        custom_objects: classes and functions that layers of a file may name, besides those of Keras.
         replacements: address -> the layer to apply instead of what a file names.
 
     Raises:

@@ -54,7 +54,7 @@ class Call:
         args: positional arguments, with a `Ref` in the place of every tensor.
         kwargs: keyword arguments, likewise. For an input: further arguments of `keras.Input` (`sparse`, `optional`).
         output: nested structure of `Spec`.
-        flags: marks of `freeze` and `thaw` that `build` applies: the path of a leaf layer below this call (`""` for the
+        flags: of `freeze` and `thaw`, which `build` applies: the path of a leaf layer below this call (`""` for the
             layer itself) -> trainable; `"affine"` for a BatchNormalization that trains with fixed statistics.
         preprocessing: for an input: what its images should be, where that is known.
     """
@@ -94,7 +94,7 @@ class Call:
 
     @property
     def below(self) -> list[Call]:
-        """The calls inside, when the op is itself a model, with the marks that this call carries for them."""
+        """The calls inside, when the op is itself a model, with the flags that this call carries for them."""
         if not self.flags:
             return list(self.inner or ())
         return [dataclasses.replace(call, flags=flags_below(self.flags, call.layer)) for call in self.inner or ()]
@@ -178,7 +178,7 @@ class Call:
 
     @property
     def trainable(self) -> bool:
-        """Whether training moves something here, marks of `freeze` and `thaw` included."""
+        """Whether training moves something here, flags of `freeze` and `thaw` included."""
         if self.op is None:
             return False
         if self.op.inner is None:
@@ -187,7 +187,7 @@ class Call:
 
     @property
     def frozen(self) -> bool:
-        """Whether it has weights, all of which are kept from training by a flag, marks included."""
+        """Whether it has weights, all of which are kept from training by a flag, those of `freeze` included."""
         if self.op is None or not self.op.weights:
             return False
         if self.op.inner is None:

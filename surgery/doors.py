@@ -43,7 +43,7 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
         The graph. Its ops are shared by every model built from it: training one trains all.
 
     Raises:
-        SurgeryError: nothing of that name, a file that is no model, or a model that is no graph (subclassed).
+        SurgeryError: nothing of that name, a file that is not a model, or a model that is not a graph (subclassed).
 
     Example:
 
@@ -163,7 +163,7 @@ def build(
         graph: the graph; a `keras.Model` is opened first.
         copy: live layers are shared by default, as Keras shares them: training the new model trains the donor. `True`
             makes layers of their own, with equal weights.
-        custom_objects: classes and functions that layers from a file may name, beside those of Keras.
+        custom_objects: classes and functions that layers from a file may name, besides those of Keras.
         replacements: address -> the layer, or function of tensors, to apply instead of what a file names: its Lambda
             layers are never run.
 
@@ -189,7 +189,7 @@ def build(
 def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
 
-    The file is written beside its place and moved there when it is whole, so a kill at any moment leaves the old file
+    The file is written next to its place and moved there when it is whole, so a kill at any moment leaves the old file
     or the new one. It also says what the network expects of its images (`graph.preprocessing`), which Keras ignores.
 
     Args:

@@ -38,7 +38,7 @@ class Copies:
 
     Args:
         fresh: whether every op with variables is copied, also where it could be shared.
-        custom_objects: classes and functions that stored layers may name, beside those of Keras.
+        custom_objects: classes and functions that stored layers may name, besides those of Keras.
         nested: makes the model of a nested op of its layers, `nested(graph, name, copies)`.
     """
 

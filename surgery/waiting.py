@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], label: str = "", total: int | None = None) -> Iterator[Item]:
-    """Yields the items, with a bar once two seconds have passed; nothing is shown where stderr is no terminal.
+    """Yields the items, with a bar once two seconds have passed; nothing is shown where stderr is not a terminal.
 
     Args:
         items: what is worked through.

@@ -1,10 +1,13 @@
 """The English of messages: what a user reads is in the words of the field."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+import surgery as sg
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*(ROOT / "surgery").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])
@@ -23,17 +26,26 @@ INSTEAD = {
 
 
 def messages(path):
-    """Yields the texts of errors and warnings of a file, without what they name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        called = getattr(node, "func", None)
-        if getattr(called, "id", getattr(called, "attr", "")) in (
-            "SurgeryError",
-            "NoArchitecture",
-            "warn",
-            "ClickException",
+    """Yields the texts of a file that a user may meet: errors, warnings, notes, help; not what they name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, described) and isinstance(node.body[0], ast.Expr) and not is_command(node)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and " " in node.value
+            and id(node) not in docs
         ):
-            constants = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
-            yield from (text for text in constants if isinstance(text, str) and " " in text)
+            yield node.value
+
+
+def is_command(node):
+    return isinstance(node, ast.FunctionDef) and any("command" in ast.unparse(one) for one in node.decorator_list)
 
 
 @pytest.mark.parametrize("word", INSTEAD)
@@ -43,4 +55,19 @@ def test_messages_use_the_words_of_the_field(word):
 
 
 def test_there_are_messages():
-    assert sum(len([*messages(path)]) for path in FILES) > 500
+    assert sum(len([*messages(path)]) for path in FILES) > 1000
+
+
+def test_public_docstrings_use_the_words_of_the_field():
+    rooms = {"sg": sg, "sg.tasks": sg.tasks, "sg.wiring": sg.wiring, "sg.samples": sg.samples}
+    found = []
+    for room, module in rooms.items():
+        for name in module.__all__:
+            value = getattr(module, name)
+            members = vars(value) if inspect.isclass(value) else {}
+            for one in (value, *(member for key, member in members.items() if not key.startswith("_"))):
+                text = re.sub(r"^ *pictures?: ", "", getattr(one, "__doc__", None) or "", flags=re.MULTILINE)  # a name
+                found += [
+                    f"{room}.{name}: {word}" for word in INSTEAD if re.search(word, text.replace('`"picture"`', ""))
+                ]
+    assert not found

@@ -33,7 +33,7 @@ def fully_convolutional(graph: Graph, padding: str = "valid") -> Graph:
         padding: `"valid"` as in the paper, or `"same"`: the output then has the size of the map.
 
     Raises:
-        SurgeryError: there is no such Flatten, or something behind it is no layer for feature maps.
+        SurgeryError: there is no such Flatten, or something behind it is not a layer for feature maps.
 
     Example:
 

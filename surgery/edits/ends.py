@@ -75,7 +75,7 @@ def cut(graph: Graph, inputs: Any = None, outputs: Any = None, expect: int | Non
         expect: how many tensors each of `inputs` and `outputs`, where it is given, must match.
 
     Raises:
-        SurgeryError: a tensor beside the given ones still crosses the cut (a skip edge); the message names each one,
+        SurgeryError: a tensor besides the given ones still crosses the cut (a skip edge); the message names each one,
             with its shape, and the `inputs=` that closes the cut.
 
     Example:
@@ -101,7 +101,7 @@ def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
         expect: how many tensors must match.
 
     Raises:
-        SurgeryError: a tensor beside the given ones crosses the cut; the message names each.
+        SurgeryError: a tensor besides the given ones crosses the cut; the message names each.
     """
     graph = as_graph(x)
     with doing(f"splitting {graph.name!r}"):

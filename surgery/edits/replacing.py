@@ -37,7 +37,7 @@ def replace(
     moved and what is fresh. A layer that has been built, a model, or a `Graph` brings its own.
 
     The part may return another shape, such as another number of classes, where no weights follow: then the shapes of
-    all that follows are computed anew, and `graph.notes` says what the output of the network is now.
+    all that follows are computed again, and `graph.notes` says what the output of the network is now.
 
     Args:
         graph: `Graph` or `keras.Model`.

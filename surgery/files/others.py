@@ -101,7 +101,7 @@ def topology_of(stored: dict[str, Any]) -> dict[str, Any] | None:
 
 
 TFJS = (
-    "a model of TensorFlow.js, whose weights, in the .bin files beside it, are not read: tensorflowjs_converter "
+    "a model of TensorFlow.js, whose weights, in the .bin files next to it, are not read: tensorflowjs_converter "
     "--input_format=tfjs_layers_model --output_format=keras model.json model.h5 writes a file with them"
 )
 

@@ -46,7 +46,7 @@ def plot(
         path: ends in `.html` (one page that can be searched and folded), `.mmd` (Mermaid) or `.svg`, which need
             nothing, or in `.png` or `.pdf`, which need Matplotlib (`pip install 'surgery[plot]'`).
         where: draws these calls alone; the page searches for them.
-        donor: a `Graph` or `keras.Model` that it was made from: what is kept, frozen, new and dropped is told apart.
+        donor: a `Graph` or `keras.Model` that it was made from: what is kept, frozen, new and dropped is distinguished.
         nested: whether images show what is inside nested models; the page always can.
         graphviz: whether the program `dot` of Graphviz, which must be installed, lays out an image.
 

@@ -14,14 +14,14 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
     """Returns the digits of the UCI optical recognition set (Alpaydin & Kaynak 1998), 1,797 in all.
 
     Args:
-        classes: the digits that are wanted, 0 to 9.
+        classes: which digits, 0 to 9.
         size: side of the images in pixels; the 8 x 8 originals are enlarged bilinearly.
 
     Returns:
         `(images_bhwc, labels)`: float32 images `(batch, size, size, 3)` with values from 0 to 1, and int64 labels.
 
     Raises:
-        SurgeryError: scikit-learn is not installed, or `classes` is no collection of digits.
+        SurgeryError: scikit-learn is not installed, or `classes` is not a collection of digits.
     """
     if not isinstance(classes, Iterable):
         raise SurgeryError(

@@ -14,7 +14,7 @@ from surgery.lookups import copy_words
 def fresh(model: Any, seed: int = 0) -> Any:
     """Returns the same network with fresh weights, all of them trainable; the model is unchanged.
 
-    What preprocessing layers learned by `adapt` (vocabularies, mean and variance) is no training, and stays.
+    What preprocessing layers learned by `adapt` (vocabularies, mean and variance) is not training, and stays.
 
     Args:
         model: `keras.Model`.

@@ -38,7 +38,7 @@ def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
 
 
 def check_classes(model: Any, count: int) -> None:
-    """Refuses to train a network on samples that have another number of classes than it tells apart.
+    """Refuses to train a network on samples that have another number of classes than it distinguishes.
 
     Raises:
         SurgeryError: one of its outputs is not `count` wide.

@@ -48,7 +48,7 @@ class Judge:
 def judge(size: int = 16, seed: int = 0) -> Judge:
     """Trains a judge, in some ten seconds; the same arguments give the same one again.
 
-    It learns the digits beside images that are none: noise, blobs, digits with shuffled pixels, and halves of two
+    It learns the digits against images that are none: noise, blobs, digits with shuffled pixels, and halves of two
     different digits put together. It shares nothing with the networks that it judges.
 
     Args:
@@ -83,7 +83,7 @@ def judge(size: int = 16, seed: int = 0) -> Judge:
 
 
 def judged(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dict[str, Any]:
-    """Has a generator draw digits from noise, and a judge say what they show, beside real digits and plain noise.
+    """Has a generator draw digits from noise, and a judge say what they show, next to real digits and plain noise.
 
     Args:
         generator: `keras.Model`, noise `(batch, latent)` -> images `(batch, size, size, 3)`.

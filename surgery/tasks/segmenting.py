@@ -31,7 +31,7 @@ def segment(model: Any, epochs: int, pictures: int, seed: int, test: int = 200, 
 
     Returns:
         The intersection over union of the digits' pixels on the other images, that of the network from scratch and
-        that of the best threshold on brightness; and an image: what was given, what is wanted, what was found.
+        that of the best threshold on brightness; and an image: what was given, what was expected, what was found.
 
     Raises:
         SurgeryError: the model makes something else.

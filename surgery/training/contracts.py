@@ -139,7 +139,7 @@ def contract(model: Any, frozen: Where, bn_stats: bool = True) -> Contract:
         stops the run with a `SurgeryError` that names what moved.
 
     Raises:
-        SurgeryError: the model is no graph or has not been built, or nothing that matches has weights.
+        SurgeryError: the model is not a graph or has not been built, or nothing that matches has weights.
 
     Example:
 

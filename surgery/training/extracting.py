@@ -55,9 +55,9 @@ def extract(
         where: which tensors, as for `tap`.
         images: a folder (searched at every depth), or a list of image files: JPEG, PNG, GIF, BMP, and, where Pillow
             is installed, WebP and TIFF.
-        out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go beside it,
+        out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go next to it,
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
-            it stopped (not with a `preprocess` function that cannot be told by its name). `None` keeps all in memory.
+            it stopped (not with a `preprocess` function that has no name). `None` keeps all in memory.
         size: `(height, width)` of the images, in pixels; the network's own by default.
         preprocess: what is done to images of 0 to 255: by default `"own"`, what the network expects
             (`graph.preprocessing`), where that is known, else nothing, with a note. Also the name of a network (its

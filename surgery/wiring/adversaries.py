@@ -32,7 +32,7 @@ def adversaries(
         slow: learning rate of the discriminator.
         fast: learning rate of the generator.
         penalty: function of what the forward pass returns: a scalar that the discriminator minimises too.
-        wish: the same for the generator: a distance to the image that is wanted, for instance.
+        wish: the same for the generator: a distance to the expected image, for instance.
         steps: of the discriminator in each round; the generator takes one.
         momentum: the first one of Adam; the second is 0.9 where the first is 0 (Gulrajani et al. 2017,
             arXiv:1704.00028, algorithm 1).

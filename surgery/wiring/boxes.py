@@ -13,7 +13,7 @@ def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tu
     """Returns the boxes and the labels of each image, `(objects, 4)` and `(objects,)`, as numbers that do not wrap.
 
     Raises:
-        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
+        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is not a class.
     """
     if len(boxes) != len(labels):
         raise SurgeryError(f"there are boxes of {len(boxes):,} images, and labels of {len(labels):,}.")

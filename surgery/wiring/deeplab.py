@@ -40,7 +40,7 @@ def aspp(x: Any, rates: Sequence[int] = (6, 12, 18), filters: int = 256) -> Any:
 def deeplab_decoder(
     classes: int, strides: Iterable[int], rates: Sequence[int] = (6, 12, 18), filters: int = 256, low: int = 48
 ) -> Callable[[list[Any]], Any]:
-    """Makes the decoder of DeepLabv3+: a part for `graft` with `at=[picture, fine tap, deep tap]`.
+    """Makes the decoder of DeepLabv3+: a part for `graft` with `at=[image, fine tap, deep tap]`.
 
     The deep map goes through `aspp`, is enlarged to the fine tap, concatenated with it (reduced to few channels) and
     convolved twice. The output is `(batch, height, width, classes)`, logits.

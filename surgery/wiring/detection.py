@@ -21,7 +21,7 @@ ops: Any = keras.ops
 
 
 def anchor_free_head(classes: int, strides: Iterable[int], filters: int = 48) -> Callable[[list[Any]], Any]:
-    """Makes a feature pyramid with one head on all its maps: a part for `graft` with `at=[picture, tap, ..., tap]`.
+    """Makes a feature pyramid with one head on all its maps: a part for `graft` with `at=[image, tap, ..., tap]`.
 
     The output is `(batch, places, classes + 4)`: at each place of each map, the finest map first, row by row, a logit
     for each class, and the distances to the left, top, right and bottom of the box, in strides, as logarithms.
@@ -87,7 +87,7 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
         `(centres, steps)`: `(places, 2)` x and y of each place in pixels, and `(places,)` its stride.
 
     Raises:
-        SurgeryError: a side or a stride is no number of pixels.
+        SurgeryError: a side or a stride is not a number of pixels.
     """
     size = whole(size[0], "the height"), whole(size[1], "the width")
     centres, steps = [], []
@@ -100,7 +100,7 @@ def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
 
 
 def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres: Any, steps: Any) -> Any:
-    """Returns what the head should say of images: `(pictures, places, classes + 4)`, laid out as its output.
+    """Returns what the head should say of images: `(images, places, classes + 4)`, laid out as its output.
 
     A place belongs to a box when it lies in it (section 3.1 of the paper), near its centre (centre sampling), and the
     box has the size of its map, the one whose stride is nearest to a quarter of the box; the smallest box wins. A box
@@ -114,7 +114,7 @@ def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres
         steps: see `places`.
 
     Raises:
-        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is no class.
+        SurgeryError: there are not as many labels as boxes, a box has no area, or a label is not a class.
     """
     found = np.zeros((len(boxes), len(centres), classes + 4), "float32")
     strides = np.unique(steps)
@@ -163,7 +163,7 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
     Of boxes that overlap by more than half, the surest stays.
 
     Args:
-        output: of the head, `(pictures, places, classes + 4)`.
+        output: of the head, `(images, places, classes + 4)`.
         classes: how many there are.
         centres: see `places`.
         steps: see `places`.

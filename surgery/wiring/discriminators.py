@@ -38,7 +38,7 @@ def dcgan_discriminator(filters: int = 32, steps: int = 2, normalize: bool = Tru
 
 
 def patch_discriminator(filters: int = 32, steps: int = 2) -> Callable[[Any], Any]:
-    """Makes a discriminator of patches: a part of one image, or of `[condition, picture]`; it returns a map.
+    """Makes a discriminator of patches: a part of one image, or of `[condition, image]`; it returns a map.
 
     Isola et al. 2017, pix2pix, arXiv:1611.07004, section 3.2.2: each score sees a patch, and the mean over the map is
     the score of the image. With a list the images are stacked: the discriminator is conditional (section 3.1).

@@ -14,7 +14,7 @@ layers: Any = keras.layers
 
 
 def fcn_decoder(classes: int, strides: Iterable[int]) -> Callable[[list[Any]], Any]:
-    """Makes FCN-8s (of three taps), FCN-16s (two) or FCN-32s (one): a part for `graft` with `at=[picture, tap, ...]`.
+    """Makes FCN-8s (of three taps), FCN-16s (two) or FCN-32s (one): a part for `graft` with `at=[image, tap, ...]`.
 
     Each tap is scored by a 1 x 1 convolution; the coarser score is enlarged bilinearly and added to the finer, and the
     sum is enlarged to the image: `(batch, height, width, classes)`, logits. The scores of the skips start at zero, as

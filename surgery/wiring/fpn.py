@@ -36,7 +36,7 @@ def feature_pyramid(taps: list[Any], steps: Sequence[int], filters: int = 64) ->
 
 
 def fpn_decoder(classes: int, strides: Iterable[int], filters: int = 64) -> Callable[[list[Any]], Any]:
-    """Makes the segmentation branch of a feature pyramid: a part for `graft` with `at=[picture, tap, ..., tap]`.
+    """Makes the segmentation branch of a feature pyramid: a part for `graft` with `at=[image, tap, ..., tap]`.
 
     Kirillov et al. 2019, Panoptic Feature Pyramid Networks, arXiv:1901.02446, section 3: each map of the pyramid is
     convolved and enlarged, step by step, to the finest, all are summed, classified by a 1 x 1 convolution, and enlarged

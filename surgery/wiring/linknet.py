@@ -15,7 +15,7 @@ layers: Any = keras.layers
 
 
 def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> Callable[[list[Any]], Any]:
-    """Makes the decoder: a part for `graft` with `at=[picture, shallowest tap, ..., deepest tap]`.
+    """Makes the decoder: a part for `graft` with `at=[image, shallowest tap, ..., deepest tap]`.
 
     Each block reduces the channels to a quarter, enlarges by a transposed convolution, and has as many channels as the
     encoder's map of that size, to which it is added. The output is `(batch, height, width, classes)`, logits.

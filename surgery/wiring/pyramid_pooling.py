@@ -18,7 +18,7 @@ layers: Any = keras.layers
 def pyramid_pooling_decoder(
     classes: int, stride: int, bins: Sequence[int] = (1, 2, 3, 6), filters: int = 64
 ) -> Callable[[list[Any]], Any]:
-    """Makes the head: a part for `graft` with `at=[picture, tap]`.
+    """Makes the head: a part for `graft` with `at=[image, tap]`.
 
     The map is reduced to 1 x 1, 2 x 2, 3 x 3 and 6 x 6 pixels (by anti-aliased resizing: means that weigh what is near
     more, in the place of the paper's), each with a part of the channels, enlarged again, and all are classified

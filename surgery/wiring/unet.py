@@ -19,7 +19,7 @@ def unet_decoder(
     filters: Sequence[int] = (256, 128, 64, 32, 16),
     activation: str | None = None,
 ) -> Callable[[list[Any]], Any]:
-    """Makes a U-Net decoder: a part for `graft` with `at=[picture, shallowest tap, ..., deepest tap]`.
+    """Makes a U-Net decoder: a part for `graft` with `at=[image, shallowest tap, ..., deepest tap]`.
 
     Each step enlarges the map to the next shallower tap, aligns the two (the encoder's own padding may have cost a
     pixel), concatenates them and convolves twice, 3 x 3 with ReLU. Convolutions are padded, so the output has the size
