@@ -77,7 +77,7 @@ def renamed(recipe: Recipe, key: str) -> str:
     """Returns the name of a parameter of a shipped recipe of which the old one is given, with a warning."""
     new = _RENAMED.get(key, key) if recipe.is_shipped and key not in recipe.parameters else key
     if new != key and new in recipe.parameters:
-        warnings.warn(f"{key}= of {recipe.path.stem} is called {new}=", FutureWarning, stacklevel=2)
+        warnings.warn(f"{key}= of {recipe.path.stem} is called {new}=", category=FutureWarning, stacklevel=2)
         return new
     return key
 

@@ -573,7 +573,7 @@ def test_words_of_strangers_are_read_or_refused(make, words, tmp_path):
     try:
         sg.build(graph)
     except sg.SurgeryError as error:
-        assert "the words of 'v' are broken" in str(error)
+        assert "the vocabulary of 'v' is broken" in str(error)
 
 
 def test_a_lookup_of_somebody_elses_is_told_as_not_compared():

@@ -72,5 +72,5 @@ def test_fully_convolutional_refuses_what_is_behind_flatten():
         sg.fully_convolutional(sg.open("resnet50"))
     x = keras.Input((4, 4, 2))
     y = keras.layers.Reshape((8, 4))(keras.layers.Flatten()(x))
-    with pytest.raises(sg.SurgeryError, match="no layer for feature maps"):
+    with pytest.raises(sg.SurgeryError, match="does not work on feature maps"):
         sg.fully_convolutional(keras.Model(x, y))

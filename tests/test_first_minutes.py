@@ -32,6 +32,7 @@ def what_a_user_has(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_each_command_prints_at_the_first_try_what_the_page_shows(what_a_user_has):
     for command, shown in SESSION:
+        keras.utils.clear_session()  # as in a process of its own: Keras numbers names from the first
         result = CliRunner().invoke(main, shlex.split(command))
         assert result.exit_code == (1 if command.startswith("diff") else 0), f"{command}\n{result.output}"
         difference = doctest.OutputChecker().output_difference(

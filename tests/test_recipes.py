@@ -290,7 +290,7 @@ BAD = {
     "classes": ({"classes": 0}, "classes must be at least 1, not 0"),
     "too shallow": ({"stride": 1}, "at least two sizes"),
     "no such network": ({"backbone": "vgg61"}, "Did you mean 'vgg1"),
-    "size": ({"size": -3}, "no shape"),
+    "size": ({"size": -3}, "is not a shape"),
 }
 
 

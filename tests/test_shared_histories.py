@@ -73,5 +73,5 @@ AMBIGUOUS = {
 def test_what_cannot_be_told_is_refused(name, tmp_path):
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
     model = keras.Model([a, b], AMBIGUOUS[name](shared(), a, b))
-    with pytest.raises(sg.SurgeryError, match=r"'shared' is called 2 times.*cannot be told"):
+    with pytest.raises(sg.SurgeryError, match=r"'shared' is called 2 times.*is not known"):
         sg.open(as_3_2_1_wrote(model, tmp_path / "m.keras"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from os.path import isfile  # of any name; that of a Path raises on one that is too long
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,14 @@ def refuse_folder(path: Path) -> None:
         SurgeryError: it is a SavedModel, or another folder.
     """
     what = repr(printable(path))
-    if (path / "saved_model.pb").is_file():
+    if isfile(path / "saved_model.pb"):
         old = "it was written by Keras 2, whose tf.keras.models.load_model opens it; save it there as .h5. "
         raise SurgeryError(
             f"{what} is a SavedModel of TensorFlow: a graph of operations, not of layers. "
-            f"{old if (path / 'keras_metadata.pb').is_file() else 'Open the .keras file that it was exported from; '}"
+            f"{old if isfile(path / 'keras_metadata.pb') else 'Open the .keras file that it was exported from; '}"
             f"keras.layers.TFSMLayer({str(path)!r}, call_endpoint=...) runs it as one layer."
         )
-    if (path / "config.json").is_file():
+    if isfile(path / "config.json"):
         name = _class_in(path / "config.json")
         raise NoArchitecture(
             f"{what} is a folder of a preset of KerasHub{f' ({printable(name)})' if name else ''}: its architecture is "
@@ -60,7 +61,7 @@ def refuse_folder(path: Path) -> None:
 def unzipped(folder: str | os.PathLike[str]) -> tuple[Path, Path] | None:
     """Returns the architecture and the weights in a folder that `model.save(folder, zipped=False)` has written."""
     config, weights = Path(folder) / "config.json", weights_inside(Path(folder))
-    if weights == Path(folder) or not config.is_file() or _class_in(config) not in ("Functional", "Sequential"):
+    if weights == Path(folder) or not isfile(config) or _class_in(config) not in ("Functional", "Sequential"):
         return None
     return config, weights
 
@@ -68,7 +69,7 @@ def unzipped(folder: str | os.PathLike[str]) -> tuple[Path, Path] | None:
 def weights_inside(folder: Path) -> Path:
     """Returns the file of weights in a folder of a preset or of `save(zipped=False)`; else the path itself."""
     names = ("model.weights.h5", "model.weights.json")
-    return next((folder / name for name in names if (folder / name).is_file()), folder)
+    return next((folder / name for name in names if isfile(folder / name)), folder)
 
 
 def _class_in(config: Path) -> str:
