@@ -367,6 +367,7 @@ The shipped recipes lie in `recipes/`, on the public API alone. It imports every
 
 Nothing is imported that a command does not need.""",
 }
+ENDING = ("comparing", "files", "plotting", "showing", "values")  # faces through which nothing is taken any more
 MODULES = {
     "objectives": "surgery.training.gan_losses",
     "samples": "surgery.data",
@@ -446,8 +447,29 @@ def names_of(node: ast.stmt) -> list[str]:
     return [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
 
 
+def undotted(house: House, text: str) -> str:
+    """Returns a module with what it takes through a face that ends, `files.exists`, imported by name."""
+    found = [one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.ImportFrom) and one.module == "surgery"]
+    nodes = [one for one in found if any(alias.name in ENDING and not alias.asname for alias in one.names)]
+    taken: dict[str, set[str]] = {}
+    lines = text.splitlines(keepends=True)
+    for node in sorted(nodes, key=lambda one: -one.lineno):
+        kept = [ast.unparse(alias) for alias in node.names if alias.name not in ENDING]
+        new = [f"from surgery import {', '.join(kept)}"] if kept else []
+        for face in (alias.name for alias in node.names if alias.name in ENDING):
+            names = set(re.findall(rf"(?<![\w.]){face}\.(\w+)", text))
+            taken[face] = {one for one in names if house.home(face, one)}
+            new += [f"from surgery.{face} import {', '.join(sorted(taken[face]))}"] if taken[face] else []
+        lines[node.lineno - 1 : node.end_lineno] = [f"{' ' * node.col_offset}{line}\n" for line in new]
+    text = "".join(lines)
+    for face, names in taken.items():
+        text = re.sub(rf"(?<![\w.]){face}\.(?=({'|'.join(sorted(names))})\b)", "", text) if names else text
+    return text
+
+
 def imports_rewritten(house: House, text: str) -> str:
     """Returns a module with every import of the package from where the name will be defined."""
+    text = undotted(house, text)
     lines = text.splitlines(keepends=True)
     changes = []
     for node in ast.walk(ast.parse(text)):
@@ -522,7 +544,7 @@ def leave(house: House) -> dict[str, str]:
             names = listed.split()
             taken, rest = taken_out(house.texts[old], names)
             nodes = [node for node in ast.parse(rest).body if isinstance(node, (ast.Import, ast.ImportFrom))]
-            heads += [ast.unparse(node) for node in nodes if getattr(node, "module", "") != "__future__"]
+            heads += [line for node in nodes for line in _one_a_line(node)]
             needs = house.defined[old] - set(names)
             heads += [f"from surgery.{old} import {one}" for one in sorted(needs) if re.search(rf"\b{one}\b", taken)]
             back = [one for one in names if re.search(rf"\b{re.escape(one)}\b", rest)]
@@ -530,18 +552,16 @@ def leave(house: House) -> dict[str, str]:
                 future = "from __future__ import annotations\n"
                 rest = rest.replace(future, f"{future}\nfrom surgery.{old} import {', '.join(back)}\n", 1)
             house.texts[old], body = rest, body + taken
-        own = {(old, one) for old, listed in sources.items() for one in listed.split()}
-        heads = [line for line in dict.fromkeys(heads) if not _imports_only(line, own)]
+        own = {f"from surgery.{old} import {one}" for old, listed in sources.items() for one in listed.split()}
+        heads = [line for line in dict.fromkeys(heads) if line not in own]
         made[new] = f'"""{doc}"""\n\nfrom __future__ import annotations\n\n' + "\n".join(heads) + "\n" + body
     return made
 
 
-def _imports_only(line: str, own: set[tuple[str, str]]) -> bool:
-    node = ast.parse(line).body[0]
-    if not isinstance(node, ast.ImportFrom):
-        return False
-    old = (node.module or "").removeprefix("surgery").lstrip(".")
-    return all((old, alias.name) in own for alias in node.names)
+def _one_a_line(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import) or node.module == "__future__":
+        return [] if isinstance(node, ast.ImportFrom) else [ast.unparse(node)]
+    return [ast.unparse(ast.ImportFrom(node.module, [alias], 0)) for alias in node.names]
 
 
 def path_of(house: House, name: str) -> Path:
@@ -592,7 +612,8 @@ def furnish() -> None:
     rows = "".join(f"    {home!r}: {tuple(sorted(names))!r},\n" for home, names in sorted(homes.items()) if names)
     start, end = text.index("_HOMES = {"), text.index("_HOME_OF =")
     text = text[:start] + "_HOMES = {\n" + rows + "}\n" + text[end:]
-    text = re.sub(r"_ROOMS = \(.*\).*\n", f"_ROOMS = {MODULES!r}  # modules whose own names are used\n", text)
+    rows = "".join(f"    {name!r}: {home!r},\n" for name, home in MODULES.items())
+    text = re.sub(r"_ROOMS = \(.*\).*\n", f"_ROOMS = {{  # modules whose own names are used\n{rows}}}\n", text)
     text = text.replace('importlib.import_module(f"surgery.{name}")', "importlib.import_module(_ROOMS[name])")
     init.write_text(text, encoding="utf-8")
     packages = [".".join(path.parent.relative_to(TOP).parts) for path in ROOT.rglob("__init__.py")]

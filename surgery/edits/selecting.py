@@ -18,8 +18,8 @@ def select(x: Any, where: Where, expect: int | None = None) -> Calls:
 
     Args:
         x: `Graph` or `keras.Model`.
-        where: a selector (see `surgery.where`), a layer class, a layer, a `Ref`, a predicate of a `Call`, or a tuple
-            of them.
+        where: a selector (docs/selectors.md), a layer class, a layer, a `Ref`, a predicate of a `Call`, or a tuple of
+            them.
         expect: how many calls must match.
 
     Returns:
