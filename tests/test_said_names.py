@@ -88,7 +88,7 @@ def test_refusals_hold_no_name_that_keras_gave(graph):
     assert not {line for line in said if re.search(numbered, line.replace("initial_state", ""))}
 
 
-def test_a_function_of_tensors_in_place_of_one_of_the_call_is_told_so(graph):
+def test_a_function_of_tensors_is_refused_where_one_of_the_call_is_expected(graph):
     with pytest.raises(
         sg.SurgeryError, match=r"'two_tensors' .*is given the Call 'head', not tensors.*lambda call"
     ) as it:

@@ -43,7 +43,7 @@ class Changes:
         self.was[ref], self.why[ref] = before, ref
 
     def said(self, ref: Ref) -> str:
-        """Returns a tensor as the user knows it: what is new may have a name that Keras gave it."""
+        """Returns the address of a tensor of the network; of a new part, whose names may be Keras', a description."""
         return str(ref) if ref.call in self.graph else "what the part makes"
 
     def made_for(self, graph: Graph, names: Collection[str]) -> None:

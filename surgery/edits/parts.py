@@ -75,7 +75,7 @@ def _applied(part: Any, inputs: Any, specs: list[Spec]) -> Any:
 
 
 def _unnumbered(text: str) -> str:
-    """Returns what Keras says with the layers that it named itself by their class alone: `flatten_3` is `flatten`."""
+    """Returns a message of Keras without the numbers of layers that Keras named: `flatten_3` becomes `flatten`."""
     import keras
 
     classes = {snake_case(name) for name in dir(keras.layers)}
@@ -86,11 +86,11 @@ def _unnumbered(text: str) -> str:
     )
 
 
-def part_said(function: Callable[[Call], Any], call: Call) -> Any:
-    """Returns what a function says is to be in the place of a call.
+def part_of_function(function: Callable[[Call], Any], call: Call) -> Any:
+    """Returns the part that a function of the call gives for it.
 
     Raises:
-        SurgeryError: it raised something, as a function of tensors does.
+        SurgeryError: the function raised an error, as a function of tensors does.
     """
     try:
         return function(call)
@@ -98,8 +98,9 @@ def part_said(function: Callable[[Call], Any], call: Call) -> Any:
         raise
     except Exception as error:
         raise SurgeryError(
-            f"{_name(function)} is given the Call {call.name!r}, not tensors, and raised {type(error).__name__}: "
-            f"{first_line(error)} It returns a layer: lambda call: keras.layers.Dense(8, name=call.name)."
+            f"{_name(function)} is given the Call {call.name!r}, not tensors, and raised {type(error).__name__} "
+            f"({first_line(error)}); expected a function of the Call that returns a layer, such as lambda call: "
+            "keras.layers.Dense(8, name=call.name)."
         ) from error
 
 

@@ -14,7 +14,7 @@ from surgery.edits.adapting import adapted, fits
 from surgery.edits.following import Changes, followed, with_outputs_noted
 from surgery.edits.inserting import matched_calls
 from surgery.edits.keeping import Keep, Kept
-from surgery.edits.parts import attach, part_graph, part_said
+from surgery.edits.parts import attach, part_graph, part_of_function
 from surgery.errors import SurgeryError, doing, listing, printable
 from surgery.graph import Call, Graph
 from surgery.ops import LiveOp
@@ -95,7 +95,7 @@ def _part_for(call: Call, part: Any, single: bool) -> Any:
             return part
         return variant(part) if getattr(part, "variables", ()) else renewed(part, part.name)
     if callable(part) and not isinstance(part, type):
-        return part_said(part, call)
+        return part_of_function(part, call)
     raise SurgeryError(f"expected a layer, a list of them, a model, a Graph or a function of the Call, not {part!r}.")
 
 
