@@ -13,7 +13,7 @@ import time
 import keras
 
 import surgery as sg
-from surgery import cookbook
+from surgery.recipe import files as cookbook
 from surgery.zoo.catalogue import NETWORKS
 
 RECIPES = ("unet", "fpn", "linknet", "pspnet", "fcn", "deeplab")

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 import surgery as sg
-from surgery.graph import Call, Graph
-from surgery.ops import LiveOp
-from surgery.specs import Ref, Spec
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import LiveOp
 
 
 def seconds(work, times: int = 3) -> float:

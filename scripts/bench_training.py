@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import surgery as sg
-from surgery import cookbook
+from surgery.recipe import files as cookbook
 
 
 def seconds(work, times: int = 1) -> float:

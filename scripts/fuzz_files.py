@@ -129,8 +129,8 @@ def main() -> int:
         import keras
 
         keras.backend.backend()
-    import surgery.comparing
-    import surgery.plotting
+    import surgery.compare
+    import surgery.view
     import surgery.zoo  # noqa: F401  imported once, before the forks
 
     with tempfile.TemporaryDirectory() as place:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 import surgery as sg
-from surgery import cookbook
+from surgery.recipe import files as cookbook
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# The recipes, measured

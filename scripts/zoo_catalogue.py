@@ -9,12 +9,13 @@ import json
 import sys
 
 import surgery as sg
-from surgery.encoding import decode
-from surgery.structure import leaves
-from surgery.walking import calls_at_every_depth
-from surgery.zoo import NETWORKS, cards, shipped
-from surgery.zoo.fitting import SHAPES
-from surgery.zoo.settings import USUAL, keras_version
+from surgery.core.nested import leaves
+from surgery.graph.traversal import calls_at_every_depth
+from surgery.zoo import cards, shipped
+from surgery.zoo.catalogue import NETWORKS
+from surgery.zoo.graph_json import decode
+from surgery.zoo.keras_settings import USUAL, keras_version
+from surgery.zoo.recognition import SHAPES
 
 
 def layers_of(graph: sg.Graph) -> dict[str, list[tuple[int, ...]]]:

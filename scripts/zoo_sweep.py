@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 import surgery as sg
-from surgery.zoo import NETWORKS
+from surgery.zoo.catalogue import NETWORKS
 
 PIXELS = {"inceptionv3": 75, "inceptionresnetv2": 75, "xception": 71, "nasnetlarge": 64}
 

@@ -1,5 +1,5 @@
 """`python -m surgery`: the command line."""
 
-from surgery.cli import main
+from surgery.cli.main import main
 
 main(prog_name="surgery")

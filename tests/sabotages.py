@@ -11,10 +11,10 @@ import numpy as np
 from networks import arrays_for, encoder_network, masked_network, outputs_of, random_network, siamese_network
 
 import surgery as sg
-from surgery.ops import LiveOp
-from surgery.primitives import rename
-from surgery.specs import Ref
-from surgery.structure import leaves, rebuilt
+from surgery.core.nested import leaves, rebuilt
+from surgery.core.specs import Ref
+from surgery.graph.ops import LiveOp
+from surgery.graph.primitives import rename
 
 
 class NotThisOne(Exception):

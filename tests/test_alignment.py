@@ -7,8 +7,8 @@ from networks import numpy_of
 from old_files import functional, layer, write_h5
 
 import surgery as sg
-from surgery.files import ALIGNMENT, to_hand_over
-from surgery.filling import _as_tensor
+from surgery.core.tensors import ALIGNMENT, to_hand_over
+from surgery.keras_bridge.fill import _as_tensor
 
 layers = keras.layers
 DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int32", "int64")

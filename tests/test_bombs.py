@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.budget import Budget
 from surgery.cli.main import main
-from surgery.files import pieces_of_file
-from surgery.files.hdf5 import joined
-from surgery.files.prefixes import Below, Steps
+from surgery.formats.budget import Budget
+from surgery.formats.hdf5_file import joined
+from surgery.formats.path_index import Below, Steps
+from surgery.formats.weights_file import pieces_of_file
 
 MEMORY = 500 * 2**20  # bytes, of a process that looks at a file under 5 MB
 SECONDS = 10

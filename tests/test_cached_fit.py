@@ -14,10 +14,10 @@ from keras import layers as L
 from networks import siamese_network
 
 import surgery as sg
-from surgery.specs import Spec
+from surgery.core.specs import Spec
 from surgery.training import features
-from surgery.training.prefix import frozen_prefix
-from surgery.training.storing import Store
+from surgery.training.feature_store import Store
+from surgery.training.frozen_prefix import frozen_prefix
 
 
 def network(dropout=0.0):

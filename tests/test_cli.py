@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery import cookbook, parameters
-from surgery.cli import main
-from surgery.cli.main import COMMANDS
-from surgery.errors import SurgeryError
-from surgery.files import folder_written_whole
+from surgery.cli.main import COMMANDS, main
+from surgery.core.errors import SurgeryError
+from surgery.formats.atomic import folder_written_whole
+from surgery.recipe import files as cookbook
+from surgery.recipe import parameters
 
 
 def run(*arguments):
@@ -527,7 +527,7 @@ def test_usage_errors_exit_2():
 
 
 def test_a_table_fits_the_terminal(monkeypatch):
-    from surgery.showing import View, text_of
+    from surgery.view.table import View, text_of
 
     graph = sg.open("mobilenetv2")
     for width in (80, 100, 140):

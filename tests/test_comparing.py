@@ -12,8 +12,8 @@ import tensorflow as tf
 from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
-from surgery.cli import main
-from surgery.comparing import aligned
+from surgery.cli.main import main
+from surgery.compare.alignment import aligned
 
 layers = keras.layers
 

@@ -8,8 +8,8 @@ import pytest
 from networks import numpy_of
 
 import surgery as sg
-from surgery.copying import renewed
-from surgery.ops import LiveOp
+from surgery.graph.ops import LiveOp
+from surgery.keras_bridge.copy import renewed
 
 layers = keras.layers
 VERBS = {

@@ -9,10 +9,11 @@ import pytest
 from networks import numpy_of
 
 import surgery as sg
-from surgery.depth import MOST, room_for
-from surgery.graph import Call, Graph
-from surgery.ops import LiveOp
-from surgery.specs import Ref, Spec
+from surgery.core.recursion import MOST, room_for
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import LiveOp
 
 layers = keras.layers
 DEEP = 250

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from networks import siamese_network
 
 import surgery as sg
-from surgery import cookbook
-from surgery.cli import main
+from surgery.cli.main import main
+from surgery.recipe import files as cookbook
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)

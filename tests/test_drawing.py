@@ -17,18 +17,21 @@ from PIL import Image
 from test_plotting import HOSTILE, chain, grafted, two_outputs
 
 import surgery as sg
-from surgery import caches
-from surgery.cli import main
-from surgery.graph import Call, Graph
-from surgery.ops import StoredOp
-from surgery.plotting import drawing, scene_of, scene_of_changes, scene_of_difference
-from surgery.plotting.layers import layered
-from surgery.plotting.layout import LETTERS, LINE, laid_out
-from surgery.plotting.letters import width_of
-from surgery.plotting.palette import FILLS
-from surgery.plotting.sheets import sheet_of
-from surgery.plotting.svg import svg
-from surgery.specs import Ref, Spec
+from surgery.cli.main import main
+from surgery.core.specs import Ref, Spec
+from surgery.formats import caches
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import StoredOp
+from surgery.view import plot as drawing
+from surgery.view.layout.layout import LETTERS, LINE, laid_out
+from surgery.view.layout.ranks import layered
+from surgery.view.layout.text_width import width_of
+from surgery.view.palette import FILLS
+from surgery.view.provenance import scene_of_changes, scene_of_difference
+from surgery.view.scene import scene_of
+from surgery.view.sheets import sheet_of
+from surgery.view.svg import svg
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -324,7 +327,7 @@ def test_what_cannot_be_drawn_of_a_tap_is_said_before_it_is_computed(tmp_path, m
     x = keras.Input((8, 8, 3), name="x")
     sg.save(keras.Model(x, keras.layers.Reshape((2, 2, 4, 12), name="five")(x)), tmp_path / "net.keras")
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.setattr("surgery.training.extracting._Run", None)
+    monkeypatch.setattr("surgery.training.extract._Run", None)
     done = run("tap", tmp_path / "net.keras", "five", "--image", tmp_path / "a.png", "--plot", tmp_path / "b.png")
     assert done.exit_code == 1 and "no image can be drawn of five (None, 2, 2, 4, 12)" in done.stderr
     assert run("weights", "tinyvgg", "--list", "--plot", tmp_path / "b.png").exit_code == 2

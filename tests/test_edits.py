@@ -15,7 +15,7 @@ from networks import (
 )
 
 import surgery as sg
-from surgery.structure import leaves
+from surgery.core.nested import leaves
 
 
 @pytest.fixture

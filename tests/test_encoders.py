@@ -6,7 +6,8 @@ import pytest
 from networks import assert_same
 
 import surgery as sg
-from surgery import cookbook, parameters
+from surgery.recipe import files as cookbook
+from surgery.recipe import parameters
 
 layers = keras.layers
 

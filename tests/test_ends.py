@@ -6,8 +6,8 @@ import pytest
 from networks import arrays_for, assert_same, assert_unchanged, fingerprint, outputs_of, siamese_network
 
 import surgery as sg
-from surgery.specs import Ref
-from surgery.structure import packed
+from surgery.core.nested import packed
+from surgery.core.specs import Ref
 
 
 def residual():

@@ -16,8 +16,8 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
-from surgery.training.pictures import header_size
+from surgery.cli.main import main
+from surgery.data.images import header_size
 from surgery.zoo.tinyvgg import pretrained
 
 

@@ -13,7 +13,7 @@ from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
 from surgery import analysis
-from surgery.showing import View, text_of
+from surgery.view.table import View, text_of
 
 L = keras.layers
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli import main
+from surgery.cli.main import main
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "first-ten-minutes.md").read_text("utf-8")

@@ -9,7 +9,7 @@ from keras import layers as L
 from networks import assert_same, outputs_of
 
 import surgery as sg
-from surgery.giving import give_values
+from surgery.keras_bridge.give import give_values
 
 RANDOM = np.random.default_rng(0)
 

@@ -10,9 +10,10 @@ import pytest
 from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
-from surgery.budget import Budget
-from surgery.hdf5 import index, walking
-from surgery.hdf5.process import Place, Range
+from surgery.formats.budget import Budget
+from surgery.formats.hdf5 import index
+from surgery.formats.hdf5 import library as walking
+from surgery.formats.hdf5.subprocess import Place, Range
 
 
 def both(path):
@@ -87,7 +88,7 @@ def test_a_file_of_the_newest_library_opens_all_the_same(tmp_path, tinyvgg):
 
 
 def test_looking_at_a_file_needs_no_second_process(tmp_path):
-    from surgery.hdf5 import process
+    from surgery.formats.hdf5 import subprocess as process
 
     x = keras.Input((4,))
     path = sg.save(keras.Model(x, keras.layers.Dense(2)(x)), tmp_path / "m.keras")

@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery import cookbook, parameters
-from surgery.cli import main
-from surgery.errors import SurgeryError
+from surgery.cli.main import main
+from surgery.core.errors import SurgeryError
+from surgery.recipe import files as cookbook
+from surgery.recipe import parameters
 
 NAMES = ("inspect", "diff", "tap", "cut", "freeze", "graft", "verify", "convert", "weights", "recipes", "zoo")
 WIDTHS = (40, 80, 200)

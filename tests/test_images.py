@@ -12,11 +12,11 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery import cookbook
-from surgery.cli import main
-from surgery.preprocessing import MODES, Preprocessing, read
-from surgery.training.preprocessing import prepared, samples_for
-from surgery.zoo import NETWORKS
+from surgery.cli.main import main
+from surgery.data.preprocessing import prepared, samples_for
+from surgery.graph.preprocessing import MODES, Preprocessing, read
+from surgery.recipe import files as cookbook
+from surgery.zoo.catalogue import NETWORKS
 
 L = keras.layers
 FAMILIES = {

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
 from surgery.cli.interrupts import Training
+from surgery.cli.main import main
 
 
 class Command:

@@ -13,7 +13,7 @@ import pytest
 from old_files import functional, layer, write_h5
 
 import surgery as sg
-from surgery.isolated import program
+from surgery.core.isolation import program
 
 TEXT = """
     json h5py keras numpy click tabulate sitecustomize usercustomize zipfile tqdm platformdirs PIL matplotlib pydot
@@ -135,7 +135,7 @@ def test_python_with_the_module_option_does_not_import_from_the_current_folder(t
 
 def test_a_folder_that_the_user_put_on_the_path_stays_there(tmp_path):
     """PYTHONPATH that names the folder in full is the user's word; a dot, or an empty entry, is any folder."""
-    code = "from surgery.isolated import trusted_path; print(trusted_path())"
+    code = "from surgery.core.isolation import trusted_path; print(trusted_path())"
     for path, kept in ((str(tmp_path), True), (f"{os.pathsep}/nowhere", False), (".", False), ("", False)):
         run = process(tmp_path, sys.executable, "-c", code, PYTHONPATH=path)
         assert run.returncode == 0, run.stderr
@@ -149,7 +149,7 @@ def test_processes_find_what_the_parent_finds_when_it_lies_on_its_path_alone(tra
     (tmp_path / "lib" / "own_dependency.py").write_text("")
     statement = "import surgery, own_dependency, h5py, json; print(surgery.__file__, json.__file__)"
     code = (
-        "import subprocess\nfrom surgery.isolated import isolated\n"
+        "import subprocess\nfrom surgery.core.isolation import isolated\n"
         f"run = subprocess.run(**isolated({statement!r}), stdout=subprocess.PIPE, text=True)\nprint(run.stdout)"
     )
     run = process(traps, sys.executable, "-I", "-c", f"import sys; sys.path[:0] = [{str(tmp_path / 'lib')!r}]\n{code}")

@@ -16,8 +16,8 @@ from networks import (
 )
 
 import surgery as sg
-from surgery.primitives import check
-from surgery.structure import leaves, packed
+from surgery.core.nested import leaves, packed
+from surgery.graph.primitives import check
 
 SEEDS = range(200)
 ODD = {"masked": masked_network, "siamese": siamese_network}

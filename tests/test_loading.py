@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from networks import arrays_for, assert_same, masked_network, outputs_of, random_network, siamese_network
 
 import surgery as sg
-from surgery.cli import main
+from surgery.cli.main import main
 
 MAKERS = {"masked": masked_network, "siamese": siamese_network} | {
     f"random {seed}": lambda seed=seed: random_network(seed) for seed in (1, 2, 5, 8)

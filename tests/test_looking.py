@@ -13,10 +13,11 @@ import pytest
 from networks import siamese_network
 
 import surgery as sg
-from surgery import cookbook
-from surgery.cli import main
-from surgery.showing import View, text_of
-from surgery.showing.columns import COLUMNS, metric
+from surgery.cli.main import main
+from surgery.compare.tensors import tensors_of
+from surgery.recipe import files as cookbook
+from surgery.view.columns import COLUMNS, metric
+from surgery.view.table import View, text_of
 
 layers = keras.layers
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -202,8 +203,8 @@ def test_weights_are_described_as_numpy_has_them(tmp_path, tinyvgg):
     ],
 )
 def test_statistics_of_odd_values(values):
-    from surgery.files import Tensor
-    from surgery.values import statistics
+    from surgery.core.tensors import Tensor
+    from surgery.view.statistics import statistics
 
     values = np.asarray(values)
     found = statistics(Tensor("t", values.shape, str(values.dtype), lambda: values))
@@ -276,9 +277,10 @@ def test_a_layer_inside_and_outside_of_a_nested_model_counts_once(tmp_path):
 
 
 def test_cells_are_no_formulas_and_no_markdown(tmp_path):
-    from surgery.graph import Call, Graph
-    from surgery.ops import StoredOp
-    from surgery.specs import Ref, Spec
+    from surgery.core.specs import Ref, Spec
+    from surgery.graph.calls import Call
+    from surgery.graph.graph import Graph
+    from surgery.graph.ops import StoredOp
 
     calls = [Call("x", None, output=Spec((None, 4)))]
     for name in ("-1+2", "=1", "a\\|b", "[l](http:e)"):
@@ -325,12 +327,12 @@ def test_a_layer_is_listed_once_however_often_it_is_called(tmp_path):
 
 
 def test_statistics_do_not_depend_on_the_pieces(monkeypatch, tmp_path):
-    from surgery.values import summaries as room
+    from surgery.view import statistics as room
 
     x = keras.Input((50,))
     model = keras.Model(x, layers.Dense(300, name="dense")(x))
     sg.save(model, tmp_path / "m.keras")
-    tensor = sg.values.tensors_of(sg.open(tmp_path / "m.keras")["dense"])[0]
+    tensor = tensors_of(sg.open(tmp_path / "m.keras")["dense"])[0]
     whole = room.statistics(tensor)
     monkeypatch.setattr(room, "CHUNK", 1000)
     pieces = room.statistics(tensor)
@@ -412,7 +414,7 @@ def test_odd_feature_maps_are_drawn_or_refused(tmp_path):
 
 
 def test_feature_maps_show_first_what_varies_most(tmp_path):
-    from surgery.tasks.feature_maps import _grid
+    from surgery.view.feature_maps import _grid
 
     maps = np.zeros((4, 4, 2), "float32")
     maps[..., 1] = np.arange(16).reshape(4, 4)

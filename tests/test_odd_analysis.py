@@ -345,10 +345,9 @@ def test_odd_values_in_the_configurations_of_strangers_leave_figures_unknown(kin
 
 
 def test_ten_thousand_tensors_of_one_layer_are_named_in_one_go():
-    from surgery.files import Tensor
-    from surgery.files.mending import Stored
-    from surgery.files.placing import Source
-    from surgery.files.variables import variable_names
+    from surgery.core.tensors import Source, Tensor
+    from surgery.layers.description import Stored
+    from surgery.layers.variables import variable_names
 
     inside = [{"class_name": "Dense", "config": {"name": f"d{number}"}} for number in range(10_000)]
     layer = Stored("w", "TimeDistributed", {"layer": {"class_name": "Sequential", "config": {"layers": inside}}})

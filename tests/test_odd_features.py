@@ -10,10 +10,10 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
-from surgery.doors import as_graph
-from surgery.primitives import rename
-from surgery.training import extracting
+from surgery.cli.main import main
+from surgery.graph.primitives import rename
+from surgery.keras_bridge.either import as_graph
+from surgery.training import extract as extracting
 
 L = keras.layers
 

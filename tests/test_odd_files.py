@@ -12,7 +12,7 @@ from keras import layers as L
 from networks import assert_same, outputs_of
 
 import surgery as sg
-from surgery.cli import main
+from surgery.cli.main import main
 
 X = np.random.default_rng(0).random((2, 4), "float32")
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
+from surgery.cli.main import main
 
 
 def run(*arguments):

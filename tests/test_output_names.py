@@ -7,7 +7,7 @@ from networks import arrays_for, assert_same, outputs_of, random_network
 from test_other_outputs import FORMS, in_form
 
 import surgery as sg
-from surgery.structure import leaves
+from surgery.core.nested import leaves
 
 L = keras.layers
 

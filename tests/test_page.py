@@ -9,9 +9,10 @@ from conftest import BROWSERS
 from networks import encoder_network, siamese_network
 
 import surgery as sg
-from surgery.graph import Call, Graph
-from surgery.ops import StoredOp
-from surgery.specs import Ref, Spec
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import StoredOp
 
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers as L
 
 import surgery as sg
-from surgery.training import objectives
+from surgery.training import gan_losses as objectives
 
 
 def generator(bn=True):

@@ -12,12 +12,16 @@ import pytest
 from networks import encoder_network, siamese_network
 
 import surgery as sg
-from surgery.cli import main
-from surgery.graph import Call, Graph
-from surgery.ops import StoredOp
-from surgery.plotting import dot, scene_of, scene_of_changes, scene_of_difference
-from surgery.plotting.stages import stages
-from surgery.specs import Ref, Spec
+from surgery.cli.main import main
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import StoredOp
+from surgery.view import graphviz as dot
+from surgery.view.provenance import scene_of_changes, scene_of_difference
+from surgery.view.scene import scene_of
+from surgery.view.stages import stages
+from surgery.view.table import View, text_of
 
 HOSTILE = [
     "</script><b>x",
@@ -79,7 +83,7 @@ def test_folded_stages_make_no_cycle(name):
 
 
 def test_a_decoder_has_stages_of_its_own():
-    from surgery import cookbook
+    from surgery.recipe import files as cookbook
 
     graph = sg.open(cookbook.load("unet").wire({}))
     strides = {address: sg.analysis.stride_text(stride) for address, stride in sg.analysis.strides(graph).items()}
@@ -112,7 +116,7 @@ def test_names_of_strangers_are_no_syntax(name, tmp_path):
     assert "<" not in data and json.loads(data)["nodes"][1]["a"] == name
     assert "<b>x" not in graph._repr_html_() and "<i>HTML" not in graph._repr_html_()
     for format in ("table", "markdown", "csv", "json"):
-        text = sg.showing.text_of(graph, sg.showing.View(format=format))
+        text = text_of(graph, View(format=format))
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
 
 
@@ -173,7 +177,7 @@ def test_ten_thousand_calls_are_drawn_told_and_compared(tmp_path):
     assert not (tmp_path / "net.svg").exists()
     found = sg.diff(graph, other)
     assert list(found.removed) == ["r5000"] and len(found.changed) == 1
-    text = sg.showing.text_of(graph, sg.showing.View(columns="all", stages=True))
+    text = text_of(graph, View(columns="all", stages=True))
     assert "10,001 calls" in text
 
 

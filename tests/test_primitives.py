@@ -5,13 +5,14 @@ import json
 
 import pytest
 
-from surgery.encoding import decode, encode
-from surgery.errors import SurgeryError, listing, nearest, printable
-from surgery.graph import Call, Graph
-from surgery.ops import StoredOp
-from surgery.primitives import check, extend, ordered, prune, rename, substitute
-from surgery.specs import Ref, Spec, Weight, megabytes
-from surgery.structure import leaves, packed, rebuilt
+from surgery.core.errors import SurgeryError, listing, nearest, printable
+from surgery.core.nested import leaves, packed, rebuilt
+from surgery.core.specs import Ref, Spec, Weight, megabytes
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import StoredOp
+from surgery.graph.primitives import check, extend, ordered, prune, rename, substitute
+from surgery.zoo.graph_json import decode, encode
 
 SPEC = Spec((None, 4))
 

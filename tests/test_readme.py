@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
+from surgery.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_every_command_exists(line):
 
 
 def test_every_selector_of_the_table_is_read():
-    from surgery.grammar import parse
+    from surgery.selectors.grammar import parse
 
     rows = re.search(r"\| selector \| means \|\n\|---\|---\|\n(.*?)\n\n", TEXT, re.DOTALL)
     texts = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows[1].splitlines()))

@@ -8,7 +8,7 @@ import pytest
 from networks import assert_same, outputs_of
 
 import surgery as sg
-from surgery import cookbook
+from surgery.recipe import files as cookbook
 
 BACKBONES = ("tinyvgg", "vgg16", "resnet50", "mobilenetv2", "efficientnetb0", "convnexttiny")
 
@@ -72,7 +72,7 @@ def test_a_recipe_builds_saves_and_reopens_in_stock_keras(name, tmp_path):
 @pytest.fixture
 def few_to_test_on(monkeypatch):
     """Draws twelve pictures beside those to learn from; a hundred and more are measured by the report."""
-    from surgery.tasks import segmenting
+    from surgery.recipe.tasks import segmenting
 
     def fewer(draw):
         return lambda size, seed, count: draw(size, seed, min(count, 44))

@@ -13,10 +13,10 @@ from hypothesis.strategies import integers
 from networks import arrays_for, assert_unchanged, fingerprint, numpy_of, random_network
 
 import surgery as sg
-from surgery.primitives import check
-from surgery.specs import Ref
-from surgery.standins import Copies
-from surgery.structure import leaves, rebuilt
+from surgery.core.nested import leaves, rebuilt
+from surgery.core.specs import Ref
+from surgery.graph.primitives import check
+from surgery.keras_bridge.standins import Copies
 
 COUNT = int(os.environ.get("SURGERY_SEQUENCES", "100"))
 

@@ -8,7 +8,7 @@ import pytest
 
 import surgery as sg
 from surgery.zoo import cards
-from surgery.zoo.settings import Settings, settings
+from surgery.zoo.keras_settings import Settings, settings
 
 STOCK = {"convnexttiny": "ConvNeXtTiny", "efficientnetb0": "EfficientNetB0", "mobilenetv3small": "MobileNetV3Small"}
 OPTIONS = {"include_top": False, "input_shape": [32, 32, 3]}
@@ -39,11 +39,11 @@ def types_of(model):
 @pytest.fixture
 def made_in_this_process(monkeypatch, tmp_path):
     """Makes cards here: importing Keras once for each card would take most of the time of these tests."""
-    from surgery.encoding import encode
-    from surgery.tracing import trace
-    from surgery.zoo.cardmaker import _described
+    from surgery.keras_bridge.trace import trace
+    from surgery.zoo.graph_json import encode
+    from surgery.zoo.keras_settings import under
+    from surgery.zoo.make_card import _described
     from surgery.zoo.networks import make
-    from surgery.zoo.settings import under
 
     def made(name, options, made_under):
         with under(made_under.policy):

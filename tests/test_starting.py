@@ -17,17 +17,18 @@ import keras
 import pytest
 
 import surgery as sg
-from surgery.analysis import grids
-from surgery.analysis.costless import COSTLESS
-from surgery.analysis.counting import RULES
-from surgery.cli import main
-from surgery.cli.main import COMMANDS
-from surgery.encoding import decode
-from surgery.vocabulary import matches
-from surgery.zoo import NETWORKS, cards, settings, shipped
+from surgery.analysis import spatial_axes as grids
+from surgery.analysis.mac_rules import RULES
+from surgery.cli.main import COMMANDS, main
+from surgery.layers.costless import COSTLESS
+from surgery.layers.families import matches
+from surgery.zoo import cards, shipped
+from surgery.zoo import keras_settings as settings
+from surgery.zoo.catalogue import NETWORKS
+from surgery.zoo.graph_json import decode
 
 ROOT = Path(sg.__file__).parent
-LAZY = ("surgery.analysis", "surgery.files")
+LAZY = ("surgery.analysis", "surgery.formats")
 ABSENT = """
 import sys
 class Absent:

@@ -8,10 +8,11 @@ import pytest
 from networks import arrays_for, numpy_of, outputs_of, siamese_network
 
 import surgery as sg
-from surgery.graph import Call, Graph
-from surgery.ops import LiveOp
-from surgery.specs import Ref, Spec
-from surgery.tracing import Probe
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.ops import LiveOp
+from surgery.keras_bridge.trace import Probe
 
 
 def test_clone_model_runs_every_call_in_order_and_adds_no_node():

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from old_files import functional, layer, write_h5
 
 import surgery as sg
-from surgery.cli import main
+from surgery.cli.main import main
 
 CODE = base64.b64encode(marshal.dumps((lambda x: exec("raise SystemExit('ran')")).__code__)).decode()
 

@@ -9,8 +9,8 @@ import pytest
 from networks import masked_network, random_network, siamese_network
 
 import surgery as sg
-from surgery.grammar import parse
-from surgery.specs import Ref
+from surgery.core.specs import Ref
+from surgery.selectors.grammar import parse
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,18 @@ import pytest
 from click.testing import CliRunner
 
 import surgery as sg
-from surgery.cli import main
-from surgery.files import folder_written_whole, held, written_whole
-from surgery.training.storing import Store
+from surgery.cli.main import main
+from surgery.formats.atomic import folder_written_whole, written_whole
+from surgery.formats.locks import held
+from surgery.training.feature_store import Store
 from surgery.zoo import cards
 
 L = keras.layers
 
 HOLDER = """
 import sys
-from surgery.files import folder_written_whole, held, written_whole
+from surgery.formats.atomic import folder_written_whole, written_whole
+from surgery.formats.locks import held
 way = {"held": held, "file": written_whole, "folder": folder_written_whole}[sys.argv[1]]
 from pathlib import Path
 with way(Path(sys.argv[2])) as draft:

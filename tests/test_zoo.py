@@ -12,9 +12,10 @@ from networks import arrays_for, assert_same, assert_unchanged, fingerprint, out
 
 import surgery as sg
 from surgery import analysis
-from surgery.zoo import NETWORKS, cards, networks
+from surgery.zoo import cards, networks
 from surgery.zoo.alexnet import response_normalized
-from surgery.zoo.settings import keras_version
+from surgery.zoo.catalogue import NETWORKS
+from surgery.zoo.keras_settings import keras_version
 
 EIGHT = (
     "convnexttiny",

@@ -20,7 +20,7 @@ from drawing_networks import Drawn, drawn
 from networks import assert_unchanged, fingerprint, numpy_of, outputs_of
 
 import surgery as sg
-from surgery.structure import leaves, packed
+from surgery.core.nested import leaves, packed
 
 FORMS = ("live", ".keras", ".h5")
 

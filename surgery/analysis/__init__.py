@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from surgery.analysis.macs import macs
 from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
 from surgery.analysis.totals import total, total_macs, total_memory
-from surgery.graph import MEASURES
-from surgery.lazy import names_of
+from surgery.core.lazy import names_of
+from surgery.graph.graph import MEASURES
 
 if TYPE_CHECKING:
     from surgery.analysis.fields import Field, field_text, receptive_fields

@@ -11,7 +11,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from surgery.analysis.grids import (
+from surgery.analysis.kernel_extents import HERE, Reach, reach
+from surgery.analysis.positions import Ruler, limited, span, steps, together
+from surgery.analysis.sizes import inside
+from surgery.analysis.spatial_axes import (
     Sides,
     channels_first,
     channels_first_alone,
@@ -21,14 +24,12 @@ from surgery.analysis.grids import (
     mixes,
     spatial_sides,
 )
-from surgery.analysis.reach import HERE, Reach, reach
-from surgery.analysis.rulers import Ruler, limited, span, steps, together
-from surgery.analysis.sizes import inside
 from surgery.analysis.strides import each_axis
-from surgery.graph import Call, Graph
-from surgery.kinds import applied
-from surgery.specs import Ref, Spec
-from surgery.structure import leaves
+from surgery.core.nested import leaves
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.layers.classes import applied
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from surgery.analysis.macs import macs
 from surgery.analysis.memory import activations
 from surgery.analysis.strides import strides
 from surgery.analysis.totals import total_macs, total_memory
-from surgery.graph import Graph
+from surgery.graph.graph import Graph
 
 
 def _strides(graph: Graph) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import re
 
 from surgery.analysis.lifetimes import expiring, last_uses
 from surgery.analysis.strides import strides
-from surgery.graph import Graph
-from surgery.structure import leaves
+from surgery.core.nested import leaves
+from surgery.graph.graph import Graph
 
 
 def pyramid(graph: Graph) -> dict[int, str]:

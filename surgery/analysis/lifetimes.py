@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from surgery.graph import Graph
-from surgery.specs import Ref
-from surgery.structure import leaves
+from surgery.core.nested import leaves
+from surgery.core.specs import Ref
+from surgery.graph.graph import Graph
 
 
 def last_uses(graph: Graph) -> dict[Ref, int]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from surgery.analysis.batches import Rows, rows, scaled
-from surgery.analysis.counting import PRODUCTS, Open, count
+from surgery.analysis.batch_folding import Rows, rows, scaled
+from surgery.analysis.mac_rules import PRODUCTS, Open, count
 from surgery.analysis.sizes import at_each_step, inside
 from surgery.analysis.totals import total
-from surgery.graph import Call, Graph
-from surgery.kinds import kind_of
-from surgery.specs import Ref, Spec
-from surgery.structure import leaves
+from surgery.core.nested import leaves
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.layers.classes import kind_of
 
 MOST = 10**30  # multiply-accumulates of one layer; a configuration that says more is none
 

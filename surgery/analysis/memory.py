@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surgery.analysis.batches import Rows, rows, scaled
+from surgery.analysis.batch_folding import Rows, rows, scaled
 from surgery.analysis.lifetimes import expiring, last_uses
 from surgery.analysis.sizes import inside
 from surgery.analysis.totals import total
-from surgery.graph import Graph
-from surgery.specs import Spec, Weight
-from surgery.structure import leaves
+from surgery.core.nested import leaves
+from surgery.core.specs import Spec, Weight
+from surgery.graph.graph import Graph
 
 
 def activations(graph: Graph, batch: int = 1) -> dict[str, int | None]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from surgery.analysis.grids import channels_first
-from surgery.errors import SurgeryError, listing
-from surgery.graph import Call, Graph
-from surgery.kinds import kind_of
-from surgery.shapes import inferred
-from surgery.specs import Ref, Spec
-from surgery.structure import leaves, packed
+from surgery.analysis.spatial_axes import channels_first
+from surgery.core.errors import SurgeryError, listing
+from surgery.core.nested import leaves, packed
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.layers.classes import kind_of
+from surgery.layers.shapes import inferred
 
 
 def sized(graph: Graph, given: Sequence[Spec]) -> Graph:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from surgery.analysis.grids import Sides, channels_first_alone, joins_channels_first, keeps_grid, spatial_sides
-from surgery.graph import Call, Graph
-from surgery.kinds import applied
-from surgery.specs import Ref, Spec
-from surgery.structure import leaves
-from surgery.vocabulary import matches
+from surgery.analysis.spatial_axes import Sides, channels_first_alone, joins_channels_first, keeps_grid, spatial_sides
+from surgery.core.nested import leaves
+from surgery.core.specs import Ref, Spec
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.layers.classes import applied
+from surgery.layers.families import matches
 
 if TYPE_CHECKING:
     from fractions import Fraction

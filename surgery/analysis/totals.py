@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from surgery.graph import Graph
-from surgery.walking import calls_at_every_depth
+from surgery.graph.graph import Graph
+from surgery.graph.traversal import calls_at_every_depth
 
 
 def total(figures: Iterable[int | None]) -> int | None:

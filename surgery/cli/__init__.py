@@ -1,5 +1,4 @@
-"""The command line: click commands over the public API. Nothing is imported that a command does not need."""
+"""The command line: one file for each command, over the public API.
 
-from surgery.cli.main import main
-
-__all__ = ["main"]
+Nothing is imported that a command does not need.
+"""

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from surgery.cli.output import refuse_output
-from surgery.cli.quiet import quiet
-from surgery.doors import open as open_network
-from surgery.doors import save
-from surgery.errors import SurgeryError
-from surgery.files.compiled import compiled_with
+from surgery.cli.silence import quiet
+from surgery.core.errors import SurgeryError
+from surgery.formats.compiled import compiled_with
+from surgery.io import open as open_network
+from surgery.io import save
 
 
 @click.command()

@@ -9,10 +9,10 @@ import click
 
 from surgery.cli import sources
 from surgery.cli.output import refuse_output
-from surgery.cli.quiet import quiet
-from surgery.cli.written import written
-from surgery.doors import open as open_network
-from surgery.errors import SurgeryError
+from surgery.cli.silence import quiet
+from surgery.cli.write import written
+from surgery.core.errors import SurgeryError
+from surgery.io import open as open_network
 
 
 @click.command()
@@ -36,7 +36,7 @@ def cut(source: str, inputs: str | None, outputs: str | None, output: Path, weig
       surgery cut vgg16 --to block4_pool -o trunk.keras
       surgery cut vgg16 --from block3_pool --to fc1 -o middle.keras
     """
-    from surgery.edits import cut as cut_network
+    from surgery.edits.tap_cut_split import cut as cut_network
 
     if inputs is None and outputs is None:
         raise click.UsageError("expected --from WHERE, --to WHERE or both.")

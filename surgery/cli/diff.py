@@ -10,8 +10,8 @@ import click
 
 from surgery.cli import sources
 from surgery.cli.output import refuse_picture
-from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError
+from surgery.cli.silence import quiet
+from surgery.core.errors import SurgeryError
 
 
 @click.command()
@@ -52,7 +52,7 @@ def diff(
       surgery diff vgg16 tuned.keras --a-weights pretrained
       surgery diff before.keras after.keras --plot diff.html
     """
-    from surgery.comparing import diff as compare
+    from surgery.compare.diff import diff as compare
 
     try:
         refuse_picture(plot, force, graphviz)
@@ -64,12 +64,12 @@ def diff(
         if one.name == other.name:  # a network and what was made of it: the files tell them apart
             one, other = (dataclasses.replace(graph, name=source) for graph, source in ((one, a), (other, b)))
         if plot is not None:
-            from surgery.plotting import refuse_comparison
+            from surgery.view.plot import refuse_comparison
 
             refuse_comparison(one, other, plot)
         found = compare(one, other, weights=not no_weights)
         if plot is not None:
-            from surgery.plotting import plot as draw_network
+            from surgery.view.plot import plot as draw_network
 
             draw_network(found, plot, graphviz=graphviz)
             click.echo(f"drew {plot}", err=True)

@@ -9,11 +9,11 @@ import click
 
 from surgery.cli import sources
 from surgery.cli.output import refuse_output
-from surgery.cli.quiet import quiet
-from surgery.cli.written import written
-from surgery.doors import open as open_network
-from surgery.errors import SurgeryError, SurgeryWarning
-from surgery.files.saving import AGAIN
+from surgery.cli.silence import quiet
+from surgery.cli.write import written
+from surgery.core.errors import SurgeryError, SurgeryWarning
+from surgery.io import open as open_network
+from surgery.keras_bridge.save import AGAIN
 
 
 @click.command()
@@ -41,7 +41,7 @@ def freeze(source: str, where: str, output: Path, bn: str, weights: str | None, 
       surgery freeze vgg16 "..block3_pool" -o frozen.keras
       surgery freeze model.keras ":BatchNormalization" --bn stats -o still.keras
     """
-    from surgery.freezing import freeze as freeze_network
+    from surgery.edits.freeze import freeze as freeze_network
 
     refuse_output(output, force)
     freeze_network(open_network(source), where, bn="freeze")  # a selector that is wrong waits for no weights

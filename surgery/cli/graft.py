@@ -10,17 +10,19 @@ from typing import Any
 
 import click
 
-from surgery import cookbook, parameters
-from surgery.cli.account import Json, Words
-from surgery.cli.delivered import draw_learned, draw_networks, pictures, scenes_of, write
 from surgery.cli.interrupts import INTERRUPTED, checksums, stopped_between_steps
 from surgery.cli.output import refuse_entries, refuse_output, refuse_picture
-from surgery.cli.quiet import quiet
-from surgery.doors import as_graph, build, watch
-from surgery.errors import SurgeryError, first_line, listing, printable
-from surgery.graph import Graph
-from surgery.type_names import type_name, value_text
-from surgery.verification import Verification
+from surgery.cli.recipe_outputs import draw_learned, draw_networks, pictures, scenes_of, write
+from surgery.cli.report import Json, Words
+from surgery.cli.silence import quiet
+from surgery.compare.verification import Verification
+from surgery.core.errors import SurgeryError, first_line, listing, printable
+from surgery.graph.graph import Graph
+from surgery.io import watch
+from surgery.keras_bridge.either import as_graph, build
+from surgery.recipe import files as cookbook
+from surgery.recipe import parameters
+from surgery.recipe.type_names import type_name, value_text
 from surgery.zoo.networks import without_downloads
 
 WIDTH = 78  # characters of a line of help, as click has it
@@ -179,7 +181,7 @@ def _refuse_names(loaded: cookbook.Recipe, models: dict[Any, Any]) -> None:
 
 def _verified(name: str, graph: Graph, donors: list[Graph]) -> list[Verification]:
     """Returns what a network has of each donor, and warns of what does not compute the same."""
-    from surgery.verifying import verify
+    from surgery.compare.verify import verify
 
     verified = []
     for donor in donors:

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from surgery.cli.output import refuse_picture
-from surgery.cli.quiet import quiet
-from surgery.doors import open as open_network
-from surgery.errors import SurgeryError
-from surgery.showing import FORMATS, View, text_of
-from surgery.showing.show import terminal_width
-from surgery.waiting import notice
+from surgery.cli.silence import quiet
+from surgery.core.errors import SurgeryError
+from surgery.core.progress import notice
+from surgery.io import open as open_network
+from surgery.view.show import terminal_width
+from surgery.view.table import FORMATS, View, text_of
 
 
 @click.command()
@@ -97,12 +97,12 @@ def inspect(
     if len(graph.notes) > 8:
         notice(f"and {len(graph.notes) - 8} more, of {len({note.split(': ')[-1] for note in graph.notes})} kinds")
     if size is not None:
-        from surgery.analysis import at_size
+        from surgery.analysis.sizes import at_size
 
         graph = at_size(graph, size)
     if plot is not None:
         click.echo(graph)
-        from surgery.plotting import plot as draw_network
+        from surgery.view.plot import plot as draw_network
 
         draw_network(graph, plot, where or also, nested=nested, graphviz=graphviz)
         click.echo(f"drew {plot}", err=True)
@@ -113,8 +113,9 @@ def inspect(
 
 def _shown_all_the_same(error: SurgeryError, source: str, where: str | None) -> bool:
     """Prints the tensors of a file without an architecture; returns whether the error is of such a file."""
-    from surgery.files import NoArchitecture, pieces_of_file
-    from surgery.showing.weights import lines_of_pieces, table
+    from surgery.formats.registered import NoArchitecture
+    from surgery.formats.weights_file import pieces_of_file
+    from surgery.view.weights import lines_of_pieces, table
 
     if not isinstance(error, NoArchitecture):
         return False

@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 import surgery
+from surgery.cli.broken_pipe import drop_stdout, open_closed
 from surgery.cli.interrupts import ended_by_interrupt
-from surgery.cli.pipes import drop_stdout, open_closed
-from surgery.errors import SurgeryError, first_line, printable
+from surgery.core.errors import SurgeryError, first_line, printable
 
 COMMANDS = {  # each in a module of its name; the short help is the first sentence of its docstring
     "convert": "Write an old model file as .keras.",
@@ -92,7 +92,7 @@ def _versions(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
     """Prints the versions of what computes, as installed; Keras is not imported."""
     if not asked:
         return
-    from surgery.zoo.settings import backend, keras_version, version_of
+    from surgery.zoo.keras_settings import backend, keras_version, version_of
 
     name = backend()
     version = version_of(name)

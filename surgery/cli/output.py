@@ -10,9 +10,11 @@ from pathlib import Path
 
 import click
 
-from surgery import files
-from surgery.caches import keep_fonts
-from surgery.errors import SurgeryError
+from surgery.core.errors import SurgeryError
+from surgery.formats.caches import keep_fonts
+from surgery.formats.locks import held, real
+from surgery.formats.open_file import exists
+from surgery.formats.other_files import refuse_url
 
 LONGEST = 255  # bytes of the name of a file, with every file system in use
 
@@ -21,24 +23,24 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     """Refuses, before any work, an output that could not be written after it, and holds it until the command ends."""
     if output is None:
         return
-    files.refuse_url(output)
+    refuse_url(output)
     if output.suffix not in suffixes:
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise SurgeryError(f"{str(output)!r} should end in {endings}, the format that is written.")
     _refuse_long(output.name)
-    if files.exists(output) and output.is_dir() == bool(output.suffix):
+    if exists(output) and output.is_dir() == bool(output.suffix):
         kind = "a folder" if output.is_dir() else "a file"
         raise SurgeryError(f"{str(output)!r} is {kind}; it stays as it is. Give another name.")
-    if (files.exists(output) or output.is_symlink()) and not force:
+    if (exists(output) or output.is_symlink()) and not force:
         raise SurgeryError(f"{str(output)!r} exists. --force overwrites it.")
-    folder = output if output.is_dir() else files.real(output).parent
+    folder = output if output.is_dir() else real(output).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise SurgeryError(
             f"{str(output)!r} cannot be written: {str(folder)!r} is not a directory that can be written to."
         )
     context = click.get_current_context(silent=True)
     if context is not None:
-        context.with_resource(files.held(output))
+        context.with_resource(held(output))
 
 
 def _refuse_long(name: str) -> None:
@@ -61,7 +63,7 @@ def refuse_picture(plot: Path | None, force: bool, graphviz: bool = False) -> No
             raise SurgeryError("--graphviz: only with --plot FILE.")
         return
     keep_fonts()
-    from surgery.plotting import SUFFIXES, refuse  # whoever draws nothing does not wait for it
+    from surgery.view.plot import SUFFIXES, refuse  # whoever draws nothing does not wait for it
 
     refuse_output(plot, force, SUFFIXES)
     refuse(plot, graphviz)
@@ -71,7 +73,7 @@ def refuse_chart(plot: Path | None, force: bool) -> None:
     """Refuses, before any work, an image of values that Matplotlib could not draw after it."""
     if plot is not None:
         keep_fonts()
-        from surgery.figures import refuse_absent
+        from surgery.view.figures import refuse_absent
 
         refuse_output(plot, force, (".png", ".svg", ".pdf"))
         refuse_absent()

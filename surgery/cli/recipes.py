@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from surgery import cookbook
 from surgery.cli.output import refuse_output
-from surgery.errors import SurgeryError
-from surgery.files import written_whole
+from surgery.core.errors import SurgeryError
+from surgery.formats.atomic import written_whole
+from surgery.recipe import files as cookbook
 
 SCHEMA = 1
 

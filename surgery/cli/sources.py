@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from surgery.doors import is_path
-from surgery.doors import open as open_network
-from surgery.graph import Graph
+from surgery.graph.graph import Graph
+from surgery.io import is_path
+from surgery.io import open as open_network
 
 HELP = "Weights of a named network: pretrained (default), none, or a file."
 
@@ -29,10 +29,10 @@ def with_weights(source: str, weights: str | None, default: str | None) -> Graph
         return open_network(source, None if given == "none" else given)
     if weights in (None, "pretrained"):
         return open_network(source)
-    from surgery import files
-    from surgery.loading import load_weights
+    from surgery.edits.load_weights import load_weights
+    from surgery.formats.open_file import is_architecture
 
-    if weights == "none" or files.is_architecture(source):
+    if weights == "none" or is_architecture(source):
         return open_network(source, weights)
     return load_weights(open_network(source), weights)
 

@@ -9,8 +9,8 @@ import click
 
 from surgery.cli import sources
 from surgery.cli.output import refuse_chart, refuse_output
-from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError, printable
+from surgery.cli.silence import quiet
+from surgery.core.errors import SurgeryError, printable
 
 
 @click.command()
@@ -91,13 +91,13 @@ def tap(
     with quiet():
         graph = sources.opened(source, weights)
         if files is None and output is not None:
-            from surgery.doors import save
-            from surgery.edits import tap as tapped
+            from surgery.edits.tap_cut_split import tap as tapped
+            from surgery.io import save
 
             found = tapped(graph, where)
             save(found, output)
         else:
-            from surgery.training.extracting import extract
+            from surgery.training.extract import extract
 
             if plot is not None:
                 _refuse_taps(graph, where)
@@ -124,7 +124,7 @@ def tap(
 
 def _continues(output: Path | None) -> str:
     """Returns what the same command does after an interrupt."""
-    from surgery.training.extracting import left_behind
+    from surgery.training.extract import left_behind
 
     done, rows = (0, 0) if output is None else left_behind(output)
     if not done:
@@ -134,8 +134,8 @@ def _continues(output: Path | None) -> str:
 
 def _refuse_taps(graph: Any, where: str) -> None:
     """Refuses, before anything is computed, taps whose features are no maps, sequences or vectors."""
-    from surgery.edits import tap as tapped
-    from surgery.tasks.feature_maps import RANKS
+    from surgery.edits.tap_cut_split import tap as tapped
+    from surgery.view.feature_maps import RANKS
 
     taps = tapped(graph, where)
     shapes = {name: taps.spec(ref).shape for name, ref in taps.outputs.items()}
@@ -149,6 +149,6 @@ def _draw(features: Any, plot: Path) -> None:
     if not features.names:
         raise SurgeryError("the image could not be read, so there is nothing to draw.")
     with quiet():
-        from surgery.tasks import feature_maps
+        from surgery.view.feature_maps import feature_maps
 
         feature_maps({name: values[0] for name, values in features.features.items()}, plot)

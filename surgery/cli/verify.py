@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from surgery.cli import sources
-from surgery.cli.quiet import quiet
-from surgery.errors import SurgeryError
+from surgery.cli.silence import quiet
+from surgery.core.errors import SurgeryError
 
 
 @click.command()
@@ -40,7 +40,7 @@ def verify(
     """
     try:
         with quiet():
-            from surgery.verifying import verify as compare
+            from surgery.compare.verify import verify as compare
 
             one = sources.with_weights(source, mine or weights, "pretrained")
             found = compare(one, sources.with_weights(donor, theirs or weights, "pretrained"))

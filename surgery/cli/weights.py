@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from surgery.cli.output import refuse_chart
-from surgery.cli.quiet import quiet
-from surgery.doors import is_path
-from surgery.doors import open as open_network
-from surgery.files import NoArchitecture, pieces_of_file
-from surgery.showing import weights as showing
-from surgery.showing.show import terminal_width
-from surgery.zoo.fitting import fitting
+from surgery.cli.silence import quiet
+from surgery.formats.registered import NoArchitecture
+from surgery.formats.weights_file import pieces_of_file
+from surgery.io import is_path
+from surgery.io import open as open_network
+from surgery.view import weights as showing
+from surgery.view.show import terminal_width
+from surgery.zoo.recognition import fitting
 
 
 @click.command()
@@ -70,7 +71,7 @@ def weights(
         elif not alone and all(line.values is None for line in lines):
             click.echo("no values: the weights are fresh. --weights pretrained, or --weights FILE", err=True)
     if plot is not None:
-        from surgery.showing.histograms import draw
+        from surgery.view.histograms import draw
 
         drawn = [line for line in lines if not line.state]
         count = draw(drawn, plot)

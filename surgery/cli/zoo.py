@@ -7,7 +7,7 @@ import json
 import click
 from tabulate import tabulate
 
-from surgery.zoo import NETWORKS
+from surgery.zoo.catalogue import NETWORKS
 
 
 @click.command()

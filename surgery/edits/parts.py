@@ -11,15 +11,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from surgery.edits.adapting import advice, fits
-from surgery.edits.nesting import next_call
-from surgery.errors import SurgeryError, first_line, listing
-from surgery.files import snake_case
-from surgery.graph import Call, Graph, Op
-from surgery.preprocessing import met, stamped
-from surgery.primitives import extend
-from surgery.specs import Ref, Spec
-from surgery.structure import leaves, rebuilt, sorted_keys
+from surgery.core.errors import SurgeryError, first_line, listing
+from surgery.core.names import snake_case
+from surgery.core.nested import leaves, rebuilt, sorted_keys
+from surgery.core.specs import Ref, Spec
+from surgery.edits.compatibility import advice, fits
+from surgery.graph.calls import Call, Op
+from surgery.graph.free_names import next_call
+from surgery.graph.graph import Graph
+from surgery.graph.preprocessing import met, stamped
+from surgery.graph.primitives import extend
 
 
 def part_graph(part: Any, specs: Any) -> Graph:
@@ -29,8 +30,8 @@ def part_graph(part: Any, specs: Any) -> Graph:
         return part
     import keras
 
-    from surgery.nodes import forget
-    from surgery.tracing import model_of, trace
+    from surgery.keras_bridge.nodes import forget
+    from surgery.keras_bridge.trace import model_of, trace
 
     unknown = [spec for spec in leaves(specs) if spec.shape is None]
     if unknown:

@@ -1,1 +1,4 @@
-"""Training what was operated on: groups by depth, contracts, rates, stages, cached features, several players."""
+"""Training what was operated on: cached features, staged unfreezing, learning rates, players, losses.
+
+The short trainings of recipes are in `recipe`. It imports everything up to data.
+"""

@@ -15,23 +15,22 @@ from typing import Any
 
 import keras
 
-from surgery.doors import as_graph
-from surgery.edits import cut
-from surgery.edits.ends import resolved
-from surgery.errors import SurgeryError, doing, listing
-from surgery.graph import Graph
-from surgery.primitives import prune
-from surgery.reprs import block, line, table
-from surgery.retracing import scope_of
-from surgery.slots import extend
-from surgery.specs import Ref, megabytes
-from surgery.structure import leaves
-from surgery.tracing import functional_class
+from surgery.core.errors import SurgeryError, doing, listing
+from surgery.core.nested import leaves
+from surgery.core.reprs import block, line, table
+from surgery.core.specs import Ref, megabytes
+from surgery.edits.tap_cut_split import cut, resolved
+from surgery.graph.graph import Graph
+from surgery.graph.primitives import prune
+from surgery.keras_bridge.either import as_graph
+from surgery.keras_bridge.optimizer_slots import extend
+from surgery.keras_bridge.trace import functional_class
+from surgery.keras_bridge.train_functions import scope_of
+from surgery.selectors.select import Where
+from surgery.training.batches import Samples
 from surgery.training.features import as_data, features_of
-from surgery.training.feeding import Samples
-from surgery.training.prefix import Prefix, frozen_prefix
+from surgery.training.frozen_prefix import Prefix, frozen_prefix
 from surgery.training.unfreezing import StagedUnfreeze
-from surgery.where import Where
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +124,7 @@ def fit_cached(
     >>> history = sg.fit_cached(model, images, labels, epochs=50)
     """
     graph = as_graph(model)
-    from surgery.building import assemble
+    from surgery.keras_bridge.build import assemble
 
     callbacks = keras.tree.flatten(callbacks or [])
     with doing(f"fitting {graph.name!r} with a cache"):
@@ -241,7 +240,7 @@ def _refuse_masks(prefix: Prefix) -> None:
 
 def _back(model: Any, prefix: Prefix) -> Any:
     """Returns the rest of the model, sharing its layers and its optimizer, compiled as it is."""
-    from surgery.building import assemble
+    from surgery.keras_bridge.build import assemble
 
     back = assemble(cut(prefix.graph, inputs=list(prefix.boundary)))
     if not back.trainable_variables:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import listing, printable
-from surgery.reprs import block, line, paragraphs, table
-from surgery.specs import megabytes
+from surgery.core.errors import listing, printable
+from surgery.core.reprs import block, line, paragraphs, table
+from surgery.core.specs import megabytes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from surgery.errors import SurgeryError, printable
-from surgery.files import written_whole
+from surgery.core.errors import SurgeryError, printable
+from surgery.formats.atomic import written_whole
 
 ROWS = 256  # that are written at a time
 

@@ -11,17 +11,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.errors import SurgeryError, listing
-from surgery.files import held
-from surgery.graph import Graph
-from surgery.sameness import outline
-from surgery.specs import megabytes
-from surgery.structure import leaves, rebuilt, sorted_keys
-from surgery.training.feeding import Samples
-from surgery.training.prefix import Prefix
-from surgery.training.steadiness import prove_steady
-from surgery.training.storing import Store, made, row_bytes
-from surgery.waiting import progress
+from surgery.core.errors import SurgeryError, listing
+from surgery.core.nested import leaves, rebuilt, sorted_keys
+from surgery.core.progress import progress
+from surgery.core.specs import megabytes
+from surgery.formats.locks import held
+from surgery.graph.graph import Graph
+from surgery.layers.sameness import outline
+from surgery.training.batches import Samples
+from surgery.training.determinism import prove_steady
+from surgery.training.feature_store import Store, made, row_bytes
+from surgery.training.frozen_prefix import Prefix
 
 CHUNK = 256  # samples that are kept, and lost by a kill, at a time
 BATCH = 32  # samples in a forward pass

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery import analysis
-from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing, listing, printable
-from surgery.graph import Call, Graph
-from surgery.reprs import block, line, table
-from surgery.walking import Walk
-from surgery.where import Where, selected
+from surgery.core.errors import SurgeryError, doing, listing, printable
+from surgery.core.reprs import block, line, table
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.traversal import Walk
+from surgery.keras_bridge.either import as_graph
+from surgery.selectors.select import Where, selected
 
 PARTS = 8  # groups of a network without spatial axes
 _HEADERS = ("group", "layers", "parameters", "train", "frozen")

@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
-from surgery.errors import SurgeryError
-from surgery.graph import Graph
-from surgery.reprs import line
+from surgery.core.errors import SurgeryError
+from surgery.core.reprs import line
+from surgery.graph.graph import Graph
 
 Tensors = Any  # what the forward pass returns, a dict as a rule
 

@@ -13,11 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing, listing, nearest
-from surgery.freezing import flags_for
-from surgery.retracing import scope_of, state_of
-from surgery.slots import extend
+from surgery.core.errors import SurgeryError, doing, listing, nearest
+from surgery.edits.freeze import flags_for
+from surgery.graph.traversal import calls_at_every_depth
+from surgery.keras_bridge.either import as_graph
+from surgery.keras_bridge.optimizer_slots import extend
+from surgery.keras_bridge.train_functions import scope_of, state_of
 from surgery.training.player import (
     Player,
     Tensors,
@@ -28,8 +29,7 @@ from surgery.training.player import (
     refuse_odd,
     stored_owns,
 )
-from surgery.training.states import unmoved
-from surgery.walking import calls_at_every_depth
+from surgery.training.restore import unmoved
 
 
 def _moves_kernel(layer: Any) -> bool:

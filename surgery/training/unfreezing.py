@@ -10,12 +10,12 @@ from typing import Any
 
 import keras
 
-from surgery.doors import as_graph
-from surgery.errors import SurgeryError, doing
-from surgery.freezing import BN_POLICY, Flag, flags_for, set_flags
-from surgery.retracing import scope_of
-from surgery.slots import extend
-from surgery.where import Where
+from surgery.core.errors import SurgeryError, doing
+from surgery.edits.freeze import BN_POLICY, Flag, flags_for, set_flags
+from surgery.keras_bridge.either import as_graph
+from surgery.keras_bridge.optimizer_slots import extend
+from surgery.keras_bridge.train_functions import scope_of
+from surgery.selectors.select import Where
 
 
 class StagedUnfreeze(keras.callbacks.Callback):

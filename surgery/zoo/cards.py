@@ -18,10 +18,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from surgery.caches import cache_directory, keep_fonts
-from surgery.errors import SurgeryError, SurgeryWarning
-from surgery.isolated import isolated
-from surgery.zoo.settings import USUAL, Settings, keras_version
+from surgery.core.errors import SurgeryError, SurgeryWarning
+from surgery.core.isolation import isolated
+from surgery.formats.caches import cache_directory, keep_fonts
+from surgery.zoo.keras_settings import USUAL, Settings, keras_version
 
 FORMAT = 2  # of the cards; a new number makes old ones unread
 
@@ -79,7 +79,7 @@ def made_now(name: str, options: str, made_under: Settings) -> bytes:
     logging.getLogger("surgery").warning(
         "%s: Keras %s makes it for a first look; this takes some seconds, once", name, keras_version()
     )
-    statement = "from surgery.zoo.cardmaker import main; main(*sys.argv[1:])"
+    statement = "from surgery.zoo.make_card import main; main(*sys.argv[1:])"
     keep_fonts()
     making = isolated(statement, name, options, *dataclasses.astuple(made_under))
     making["env"]["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -91,7 +91,7 @@ def made_now(name: str, options: str, made_under: Settings) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from surgery.files.whole import written_whole  # whoever finds the card does not wait for it
+    from surgery.formats.atomic import written_whole  # whoever finds the card does not wait for it
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as draft:

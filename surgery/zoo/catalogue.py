@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from surgery.errors import SurgeryError, nearest
-from surgery.preprocessing import MODES, Preprocessing
+from surgery.core.errors import SurgeryError, nearest
+from surgery.graph.preprocessing import MODES, Preprocessing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

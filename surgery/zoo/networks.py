@@ -12,14 +12,15 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from surgery.errors import SurgeryError, doing, first_line, listing, printable
-from surgery.graph import Call, Graph
-from surgery.preprocessing import stamped
-from surgery.primitives import rename
-from surgery.structure import leaves
-from surgery.walking import calls_at_every_depth
+from surgery.core.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.core.nested import leaves
+from surgery.graph.calls import Call
+from surgery.graph.graph import Graph
+from surgery.graph.preprocessing import stamped
+from surgery.graph.primitives import rename
+from surgery.graph.traversal import calls_at_every_depth
 from surgery.zoo.catalogue import Network, find
-from surgery.zoo.settings import Settings, home_of_keras, settings, under
+from surgery.zoo.keras_settings import Settings, home_of_keras, settings, under
 from surgery.zoo.shipped import card
 
 
@@ -65,7 +66,7 @@ def _opened(network: Network, weights: Any, made_under: Settings, options: dict[
         raise SurgeryError(f"no weights of {network.name} are published for Keras; weights=PATH takes those of a file.")
     if network.keras_name is None and str(weights) == "imagenet":
         raise SurgeryError(f"{network.name} was not trained on ImageNet; its weights are weights='pretrained'.")
-    from surgery.tracing import trace
+    from surgery.keras_bridge.trace import trace
 
     with under(made_under.policy):
         graph = trace(_pretrained(network.name, network.keras_name, options))
@@ -108,11 +109,14 @@ def _reason(error: BaseException) -> str:
 
 def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
-    from surgery import files
-    from surgery.matching import Target, matched
+    from surgery.compare.matching import Target, matched
+    from surgery.formats.architecture_alone import with_absent
+    from surgery.formats.open_file import exists
+    from surgery.formats.other_files import refuse_url
+    from surgery.formats.weights_file import weights_in
 
-    files.refuse_url(path)
-    if not (files.exists(path) and Path(path).is_file()):
+    refuse_url(path)
+    if not (exists(path) and Path(path).is_file()):
         raise SurgeryError(
             f"no weights file {os.fspath(path)!r} for {graph.name!r}. "
             "weights= takes a path, 'pretrained', 'imagenet' (for keras.applications) or None (fresh weights)."
@@ -126,7 +130,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
         Target(name, op.class_name, tuple(weight.shape for weight in op.weights), None) for name, op in ops.items()
     ]
     with doing(f"loading {printable(path)!r} into {graph.name!r}"):
-        pairs = matched(targets, files.weights_in(path))
+        pairs = matched(targets, weights_in(path))
         wrong = {target.name for target in targets} - {
             target.name
             for target, piece, _ in pairs
@@ -139,7 +143,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
             )
     for target, piece, _ in pairs:
         ops[target.name].source = piece.source
-    return files.with_absent(graph)
+    return with_absent(graph)
 
 
 def _with_names_of(graph: Graph, card_graph: Graph) -> Graph:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from surgery.encoding import decode
-from surgery.graph import Graph
-from surgery.zoo.settings import USUAL, Settings, keras_version
+from surgery.graph.graph import Graph
+from surgery.zoo.graph_json import decode
+from surgery.zoo.keras_settings import USUAL, Settings, keras_version
 
 CARDS = Path(__file__).with_name("cards.bin")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from surgery.errors import SurgeryError
+from surgery.core.errors import SurgeryError
 
 _STEM = {"1.0": (96, 7), "1.1": (64, 3)}  # filters, kernel size
 _POOLS = {"1.0": (1, 4, 8), "1.1": (1, 3, 5)}  # after conv1, or after which fire module

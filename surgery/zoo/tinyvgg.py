@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.errors import SurgeryError
+from surgery.core.errors import SurgeryError
 
 WEIGHTS = Path(__file__).with_name("tinyvgg.npz")  # plain arrays: a .keras file is not read by older Keras
 _BLOCKS = ((16, 2), (24, 2), (40, 3), (40, 3), (32, 3))  # filters, convolutions
