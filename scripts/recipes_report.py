@@ -1,4 +1,4 @@
-"""Runs the `fit` of every shipped recipe in full, over several seeds, and writes docs/recipes.md with its images.
+"""Runs the `fit` of every shipped recipe in full, over several seeds; writes docs/recipe-measures.md and its images.
 
 Usage: python scripts/recipes_report.py [RECIPE ...] [--seeds N]
 
@@ -60,7 +60,7 @@ def write(results: dict[str, list[dict]]) -> None:
     for name in order:
         if (DOCS / "recipes" / f"{name}.png").exists():
             text += f"\n\n## {name}\n\n{cookbook.summary(cookbook.shipped()[name])}\n\n![{name}](recipes/{name}.png)"
-    (DOCS / "recipes.md").write_text(f"{text}\n", encoding="utf-8")
+    (DOCS / "recipe-measures.md").write_text(f"{text}\n", encoding="utf-8")
 
 
 def main() -> None:

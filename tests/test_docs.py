@@ -1,4 +1,4 @@
-"""The pages under docs/: every selector is run, every verb exists."""
+"""The pages for readers: code is run, selectors, verbs, commands and options exist, links resolve."""
 
 import doctest
 import inspect
@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import keras
 import pytest
 from click.testing import CliRunner
@@ -14,8 +15,12 @@ from networks import siamese_network
 import surgery as sg
 from surgery.cli.main import main
 from surgery.recipe import files as cookbook
+from surgery.selectors.grammar import parse
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+PYTHON_IS_RUN = {"README.md", "replacing.md", "writing-a-recipe.md"}  # by test_readme and the tests below
 EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)
 
 
@@ -34,8 +39,61 @@ def test_the_page_has_examples():
 
 
 def test_every_verb_of_the_pages_is_public():
-    for page in DOCS.glob("*.md"):
-        assert set(re.findall(r"sg\.(\w+)\(", page.read_text("utf-8"))) <= set(sg.__all__)
+    for page in PAGES:
+        assert set(re.findall(r"\bsg\.(\w+)\(", page.read_text("utf-8"))) <= set(sg.__all__)
+
+
+def test_the_page_of_verbs_has_them_all():
+    used = set(re.findall(r"sg\.(\w+)\(", (DOCS / "verbs.md").read_text("utf-8")))
+    assert {name for name in sg.__all__ if name[0].islower()} - {"digits", "objectives", "progress", *sg._ROOMS} <= used
+
+
+def test_every_selector_of_the_table_is_read():
+    text = (DOCS / "selectors.md").read_text("utf-8")
+    rows = re.search(r"\| selector \| means \|\n\|---\|---\|\n(.*?)\n\n", text, re.DOTALL)
+    texts = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows[1].splitlines()))
+    assert len(texts) > 12
+    for text in texts:
+        parse(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_resolves(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        path, _, heading = target.partition("#")
+        if "://" in target:
+            continue
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", there.read_text("utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_a_page_is_run_by_a_test(page):
+    assert "```python" not in page.read_text("utf-8") or page.name in PYTHON_IS_RUN
+
+
+def commands_of(text):
+    """Yields the commands that a page says to type: in blocks of shell, and in lines."""
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        yield from (line.split("  #")[0].split(" # ")[0] for line in block.splitlines() if line)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    yield from (code for code in re.findall(r"`([^`\n]+)`", prose) if re.match(r"surgery [a-z]", code))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_exists(page):
+    for line in commands_of(page.read_text("utf-8")):
+        program, *words = shlex.split(line)
+        if program == "sh":
+            assert (ROOT / words[0]).is_file(), line
+        elif program == "surgery":
+            command = main.get_command(click.Context(main), words[0])
+            assert command, line
+            options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+            assert {word.split("=")[0] for word in words[1:] if re.match("--?[a-z]", word)} <= options, line
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from surgery.cli.main import main
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "first-ten-minutes.md").read_text("utf-8")
-README = (DOCS.parent / "README.md").read_text("utf-8")
+VERBS = (DOCS / "verbs.md").read_text("utf-8") + (DOCS / "recipes.md").read_text("utf-8")
 SESSION = re.findall(r"^```\n\$ surgery ([^\n]*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -41,7 +41,7 @@ def test_each_command_prints_at_the_first_try_what_the_page_shows(what_a_user_ha
         assert doctest.OutputChecker().check_output(shown, result.stdout, doctest.ELLIPSIS), f"{command}\n{difference}"
 
 
-def test_the_session_has_twelve_commands_which_the_readme_names():
+def test_the_session_has_twelve_commands_which_other_pages_name():
     assert len(SESSION) == 12
     for command, _ in SESSION:
-        assert f"surgery {command.split()[0]}" in README
+        assert f"surgery {command.split()[0]}" in VERBS

@@ -1,4 +1,4 @@
-"""What the README says, done: its Python is run, its commands give what it shows."""
+"""The README: its Python is run, its commands print what it shows, and it stays short."""
 
 import re
 import subprocess
@@ -28,8 +28,11 @@ def outputs():
 def test_the_python_prints_what_the_readme_shows(tmp_path):
     (code,) = blocks("python")
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    shown = outputs()
-    assert seen.stdout.strip("\n") == shown[1].strip("\n")
+    accuracy, *lines = seen.stdout.splitlines()
+    shown_accuracy, *shown = outputs()[1].splitlines()
+    assert lines == shown
+    said, found = (float(re.sub(r"^accuracy on the other 846 images: ", "", one)) for one in (shown_accuracy, accuracy))
+    assert abs(said - found) < 0.05  # initial weights and arithmetic differ from machine to machine
     assert len(sg.open(tmp_path / "digits.keras")) == 13
 
 
@@ -40,27 +43,19 @@ def test_the_first_table_is_what_inspect_prints():
     assert seen.stdout.strip() == table.strip()
 
 
-@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
-def test_every_command_exists(line):
-    words = line.split("#")[0].split()
-    if words[0] == "sh":
-        assert (ROOT / words[1]).is_file()
-    else:
-        assert CliRunner().invoke(main, [words[1], words[2], "--help"]).exit_code == 0
+def test_the_readme_is_short():
+    assert len(TEXT.splitlines()) <= 120
+    rows = re.search(r"\| I want to \.\.\. \| verb \|\n\|---\|---\|\n(.*?)\n\n", TEXT, re.DOTALL)
+    assert len(rows[1].splitlines()) == 12
 
 
-def test_every_selector_of_the_table_is_read():
-    from surgery.selectors.grammar import parse
-
-    rows = re.search(r"\| selector \| means \|\n\|---\|---\|\n(.*?)\n\n", TEXT, re.DOTALL)
-    texts = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows[1].splitlines()))
-    assert len(texts) > 12
-    for text in texts:
-        parse(text)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_index_lists_every_page(page):
+    assert f"](docs/{page.name})" in TEXT
 
 
-def test_every_verb_of_the_table_is_public():
-    used = set(re.findall(r"sg\.(\w+)\(", TEXT))
-    assert used <= set(sg.__all__)
-    verbs = {name for name in sg.__all__ if name[0].islower()} - {"digits", "objectives", "progress", *sg._ROOMS}
-    assert verbs <= used
+def test_the_extras_to_install_exist():
+    extras = re.findall(r"pip install \"\.\[(\w+)\]\"", TEXT)
+    assert extras
+    for extra in extras:
+        assert f"\n{extra} =\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The text of a selector -> `Selector`: `,` binds weakest, then `&`, then `!`, then `..`. The signs: see `where.py`."""
+"""The text of a selector -> `Selector`: `,` binds weakest, then `&`, then `!`, then `..`. The signs: see `select`."""
 
 from __future__ import annotations
 
