@@ -1,4 +1,4 @@
-"""The doors: `open` (name, file or live model -> Graph), `build` (Graph -> keras.Model), `save`.
+"""`open` (name, file or live model -> Graph), `build` (Graph -> keras.Model), `save` (either -> file).
 
 Opening reads no weight. A named network with fresh weights, a file, and everything that only looks, need no Keras.
 """

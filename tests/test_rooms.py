@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,16 @@ def test_recipes_use_the_public_api_alone():
         roots = {name for name, node in imports_of(path) if isinstance(node, ast.Import)}
         assert roots <= {"keras", "numpy", "surgery", "time"}
         assert not [node for _, node in imports_of(path) if isinstance(node, ast.ImportFrom)]
+
+
+PACKAGES = [room for room in ROOMS if (ROOT / room).is_dir()]
+
+
+@pytest.mark.parametrize("room", PACKAGES)
+def test_a_room_says_what_lives_in_it_and_what_it_may_import(room):
+    """In three sentences: what lives here, what does not, and the rooms before it."""
+    text = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")))
+    place = ROOMS.index(room)
+    before = ("nothing else of the package", "core", "core and layers", *(f"core to {ROOMS[place - 1]}",) * len(ROOMS))
+    assert " ".join(text.split()).endswith(f". It {'may import' if place else 'imports'} {before[place]}.")
+    assert len(re.findall(r"[.]`?(\s|$)", text)) == 3

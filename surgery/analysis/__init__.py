@@ -1,7 +1,7 @@
-"""What can be told of each call without running the network: strides, receptive fields, multiply-accumulates, memory.
+"""What is known of each call without running the network: strides, receptive fields, multiply-accumulates, memory.
 
-All on the `Graph`, for live and stored models alike, in one linear pass each; nothing is computed by Keras. What is
-not known is `None`, never a guess.
+Each is one linear pass over the `Graph`, live or stored; what is not known is `None`, and tables of the results are
+made in `view`. It may import core to graph.
 """
 
 from collections.abc import Callable

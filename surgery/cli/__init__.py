@@ -1,4 +1,5 @@
 """The command line: one file for each command, over the public API.
 
-Nothing is imported that a command does not need.
+No command computes what Python could not ask for as well, and none imports what it does not need. It may import core to
+recipe.
 """

@@ -1,4 +1,4 @@
-"""Which layer is which: `diff` of two networks, `verify` of a network and its donor, values of weights.
+"""Which layer of one network is which of another: `diff` of two networks, `verify` of a network and its donor.
 
-What is drawn or printed of it is for `view`. It imports core, layers, graph, formats and keras_bridge.
+Tables and drawings of the result are made in `view`. It may import core to keras_bridge.
 """

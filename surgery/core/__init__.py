@@ -1,4 +1,4 @@
-"""Values without a network: errors, nested structures, addresses and specs of tensors, names.
+"""Values that know no network: errors, nested structures, references to tensors and their specs, names, progress.
 
-Nothing here knows a layer, a graph, a file or Keras. It imports nothing of the package but itself.
+Nothing here knows a layer, a graph, a file or Keras. It imports nothing else of the package.
 """

@@ -1,4 +1,7 @@
-"""Small real data for recipes and tests, all of it from scikit-learn: nothing is downloaded."""
+"""Images and labels: image files in batches, preprocessing, and small real samples from scikit-learn.
+
+Nothing is downloaded, and nothing is trained here. It may import core to view.
+"""
 
 from surgery.data.digits import digits, few_of_each
 from surgery.data.photographs import crops, photograph

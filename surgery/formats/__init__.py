@@ -1,5 +1,5 @@
-"""Model and weights files without Keras: `.keras`, HDF5, safetensors, and how output is written whole.
+"""Model and weights files without Keras: `.keras`, HDF5, safetensors, and how any output is written whole.
 
-Files are strangers': nothing is run, and what reading costs is bounded by `budget`. Writing a live model is for
-`keras_bridge`. It imports core, layers, graph and analysis.
+No code in a file is run, and `budget` bounds what reading costs; a live model is written by `keras_bridge`. It may
+import core to selectors.
 """

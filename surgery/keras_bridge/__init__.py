@@ -1,4 +1,4 @@
-"""Live Keras: models are traced into graphs and built from them; layers are copied and filled.
+"""Live Keras: models are traced into graphs and built from them, layers are copied and filled, models are written.
 
-The verbs are above it: here is what they stand on. It imports core, layers, graph, selectors and formats.
+The verbs are not here, but in `edits`, which stands on this. It may import core to formats.
 """

@@ -1,4 +1,4 @@
-"""What a Keras layer is, from its class and configuration alone, and whether two layers are the same.
+"""What a layer of Keras is, from its class and configuration alone: traits, variables, shapes, and which are the same.
 
-Graphs and files are above it; Keras is never imported. It imports core.
+Graphs and files are not known here, and Keras is never imported. It may import core.
 """

@@ -1,4 +1,7 @@
-"""Parts that recipes put together: plain functions of tensors, to be grafted, and the losses that go with them."""
+"""Parts that recipes graft: decoders, heads, generators and discriminators as functions of tensors, with their losses.
+
+No networks are opened here except by `encoder`, and none is trained. It may import core to training.
+"""
 
 from surgery.parts.alignment import aligned
 from surgery.parts.deeplab import aspp, deeplab_decoder

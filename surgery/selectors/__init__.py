@@ -1,4 +1,4 @@
 """The selector language: a text or a Python value becomes calls and tensors of a graph.
 
-What is done with them is for the verbs. It imports core, layers, graph and analysis.
+What is done with them is up to the verbs in `edits`. It may import core to analysis.
 """

@@ -1,4 +1,4 @@
-"""Training what was operated on: cached features, staged unfreezing, learning rates, players, losses.
+"""Training what was edited: cached features, staged unfreezing, learning rates, contracts, players, losses, metrics.
 
-The short trainings of recipes are in `recipe`. It imports everything up to data.
+The short trainings that recipes share are in `recipe`. It may import core to data.
 """
