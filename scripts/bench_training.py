@@ -5,7 +5,7 @@ Usage: python scripts/bench_training.py [--quick]
 1. A head on a frozen VGG16 trunk (random weights, 96 px, 400 images), 10 epochs: fit_cached against fit.
 2. Features of VGG16 at 224 px: extract against model.predict on decoded images, a new model each time, medians of
    three rounds; three taps against one; bfloat16.
-3. What a contract costs, as a part of an epoch.
+3. What a FreezeCheck costs, as a part of an epoch.
 4. A short fit of a deep network (linknet on tinyvgg, 4 steps) with EpochBar and without; one fit of many epochs against
    many fits of one.
 """
@@ -67,18 +67,18 @@ def cached(count: int, epochs: int) -> None:
         f"{abs(ends[0] / ends[1] - 1):.1e} apart"
     )
     print(f"  accuracy {history.history['accuracy'][-1]:.4f} and {found.history['accuracy'][-1]:.4f}; {found.cached}")
-    contract(plain, images_bhwc, labels, options)
+    freeze_check(plain, images_bhwc, labels, options)
 
 
-def contract(model, images_bhwc, labels, options) -> None:
+def freeze_check(model, images_bhwc, labels, options) -> None:
     model.fit(images_bhwc, labels, epochs=1, **options)
     epoch = seconds(lambda: model.fit(images_bhwc, labels, epochs=1, **options))
-    check = sg.contract(model, "vgg16")
+    check = sg.FreezeCheck(model, "vgg16")
     check.on_train_begin()
     model.train_on_batch(images_bhwc[:32], labels[:32])
     check.check()
     cost = seconds(check.check, 3)
-    print(f"a contract on 14.7 million parameters: {cost:.3f} s, {cost / epoch:.1%} of an epoch of {epoch:.1f} s")
+    print(f"a FreezeCheck of 14.7 million parameters: {cost:.3f} s, {cost / epoch:.1%} of an epoch of {epoch:.1f} s")
 
 
 def short_fits(rounds: int) -> None:
@@ -90,7 +90,7 @@ def short_fits(rounds: int) -> None:
 
     def fitted(callbacks):
         keras.utils.set_random_seed(0)
-        model = sg.thaw(sg.build(recipe, copy=True))
+        model = sg.unfreeze(sg.build(recipe, copy=True))
         model.compile(keras.optimizers.Adam(1e-3), "mse")
         start = time.perf_counter()
         model.fit(images_bhwc, wanted, batch_size=16, shuffle=False, callbacks=callbacks, verbose=0)
@@ -133,7 +133,7 @@ def features(count: int) -> None:
             return tf.image.resize(tf.io.decode_jpeg(tf.io.read_file(file)), (224, 224))
 
         def ours(where, dtype=None):
-            return sg.extract(graph, where, folder, dtype=dtype, batch_size=16)
+            return sg.extract_features(graph, where, folder, dtype=dtype, batch_size=16)
 
         one = ours("block5_pool")
         works = {

@@ -50,7 +50,7 @@ def heads(maps):
 
 def main(out: str = str(WEIGHTS)) -> None:
     keras.utils.set_random_seed(SEED)
-    images_bhwc, labels = sg.digits(range(5))
+    images_bhwc, labels = sg.samples.digits(range(5))
     held_out = np.arange(len(labels)) % HELD_OUT == 0
     model = tinyvgg()
     ways = sg.graft(model, heads, at=["block3_pool", "block5_pool"])  # shares its layers with tinyvgg, and trains them

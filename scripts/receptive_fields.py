@@ -110,7 +110,7 @@ def main() -> None:
             options["include_preprocessing"] = False  # it makes dark images negative, where activations are flat
         whole = sg.open(name, **options)
         fields = analysis.receptive_fields(whole)
-        levels = list(sg.pyramid(whole).values())
+        levels = list(sg.feature_levels(whole).values())
         local = [address for address in levels if fields[address] is not None and not fields[address].everything]
         pixels = whole.spec(keras.tree.flatten(whole.inputs)[0]).shape[1]
         rows = compared(whole, local, pixels) if local else []

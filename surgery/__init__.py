@@ -15,167 +15,129 @@ from surgery.core.isolation import forget_current_folder
 forget_current_folder()  # before any other import, `from __future__` among them
 
 import importlib  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
+from surgery.core.lazy import names_of as _names_of  # noqa: E402
+from surgery.core.renames import former_names as _former_names  # noqa: E402
 from surgery.graph import graph as _graph  # noqa: E402
 from surgery.keras_bridge.registration import register_with_keras as _register_with_keras  # noqa: E402
 
 if TYPE_CHECKING:
-    from surgery import data as samples
-    from surgery import parts as wiring
-    from surgery.compare.diff import diff
-    from surgery.compare.verify import verify
-    from surgery.core.errors import SurgeryError, SurgeryWarning
-    from surgery.core.progress import progress
-    from surgery.core.specs import Ref, Spec
-    from surgery.data.digits import digits
-    from surgery.edits.dilate import dilate
-    from surgery.edits.feature_levels import pyramid
-    from surgery.edits.freeze import freeze, frozen, thaw
-    from surgery.edits.fully_convolutional import fully_convolutional
-    from surgery.edits.graft import graft
-    from surgery.edits.inline import inline
-    from surgery.edits.insert_remove import insert, remove
-    from surgery.edits.join_share import join, share, unshare
-    from surgery.edits.load_weights import load_weights, transfer
-    from surgery.edits.preprocess import preprocess
-    from surgery.edits.queries import select
-    from surgery.edits.replace import replace
-    from surgery.edits.resize import resize
-    from surgery.edits.rewire import rewire
-    from surgery.edits.tap_cut_split import crossing, cut, split, tap
-    from surgery.edits.unfuse import unfuse
-    from surgery.graph.calls import Call
-    from surgery.graph.graph import Graph
-    from surgery.io import open, save
-    from surgery.keras_bridge.either import build
-    from surgery.recipe import tasks
-    from surgery.training import gan_losses as objectives
-    from surgery.training.cached_fit import fit_cached
-    from surgery.training.contract import contract
-    from surgery.training.extract import extract
-    from surgery.training.groups import groups
-    from surgery.training.learning_rates import layerwise_rates
-    from surgery.training.player import Player
-    from surgery.training.players import Players
-    from surgery.training.unfreezing import StagedUnfreeze
-    from surgery.view.plot import plot
-    from surgery.view.show import show
+    from surgery import data as _data
+    from surgery import parts as parts
+    from surgery.compare.diff import diff as diff
+    from surgery.compare.verify import verify as verify
+    from surgery.core.errors import SurgeryError as SurgeryError
+    from surgery.core.errors import SurgeryWarning as SurgeryWarning
+    from surgery.core.progress import progress as progress
+    from surgery.core.specs import Ref as Ref
+    from surgery.core.specs import Spec as Spec
+    from surgery.edits.dilate import dilate as dilate
+    from surgery.edits.feature_levels import feature_levels as feature_levels
+    from surgery.edits.freeze import freeze as freeze
+    from surgery.edits.freeze import frozen as frozen
+    from surgery.edits.freeze import unfreeze as unfreeze
+    from surgery.edits.fully_convolutional import fully_convolutional as fully_convolutional
+    from surgery.edits.graft import graft as graft
+    from surgery.edits.inline import inline as inline
+    from surgery.edits.insert_remove import insert as insert
+    from surgery.edits.insert_remove import remove as remove
+    from surgery.edits.join_share import join as join
+    from surgery.edits.join_share import share as share
+    from surgery.edits.join_share import unshare as unshare
+    from surgery.edits.load_weights import load_weights as load_weights
+    from surgery.edits.load_weights import transfer as transfer
+    from surgery.edits.preprocess import preprocess as preprocess
+    from surgery.edits.queries import select as select
+    from surgery.edits.replace import replace as replace
+    from surgery.edits.resize import resize as resize
+    from surgery.edits.rewire import rewire as rewire
+    from surgery.edits.tap_cut_split import crossing_tensors as crossing_tensors
+    from surgery.edits.tap_cut_split import cut as cut
+    from surgery.edits.tap_cut_split import split as split
+    from surgery.edits.tap_cut_split import tap as tap
+    from surgery.edits.unfuse import unfuse as unfuse
+    from surgery.graph.calls import Call as Call
+    from surgery.graph.graph import Graph as Graph
+    from surgery.io import open as open
+    from surgery.io import save as save
+    from surgery.keras_bridge.either import build as build
+    from surgery.recipe import tasks as tasks
+    from surgery.training import gan_losses as _gan_losses
+    from surgery.training.cached_fit import fit_cached as fit_cached
+    from surgery.training.extract import extract_features as extract_features
+    from surgery.training.freeze_check import FreezeCheck as FreezeCheck
+    from surgery.training.layer_groups import layer_groups as layer_groups
+    from surgery.training.learning_rates import layerwise_learning_rates as layerwise_learning_rates
+    from surgery.training.player import Player as Player
+    from surgery.training.players import Players as Players
+    from surgery.training.unfreezing import StagedUnfreeze as StagedUnfreeze
+    from surgery.view.plot import plot as plot
+    from surgery.view.show import show as show
 
-_HOMES = {
-    "surgery.compare.diff": ("diff",),
-    "surgery.compare.verify": ("verify",),
-    "surgery.core.errors": ("SurgeryError", "SurgeryWarning"),
-    "surgery.core.progress": ("progress",),
-    "surgery.core.specs": ("Ref", "Spec"),
-    "surgery.data.digits": ("digits",),
-    "surgery.edits.dilate": ("dilate",),
-    "surgery.edits.feature_levels": ("pyramid",),
-    "surgery.edits.freeze": ("freeze", "frozen", "thaw"),
-    "surgery.edits.fully_convolutional": ("fully_convolutional",),
-    "surgery.edits.graft": ("graft",),
-    "surgery.edits.inline": ("inline",),
-    "surgery.edits.insert_remove": ("insert", "remove"),
-    "surgery.edits.join_share": ("join", "share", "unshare"),
-    "surgery.edits.load_weights": ("load_weights", "transfer"),
-    "surgery.edits.preprocess": ("preprocess",),
-    "surgery.edits.queries": ("select",),
-    "surgery.edits.replace": ("replace",),
-    "surgery.edits.unfuse": ("unfuse",),
-    "surgery.edits.resize": ("resize",),
-    "surgery.edits.rewire": ("rewire",),
-    "surgery.edits.tap_cut_split": ("crossing", "cut", "split", "tap"),
-    "surgery.graph.calls": ("Call",),
-    "surgery.graph.graph": ("Graph",),
-    "surgery.io": ("open", "save"),
-    "surgery.keras_bridge.either": ("build",),
-    "surgery.training.cached_fit": ("fit_cached",),
-    "surgery.training.contract": ("contract",),
-    "surgery.training.extract": ("extract",),
-    "surgery.training.groups": ("groups",),
-    "surgery.training.learning_rates": ("layerwise_rates",),
-    "surgery.training.player": ("Player",),
-    "surgery.training.players": ("Players",),
-    "surgery.training.unfreezing": ("StagedUnfreeze",),
-    "surgery.view.plot": ("plot",),
-    "surgery.view.show": ("show",),
+    samples, losses = _data, _gan_losses
+
+_HOMES = {  # module -> the public names that it defines
+    "compare.diff": ("diff",),
+    "compare.verify": ("verify",),
+    "core.errors": ("SurgeryError", "SurgeryWarning"),
+    "core.progress": ("progress",),
+    "core.specs": ("Ref", "Spec"),
+    "edits.dilate": ("dilate",),
+    "edits.feature_levels": ("feature_levels",),
+    "edits.freeze": ("freeze", "frozen", "unfreeze"),
+    "edits.fully_convolutional": ("fully_convolutional",),
+    "edits.graft": ("graft",),
+    "edits.inline": ("inline",),
+    "edits.insert_remove": ("insert", "remove"),
+    "edits.join_share": ("join", "share", "unshare"),
+    "edits.load_weights": ("load_weights", "transfer"),
+    "edits.preprocess": ("preprocess",),
+    "edits.queries": ("select",),
+    "edits.replace": ("replace",),
+    "edits.resize": ("resize",),
+    "edits.rewire": ("rewire",),
+    "edits.tap_cut_split": ("crossing_tensors", "cut", "split", "tap"),
+    "edits.unfuse": ("unfuse",),
+    "graph.calls": ("Call",),
+    "graph.graph": ("Graph",),
+    "io": ("open", "save"),
+    "keras_bridge.either": ("build",),
+    "training.cached_fit": ("fit_cached",),
+    "training.extract": ("extract_features",),
+    "training.freeze_check": ("FreezeCheck",),
+    "training.layer_groups": ("layer_groups",),
+    "training.learning_rates": ("layerwise_learning_rates",),
+    "training.player": ("Player",),
+    "training.players": ("Players",),
+    "training.unfreezing": ("StagedUnfreeze",),
+    "view.plot": ("plot",),
+    "view.show": ("show",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = {  # modules whose own names are used
-    "objectives": "surgery.training.gan_losses",
-    "samples": "surgery.data",
-    "tasks": "surgery.recipe.tasks",
-    "wiring": "surgery.parts",
+_MODULES = {  # modules whose own names are used
+    "losses": "training.gan_losses",
+    "parts": "parts",
+    "samples": "data",
+    "tasks": "recipe.tasks",
+}
+_FORMER = {
+    "contract": "FreezeCheck",
+    "crossing": "crossing_tensors",
+    "digits": "samples.digits",
+    "extract": "extract_features",
+    "groups": "layer_groups",
+    "layerwise_rates": "layerwise_learning_rates",
+    "objectives": "losses",
+    "pyramid": "feature_levels",
+    "thaw": "unfreeze",
+    "wiring": "parts",
 }
 
 __version__ = "0.1.0"
-__all__ = [
-    "Call",
-    "Graph",
-    "Player",
-    "Players",
-    "Ref",
-    "Spec",
-    "StagedUnfreeze",
-    "SurgeryError",
-    "SurgeryWarning",
-    "build",
-    "contract",
-    "crossing",
-    "cut",
-    "diff",
-    "digits",
-    "dilate",
-    "extract",
-    "fit_cached",
-    "freeze",
-    "frozen",
-    "fully_convolutional",
-    "graft",
-    "groups",
-    "inline",
-    "insert",
-    "join",
-    "layerwise_rates",
-    "load_weights",
-    "objectives",
-    "open",
-    "plot",
-    "preprocess",
-    "progress",
-    "pyramid",
-    "remove",
-    "replace",
-    "resize",
-    "rewire",
-    "samples",
-    "save",
-    "select",
-    "share",
-    "show",
-    "split",
-    "tap",
-    "tasks",
-    "thaw",
-    "transfer",
-    "unfuse",
-    "unshare",
-    "verify",
-    "wiring",
-]
+__all__ = sorted([*_MODULES, *(name for names in _HOMES.values() for name in names)])  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__ = _former_names(__name__, "sg", _FORMER, _names_of(__name__, _HOMES, _MODULES))
 
 _register_with_keras()
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(_ROOMS[name])
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'surgery' has no attribute {name!r}")
-    home = importlib.import_module(_HOME_OF[name])
-    value = getattr(home, name) if hasattr(home, name) else importlib.import_module(f"{home.__name__}.{name}")
-    globals()[name] = value
-    return value
 
 
 def _repr_html_(graph: "Graph") -> str:
@@ -187,4 +149,4 @@ _graph.Graph._repr_html_ = _repr_html_  # pyright: ignore[reportAttributeAccessI
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -15,6 +15,7 @@ from typing import Any
 
 from surgery import zoo
 from surgery.core.errors import SurgeryError, first_line, listing, printable
+from surgery.core.renames import renamed_arguments
 from surgery.formats.open_file import SUFFIXES, exists, is_architecture, open_file
 from surgery.formats.other_files import unzipped
 from surgery.formats.output_counts import may_make_more
@@ -149,7 +150,8 @@ def watch() -> Iterator[list[Graph]]:
         _watch.reset(token)
 
 
-def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
+@renamed_arguments(prove="verify")
+def save(x: Any, path: str | os.PathLike[str], verify: bool = True) -> Path:
     """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
 
     The file is written next to its place and moved there when it is whole, so a kill at any moment leaves the old file
@@ -158,7 +160,7 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     Args:
         x: `Graph` or `keras.Model`.
         path: ends in `.keras`; an existing file is replaced.
-        prove: whether the file is opened again and all weights are compared first.
+        verify: whether the file is opened again and all weights are compared first.
 
     Raises:
         SurgeryError: the path cannot be written, or what was written is not the same model.
@@ -168,7 +170,7 @@ def save(x: Any, path: str | os.PathLike[str], prove: bool = True) -> Path:
     if not isinstance(x, (Graph, keras.Model)):
         raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")
     if isinstance(x, Graph):
-        return save_model(build(x), path, prove, by_name(x))
+        return save_model(build(x), path, verify, by_name(x))
     from surgery.keras_bridge.trace import expects_images
 
-    return save_model(x, path, prove, by_name(as_graph(x)) if expects_images(x) else {})
+    return save_model(x, path, verify, by_name(as_graph(x)) if expects_images(x) else {})

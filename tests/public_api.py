@@ -9,7 +9,7 @@ import types
 
 import surgery as sg
 
-MODULES = ("objectives", "samples", "tasks", "wiring")
+MODULES = ("losses", "parts", "samples", "tasks")
 
 
 def names_in(module):

@@ -320,7 +320,7 @@ def cut_front(graph, random):
 
 def cut_back(graph, random):
     inner = [ref for call in graph if call.op is not None for ref in call.refs if ref in graph.consumers]
-    return sg.cut(graph, inputs=[graph.address(ref) for ref in sg.crossing(graph, pick(random, inner))])
+    return sg.cut(graph, inputs=[graph.address(ref) for ref in sg.crossing_tensors(graph, pick(random, inner))])
 
 
 def grafted(graph, random):

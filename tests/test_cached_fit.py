@@ -154,7 +154,9 @@ def test_callbacks_see_the_whole_model_and_may_stop_it(tmp_path):
     model = compiled(sg.freeze(network(), "..norm"))
     stop = keras.callbacks.EarlyStopping("loss", min_delta=10.0, patience=1)
     saver = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras")
-    history = sg.fit_cached(model, *data(), epochs=50, verbose=0, callbacks=[stop, saver, sg.contract(model, "..norm")])
+    history = sg.fit_cached(
+        model, *data(), epochs=50, verbose=0, callbacks=[stop, saver, sg.FreezeCheck(model, "..norm")]
+    )
     assert 2 <= len(history.epoch) < 50
     assert len(keras.models.load_model(tmp_path / "best.keras").layers) == len(model.layers)
 

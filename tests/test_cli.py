@@ -226,11 +226,11 @@ RECIPES = {
     ),
     "no such tap": (written("sg.graft(graph, keras.layers.Flatten(), at='block3_pol')"), "Did you mean 'block3_pool'"),
     "too shallow": (
-        written("sg.wiring.encoder('tinyvgg', stride=0)[0]"),
+        written("sg.parts.encoder('tinyvgg', stride=0)[0]"),
         "no feature map of stride 0 or finer; say a larger stride=",
     ),
     "no classes": (
-        written("sg.graft(graph, sg.wiring.linknet_decoder(0, [1, 2]), at=['block1_conv2', 'block2_conv2'])"),
+        written("sg.graft(graph, sg.parts.linknet_decoder(0, [1, 2]), at=['block1_conv2', 'block2_conv2'])"),
         "classes must be at least 1, not 0",
     ),
     "sizes that do not meet": (

@@ -19,7 +19,7 @@ VERBS = {
     "fixed": lambda graph: sg.build(sg.freeze(graph, "outer", bn="stats")),
     "copy": lambda graph: sg.build(graph, copy=True),
     "frozen copy": lambda graph: sg.build(sg.freeze(graph, "outer"), copy=True),
-    "thaw": lambda graph: sg.build(sg.thaw(graph)),
+    "thaw": lambda graph: sg.build(sg.unfreeze(graph)),
     "inline": lambda graph: sg.build(sg.inline(graph)),
 }
 

@@ -47,7 +47,7 @@ def test_dilate_refuses_what_it_cannot_do():
 
 def test_dense_layers_as_convolutions_compute_the_same():
     graph = sg.open("tinyvgg", weights="pretrained")
-    images_bhwc, _ = sg.digits(range(5))
+    images_bhwc, _ = sg.samples.digits(range(5))
     ours, theirs = (outputs_of(sg.build(one), images_bhwc[:64]) for one in (sg.fully_convolutional(graph), graph))
     assert ours.shape == (64, 1, 1, 5)
     np.testing.assert_allclose(ours[:, 0, 0], theirs, rtol=1e-5, atol=1e-6)

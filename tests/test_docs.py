@@ -45,7 +45,7 @@ def test_every_verb_of_the_pages_is_public():
 
 def test_the_page_of_verbs_has_them_all():
     used = set(re.findall(r"sg\.(\w+)\(", (DOCS / "verbs.md").read_text("utf-8")))
-    assert {name for name in sg.__all__ if name[0].islower()} - {"digits", "objectives", "progress", *sg._ROOMS} <= used
+    assert {name for name in sg.__all__ if name[0].islower()} - {"progress", *sg._MODULES} <= used
 
 
 def test_every_selector_of_the_table_is_read():
@@ -137,7 +137,7 @@ def test_the_page_on_replacing_prints_what_it_shows():
     assert not failed and count >= 11
 
 
-@pytest.mark.parametrize("room", ["wiring", "tasks", "samples"])
+@pytest.mark.parametrize("room", ["parts", "tasks", "samples"])
 def test_every_part_is_listed_as_its_docstring_begins(room):
     text = (DOCS / "parts.md").read_text()
     for name in getattr(sg, room).__all__:

@@ -231,9 +231,9 @@ def test_a_skip_edge_of_another_shape_wants_an_adapter(graph):
 
 def test_two_networks_of_one_name_are_joined_by_a_prefix(tinyvgg, graph, arrays):
     with pytest.raises(sg.SurgeryError, match="prefix='tinyvgg_2_' distinguishes them"):
-        sg.join(graph, graph, wires={})
+        sg.join(graph, graph, connections={})
     other = sg.open("tinyvgg")
-    both = sg.join(graph, other, wires={}, prefix="fresh_")
+    both = sg.join(graph, other, connections={}, prefix="fresh_")
     model = sg.build(both)
     separate = sg.build(other)
     assert_same(outputs_of(model, [arrays, arrays]), outputs_of(tinyvgg, arrays) + outputs_of(separate, arrays))
@@ -245,12 +245,12 @@ def test_join_by_wires_computes_b_of_a(graph, tinyvgg, arrays):
     assert_same(outputs_of(sg.build(sg.join(front, sg.open(sg.build(back)))), arrays), outputs_of(tinyvgg, arrays))
     head = sg.open(keras.Sequential([keras.Input((64,)), keras.layers.Dense(2, name="two")], name="head"))
     (entry,) = leaves(head.inputs)
-    joined = sg.join(graph, head, wires={str(entry): "fc2"}, keep=True)
+    joined = sg.join(graph, head, connections={str(entry): "fc2"}, keep=True)
     assert [str(ref) for ref in joined.outputs] == ["predictions", "two"]
     with pytest.raises(sg.SurgeryError, match=r"Dense\(64\) between them would fit"):
-        sg.join(graph, head, wires={str(entry): "predictions"})
+        sg.join(graph, head, connections={str(entry): "predictions"})
     with pytest.raises(sg.SurgeryError, match="has no input 'nothing'"):
-        sg.join(graph, head, wires={"nothing": "fc2"})
+        sg.join(graph, head, connections={"nothing": "fc2"})
 
 
 def test_share_is_one_trunk_on_several_inputs(tinyvgg, graph, arrays):
@@ -319,7 +319,7 @@ def test_join_adapts_a_wire_when_asked(graph):
         lambda g, n: sg.cut(g, outputs="block*_pool", expect=n),
         lambda g, n: sg.cut(g, outputs=[f"block{i}_pool" for i in range(1, 6)], expect=n),
         lambda g, n: sg.split(g, ["block1_pool"] * 5, expect=n) if n != 5 else None,
-        lambda g, n: sg.crossing(g, "block*_pool", expect=n),
+        lambda g, n: sg.crossing_tensors(g, "block*_pool", expect=n),
         lambda g, n: sg.graft(g, lambda xs: keras.layers.GlobalMaxPooling2D()(xs[0]), at="block*_pool", expect=n),
         lambda g, n: sg.insert(g, lambda x: x * 1.0, after="block*_pool", expect=n),
         lambda g, n: sg.insert(g, lambda x: x * 1.0, before="block*_pool", expect=n),
@@ -327,7 +327,7 @@ def test_join_adapts_a_wire_when_asked(graph):
         lambda g, n: sg.replace(g, "block*_pool", lambda call: keras.layers.AveragePooling2D(2), expect=n),
         lambda g, n: sg.unfuse(g, "block*_conv1", expect=n),
         lambda g, n: sg.freeze(g, "block*_conv1", expect=n),
-        lambda g, n: sg.thaw(g, "block*_conv1", expect=n),
+        lambda g, n: sg.unfreeze(g, "block*_conv1", expect=n),
     ],
 )
 def test_expect_is_exactly_that_many_or_an_error(graph, verb):

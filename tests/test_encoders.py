@@ -39,11 +39,11 @@ def test_levels_are_the_strides_that_the_encoder_has(tmp_path, backbone, stride)
     if backbone == "threes":
         backbone = saved(tmp_path, lambda x: conv(conv(conv(x, 4, 3, "a"), 4, 3, "b"), 4, 2, "c"))
     try:
-        graph, levels = sg.wiring.encoder(backbone, size=96, stride=stride, dilate=True)
+        graph, levels = sg.parts.encoder(backbone, size=96, stride=stride, dilate=True)
     except sg.SurgeryError as error:
         assert "divides" in str(error) or "dilat" in str(error)
         return
-    found = sg.pyramid(graph)
+    found = sg.feature_levels(graph)
     assert {step: found[step] for step in levels} == levels and max(levels) <= stride
     for step, tap in levels.items():
         assert 96 // step <= graph[tap].specs[0].sides[1] <= -(-96 // step)
@@ -51,7 +51,7 @@ def test_levels_are_the_strides_that_the_encoder_has(tmp_path, backbone, stride)
 
 def test_a_nested_backbone_is_dissolved_and_its_statistics_are_kept(tmp_path):
     path = saved(tmp_path, wrapped)
-    graph, levels = sg.wiring.encoder(path)
+    graph, levels = sg.parts.encoder(path)
     assert list(levels) == [2, 4, 8] and levels[8] == "in2"
     live = keras.saving.load_model(path)
     x = np.random.default_rng(0).random((2, 48, 48, 3)).astype("float32")
@@ -64,12 +64,12 @@ def test_a_nested_backbone_is_dissolved_and_its_statistics_are_kept(tmp_path):
 
 
 def test_a_nested_model_that_hides_no_stride_stays_as_it_is():
-    assert sg.wiring.encoder("alexnet", None)[1] == {4: "norm1", 8: "norm2", 16: "conv5", 32: "pool5"}
-    assert sg.wiring.encoder("convnexttiny", None)[1] == sg.pyramid(sg.open("convnexttiny"))
+    assert sg.parts.encoder("alexnet", None)[1] == {4: "norm1", 8: "norm2", 16: "conv5", 32: "pool5"}
+    assert sg.parts.encoder("convnexttiny", None)[1] == sg.feature_levels(sg.open("convnexttiny"))
 
 
 def test_taps_lie_before_the_deepest(tmp_path):
-    graph, levels = sg.wiring.encoder(saved(tmp_path, hourglass))
+    graph, levels = sg.parts.encoder(saved(tmp_path, hourglass))
     assert levels == {2: "down1", 4: "down2"} and "behind" not in graph
 
 
@@ -100,7 +100,7 @@ def test_other_networks_are_refused(tmp_path, kind):
     make, message = refused(kind)
     path = str(sg.save(make(), tmp_path / "other.keras"))
     with pytest.raises(sg.SurgeryError, match=message):
-        sg.wiring.encoder(path, channels=3)
+        sg.parts.encoder(path, channels=3)
     if kind == "grey":
         for name in ("gan", "conditional_gan", "wgan_gp", "cyclegan", "pix2pix", "srgan"):
             settings = {"stride": 2, "size": 32}
@@ -139,7 +139,7 @@ def test_what_was_mirrored_reopens_in_stock_keras(tmp_path):
 @pytest.mark.parametrize("missing", [1, 5, 30])
 def test_maps_are_cropped_and_mirrored_to_any_size(missing):
     x = keras.Input((6, 5, 2))
-    model = keras.Model(x, sg.wiring.aligned(x, keras.KerasTensor((None, 6 + missing, 3, 1)), "a"))
+    model = keras.Model(x, sg.parts.aligned(x, keras.KerasTensor((None, 6 + missing, 3, 1)), "a"))
     given = np.random.default_rng(0).random((2, 6, 5, 2)).astype("float32")
     made = np.asarray(model(given))
     assert made.shape == (2, 6 + missing, 3, 2)
@@ -156,26 +156,26 @@ def test_sizes_that_strides_do_not_divide(size):
     generator = cookbook.load("cyclegan").wire({"size": size})["to_board"]
     assert generator.output_shape == (None, size, size, 3)
     detector = sg.build(cookbook.load("detector").wire({"backbone": "tinyvgg", "size": size}))
-    assert detector.output_shape[1] == len(sg.wiring.places((size, size), (4, 8))[0])
+    assert detector.output_shape[1] == len(sg.parts.places((size, size), (4, 8))[0])
 
 
 @pytest.mark.parametrize("backbone", ["inceptionv3", "xception", "squeezenet"])
 def test_places_of_unpadded_networks(backbone):
     wired = cookbook.load("detector").wire({"backbone": backbone, "weights": None, "size": 96})
-    assert wired["detections"].specs[0].sides[1] == len(sg.wiring.places((96, 96), (4, 8))[0])
+    assert wired["detections"].specs[0].sides[1] == len(sg.parts.places((96, 96), (4, 8))[0])
 
 
 def test_suppression_keeps_the_surest_of_those_that_overlap():
     random = np.random.default_rng(0)
-    centres, steps = sg.wiring.places((64, 64), (4, 8))
+    centres, steps = sg.parts.places((64, 64), (4, 8))
     output = random.normal(size=(3, len(centres), 7))
-    for (frames, names, scores), one in zip(sg.wiring.decoded(output, 3, centres, steps, 0.2), output, strict=True):
+    for (frames, names, scores), one in zip(sg.parts.decoded(output, 3, centres, steps, 0.2), output, strict=True):
         best = 1 / (1 + np.exp(-one[:, :3].max(-1)))
         reach = np.exp(one[:, 3:]) * steps[:, None]
         every = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], -1)
         kept = []
         for place in np.argsort(-best):  # one by one, as the papers tell it
-            if best[place] >= 0.2 and all(sg.wiring.box_overlap(every[place], every[other]) <= 0.5 for other in kept):
+            if best[place] >= 0.2 and all(sg.parts.box_overlap(every[place], every[other]) <= 0.5 for other in kept):
                 kept.append(place)
         assert np.array_equal(frames, every[kept]) and np.array_equal(scores, best[kept])
         assert np.array_equal(names, one[kept, :3].argmax(-1))
@@ -183,15 +183,15 @@ def test_suppression_keeps_the_surest_of_those_that_overlap():
 
 def test_the_old_name_of_the_output_stride_is_taken_with_a_warning():
     with pytest.warns(FutureWarning, match="depth= of an encoder is called stride="):
-        old = sg.wiring.encoder("tinyvgg", None, depth=8)
-    assert old == sg.wiring.encoder("tinyvgg", None, stride=8) == sg.wiring.encoder("tinyvgg", None, 8)
+        old = sg.parts.encoder("tinyvgg", None, depth=8)
+    assert old == sg.parts.encoder("tinyvgg", None, stride=8) == sg.parts.encoder("tinyvgg", None, 8)
     assert list(old[1]) == [1, 2, 4, 8]
     with pytest.warns(FutureWarning, match="stride="):
-        both = sg.wiring.encoder("tinyvgg", None, depth=16, stride=8)  # which cut at 16, and dilated to 8
-    kept = sg.wiring.encoder("tinyvgg", None, stride=8, dilate=True)
+        both = sg.parts.encoder("tinyvgg", None, depth=16, stride=8)  # which cut at 16, and dilated to 8
+    kept = sg.parts.encoder("tinyvgg", None, stride=8, dilate=True)
     assert max(both[1]) == max(kept[1]) == 8 and len(both[0]) > len(old[0])
     with pytest.raises(sg.SurgeryError, match="dilate= is True or False, not 8"):
-        sg.wiring.encoder("tinyvgg", None, 32, None, False, 8)
+        sg.parts.encoder("tinyvgg", None, 32, None, False, 8)
 
 
 def test_recipes_take_the_old_name_with_a_warning():

@@ -27,7 +27,7 @@ def test_a_cut_that_misses_a_skip_edge_names_it_and_the_repair():
     text = str(caught.value)
     assert "a  (None, 4)  needed by total" in text
     assert "inputs='a, b'" in text
-    assert sg.crossing(model, "b") == [Ref("a"), Ref("b")]
+    assert sg.crossing_tensors(model, "b") == [Ref("a"), Ref("b")]
     back = sg.cut(model, inputs="a, b")
     arrays = arrays_for(model)
     middle = sg.build(sg.cut(sg.open(model), outputs="a, b"))(arrays)
@@ -245,7 +245,7 @@ def test_a_cut_behind_a_mask_computes_the_same(kind):
     layer, crossing = FREE[kind]
     graph = sg.open(with_a_mask(layer))
     tokens = np.array([[1, 2, 0, 0, 3], [4, 5, 6, 0, 0]])
-    at = sg.crossing(graph, "words")
+    at = sg.crossing_tensors(graph, "words")
     assert len(at) == crossing
     back = sg.cut(graph, inputs=at)
     middle = outputs_of(sg.build(sg.cut(graph, outputs=at)), tokens)

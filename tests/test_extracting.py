@@ -57,7 +57,7 @@ def expected(files, tap):
 def test_features_are_those_of_the_network_and_bad_files_are_named(folder, out, tmp_path, tinyvgg):
     bad = spoil(folder)
     path = None if out is None else tmp_path / out
-    found = sg.extract(tinyvgg, "block3_pool, fc1", folder, path, preprocess="unit", batch_size=5)
+    found = sg.extract_features(tinyvgg, "block3_pool, fc1", folder, path, preprocess="unit", batch_size=5)
     assert len(found.names) == 12 and {os.path.basename(name) for name in found.unreadable} == bad
     assert "50,000 x 50,000 pixels" in next(why for name, why in found.unreadable.items() if "bomb" in name)
     features = found.features
@@ -72,17 +72,19 @@ def test_features_are_those_of_the_network_and_bad_files_are_named(folder, out, 
 
 def test_one_tap_as_npy_and_other_sizes(folder, tmp_path, tinyvgg):
     trunk = sg.cut(tinyvgg, outputs="block4_pool")
-    sg.extract(trunk, "block4_pool", folder, tmp_path / "f.npy", size=(48, 64), preprocess=lambda images: images / 255)
+    sg.extract_features(
+        trunk, "block4_pool", folder, tmp_path / "f.npy", size=(48, 64), preprocess=lambda images: images / 255
+    )
     assert np.load(tmp_path / "f.npy").shape == (12, 3, 4, 40)
     assert len((tmp_path / "f.txt").read_text().splitlines()) == 12
     with pytest.raises(sg.SurgeryError, match="takes one tap"):
-        sg.extract(tinyvgg, "fc1, fc2", folder, tmp_path / "g.npy")
+        sg.extract_features(tinyvgg, "fc1, fc2", folder, tmp_path / "g.npy")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_another_precision_computes_nearly_the_same(folder, tinyvgg, dtype):
-    plain = sg.extract(tinyvgg, "block5_pool", folder, preprocess="unit").features["block5_pool"]
-    other = sg.extract(tinyvgg, "block5_pool", folder, preprocess="unit", dtype=dtype).features["block5_pool"]
+    plain = sg.extract_features(tinyvgg, "block5_pool", folder, preprocess="unit").features["block5_pool"]
+    other = sg.extract_features(tinyvgg, "block5_pool", folder, preprocess="unit", dtype=dtype).features["block5_pool"]
     assert other.dtype == np.float32
     a, b = plain.reshape(12, -1), other.reshape(12, -1)
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
@@ -101,7 +103,7 @@ def test_a_size_in_a_header_is_read_without_decoding():
 
 CHILD = """
 import os, sys, time, surgery as sg
-from surgery.training import extracting
+from surgery.training import extract as extracting
 plain = extracting._Run._computed
 def computed(self, images):
     time.sleep(float(sys.argv[3]))
@@ -109,7 +111,7 @@ def computed(self, images):
     return plain(self, images)
 extracting._Run._computed = computed
 graph = sg.open("tinyvgg", weights="pretrained")
-print(sg.extract(graph, "block3_pool", sys.argv[1], sys.argv[2], preprocess="unit", batch_size=2))
+print(sg.extract_features(graph, "block3_pool", sys.argv[1], sys.argv[2], preprocess="unit", batch_size=2))
 """
 
 
@@ -165,7 +167,7 @@ def test_webp_and_tiff_are_images(channels, tmp_path):
     image.fromarray(wide).save(folders[0] / "wide.tif")
     image.fromarray((wide >> 8).astype("uint8")).save(folders[1] / "wide.tif.png")
     model = keras.Sequential([keras.Input((9, 7, channels)), keras.layers.Flatten(name="flat")])
-    odd, png = (sg.extract(model, "flat", folder, preprocess=None) for folder in folders)
+    odd, png = (sg.extract_features(model, "flat", folder, preprocess=None) for folder in folders)
     assert not odd.unreadable and [f"{os.path.basename(name)}.png" for name in odd.names] == [
         os.path.basename(name) for name in png.names
     ]
@@ -178,25 +180,25 @@ def test_images_of_formats_that_are_not_decoded_are_named_and_other_files_are_no
     (folder / "labels.csv").write_text("a,b")
     (folder / "broken.tiff").write_bytes(b"II*\0" + b"0" * 40)
     (folder / "broken.webp").write_bytes(b"RIFF0000WEBPVP8 " + b"0" * 40)
-    found = sg.extract(tinyvgg, "fc1", folder, preprocess="unit").unreadable
+    found = sg.extract_features(tinyvgg, "fc1", folder, preprocess="unit").unreadable
     said = {os.path.basename(name): why for name, why in found.items()}
     assert set(said) == {"a.heic", "b.svg", "c.dng", "broken.tiff", "broken.webp"}
     assert said["a.heic"] == ".heic files are not decoded; convert it to PNG, JPEG or TIFF"
     assert said["broken.tiff"].startswith("Pillow cannot decode it as TIFF") and "WebP" in said["broken.webp"]
     monkeypatch.setitem(sys.modules, "PIL", None)
-    found = sg.extract(tinyvgg, "fc1", folder, preprocess="unit").unreadable
+    found = sg.extract_features(tinyvgg, "fc1", folder, preprocess="unit").unreadable
     assert found[str(folder / "broken.webp")] == "it is a WebP image, which Pillow decodes: pip install pillow"
 
 
 @pytest.mark.parametrize("last", [False, True])
 def test_strict_makes_an_error_of_what_would_be_skipped(last, folder, tmp_path, tinyvgg):
-    assert not sg.extract(tinyvgg, "fc1", folder, preprocess="unit", strict=True).unreadable
+    assert not sg.extract_features(tinyvgg, "fc1", folder, preprocess="unit", strict=True).unreadable
     bad = {"z.png"} if last else spoil(folder)
     (folder / "z.png").write_bytes((folder / "00.png").read_bytes()[:200])  # whose header is whole
     with pytest.raises(sg.SurgeryError, match="cannot be read, and none may be skipped") as refused:
-        sg.extract(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", strict=True, batch_size=2)
+        sg.extract_features(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", strict=True, batch_size=2)
     assert any(name in str(refused.value) for name in bad)
-    skipped = sg.extract(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", batch_size=2)
+    skipped = sg.extract_features(tinyvgg, "fc1", folder, tmp_path / "f.h5", preprocess="unit", batch_size=2)
     assert len(skipped.unreadable) == len(bad | {"z.png"})
 
 
@@ -240,7 +242,7 @@ def test_bad_input_is_one_message_and_leaves_nothing(arguments, message, folder,
 
 def test_a_full_disk_leaves_the_old_file(folder, tmp_path, tinyvgg, monkeypatch):
     out = tmp_path / "f.h5"
-    sg.extract(tinyvgg, "fc1", folder, out, preprocess="unit")
+    sg.extract_features(tinyvgg, "fc1", folder, out, preprocess="unit")
     whole = out.read_bytes()
 
     def full(*_):
@@ -248,5 +250,5 @@ def test_a_full_disk_leaves_the_old_file(folder, tmp_path, tinyvgg, monkeypatch)
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(sg.SurgeryError, match="No space left on device"):
-        sg.extract(tinyvgg, "fc2", folder, out, preprocess="unit")
+        sg.extract_features(tinyvgg, "fc2", folder, out, preprocess="unit")
     assert out.read_bytes() == whole

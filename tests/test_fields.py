@@ -100,7 +100,7 @@ def test_the_field_of_every_row_is_where_it_responds(seed):
 def test_fields_of_real_networks_are_those_of_their_gradients(name, pixels):
     """All networks, at 224 pixels: scripts/receptive_fields.py."""
     graph = sg.open(name, **({} if name == "tinyvgg" else {"input_shape": (pixels, pixels, 3), "include_top": False}))
-    rows = script.compared(graph, list(sg.pyramid(graph).values()), pixels)
+    rows = script.compared(graph, list(sg.feature_levels(graph).values()), pixels)
     assert len(rows) >= 4
     assert [row.address for row in rows if not row.agrees] == []
 

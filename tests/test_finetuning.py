@@ -45,22 +45,22 @@ def moved(before, model):
 
 
 def test_groups_of_real_networks_follow_the_strides():
-    assert dict(sg.groups(sg.open("vgg16")))["stem"] == ["block1_conv1", "block1_conv2"]
-    resnet = sg.groups(sg.open("resnet50"))
+    assert dict(sg.layer_groups(sg.open("vgg16")))["stem"] == ["block1_conv1", "block1_conv2"]
+    resnet = sg.layer_groups(sg.open("resnet50"))
     assert list(resnet) == ["stem", "stride 4", "stride 8", "stride 16", "stride 32", "head"]
     assert resnet["head"] == ["predictions"] and resnet["stem"] == ["conv1_conv", "conv1_bn"]
-    efficient = sg.groups(sg.open("efficientnetv2b0"))  # squeeze-and-excite branches lose their axes on the way
+    efficient = sg.layer_groups(sg.open("efficientnetv2b0"))  # squeeze-and-excite branches lose their axes on the way
     assert efficient["head"] == ["predictions"]
     assert any("se_reduce" in address for address in efficient["stride 16"])
     for graph in (sg.open("vgg16"), sg.open("resnet50")):
-        every = [address for group in sg.groups(graph).values() for address in group]
+        every = [address for group in sg.layer_groups(graph).values() for address in group]
         assert len(every) == len(set(every)) and sum(graph[one].params for one in every) == graph.params
 
 
 def test_a_decoder_is_a_group_of_its_own():
     taps = ["block1_conv2", "block2_conv2", "block3_conv3"]
-    unet = sg.graft(sg.open("tinyvgg"), sg.wiring.unet_decoder(2, [1, 2, 4]), at=["input_layer", *taps])
-    found = sg.groups(unet)
+    unet = sg.graft(sg.open("tinyvgg"), sg.parts.unet_decoder(2, [1, 2, 4]), at=["input_layer", *taps])
+    found = sg.layer_groups(unet)
     assert list(found) == ["stem", "stride 2", "stride 4", "decoder"]
     assert "segmentation" in found["decoder"]
 
@@ -68,19 +68,19 @@ def test_a_decoder_is_a_group_of_its_own():
 def test_groups_by_name_and_their_table():
     model = network()
     sg.freeze(model, "a")
-    found = sg.groups(model, {"early": "a", "late": "b, norm", "head": "head"})
+    found = sg.layer_groups(model, {"early": "a", "late": "b, norm", "head": "head"})
     assert dict(found) == {"early": ["a"], "late": ["b", "norm"], "head": ["head"]}
     lines = [line.split() for line in str(found).splitlines()]
     assert lines[1] == ["early", "1", "112", "0", "112"]
     assert lines[2] == ["late", "2", "205", "195", "10"]  # the statistics do not train
     assert lines[-1] == ["in", "all", "4", "335", "213", "122"]
     with pytest.raises(sg.SurgeryError, match="'none', 'pool', has no layer with weights"):
-        sg.groups(model, {"none": "pool"})
+        sg.layer_groups(model, {"none": "pool"})
 
 
 def test_a_network_without_pictures_is_divided_into_parts():
     dense = [keras.layers.Dense(4) for _ in range(10)]
-    found = sg.groups(keras.Sequential([keras.Input((4,)), *dense]))
+    found = sg.layer_groups(keras.Sequential([keras.Input((4,)), *dense]))
     assert list(found) == [f"part {number}" for number in range(1, 9)]
     assert sum(map(len, found.values())) == 10
 
@@ -92,7 +92,7 @@ def test_a_decay_of_one_is_the_plain_optimizer():
     plain, ours = network(False), network(False)
     ours.set_weights(plain.get_weights())
     compiled(plain)
-    compiled(ours, sg.layerwise_rates(keras.optimizers.Adam(0.05), ours, decay=1.0))
+    compiled(ours, sg.layerwise_learning_rates(keras.optimizers.Adam(0.05), ours, decay=1.0))
     for model in (plain, ours):
         model.fit(*batch(), epochs=3, batch_size=4, shuffle=False, verbose=0)
     for mine, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
@@ -105,7 +105,7 @@ def test_the_step_of_a_group_is_decay_times_that_of_the_next():
     ours.set_weights(plain.get_weights())
     before = plain.get_weights()
     compiled(plain, keras.optimizers.SGD(0.1)).train_on_batch(*batch())
-    compiled(ours, sg.layerwise_rates(keras.optimizers.SGD(0.1), ours, decay=0.5)).train_on_batch(*batch())
+    compiled(ours, sg.layerwise_learning_rates(keras.optimizers.SGD(0.1), ours, decay=0.5)).train_on_batch(*batch())
     for start, one, other, factor in zip(
         before, plain.get_weights(), ours.get_weights(), [0.25, 0.25, 0.5, 0.5, 1, 1], strict=True
     ):
@@ -114,7 +114,7 @@ def test_the_step_of_a_group_is_decay_times_that_of_the_next():
 
 def test_callbacks_and_schedules_move_all_rates_together():
     model = network(False)
-    compiled(model, sg.layerwise_rates(keras.optimizers.SGD(0.1), model, decay=0.5))
+    compiled(model, sg.layerwise_learning_rates(keras.optimizers.SGD(0.1), model, decay=0.5))
     halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
     model.fit(*batch(), epochs=2, verbose=0, callbacks=[halve, keras.callbacks.ReduceLROnPlateau("loss")])
     assert float(model.optimizer.learning_rate) == pytest.approx(0.025)
@@ -122,7 +122,7 @@ def test_callbacks_and_schedules_move_all_rates_together():
         [0.025 * 0.25, 0.025 * 0.5, 0.025]
     )
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
-    compiled(model, sg.layerwise_rates(keras.optimizers.SGD(schedule), model, decay=0.5))
+    compiled(model, sg.layerwise_learning_rates(keras.optimizers.SGD(schedule), model, decay=0.5))
     before = model.get_weights()
     model.fit(*batch(), batch_size=12, epochs=2, verbose=0)
     assert sorted(float(one.learning_rate) for one in model.optimizer.optimizers) == pytest.approx(
@@ -133,7 +133,7 @@ def test_callbacks_and_schedules_move_all_rates_together():
 
 def test_a_model_with_rates_by_depth_is_saved_and_goes_on_where_it_was(tmp_path):
     model = network(False)
-    compiled(model, sg.layerwise_rates(keras.optimizers.Adam(0.05), model, decay=0.5))
+    compiled(model, sg.layerwise_learning_rates(keras.optimizers.Adam(0.05), model, decay=0.5))
     model.fit(*batch(), epochs=2, shuffle=False, verbose=0)
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
@@ -152,9 +152,9 @@ def test_a_model_with_rates_by_depth_is_saved_and_goes_on_where_it_was(tmp_path)
 )
 def test_optimizers_that_cannot_be_divided(optimizer, message):
     with pytest.raises(sg.SurgeryError, match=message):
-        sg.layerwise_rates(optimizer(), network())
+        sg.layerwise_learning_rates(optimizer(), network())
     with pytest.raises(sg.SurgeryError, match="decay=0"):
-        sg.layerwise_rates("adam", network(), decay=0)
+        sg.layerwise_learning_rates("adam", network(), decay=0)
 
 
 # ---- stages ----
@@ -195,7 +195,7 @@ def test_a_run_that_is_resumed_in_the_middle_ends_as_one_that_was_not(tmp_path, 
 
     def optimizer(model):
         adam = keras.optimizers.Adam(0.05)
-        return sg.layerwise_rates(adam, model, decay=0.5) if rates else adam
+        return sg.layerwise_learning_rates(adam, model, decay=0.5) if rates else adam
 
     def run(model, **options):
         callbacks = [sg.StagedUnfreeze(STAGES), *options.pop("callbacks", [])]
@@ -235,8 +235,8 @@ def test_stages_that_cannot_be():
 
 def test_a_contract_holds_where_freeze_holds():
     model = compiled(sg.freeze(network(), "..norm"))
-    model.fit(*batch(), epochs=2, verbose=0, callbacks=[sg.contract(model, frozen="..norm")])
-    with sg.contract(model, frozen="..norm"):
+    model.fit(*batch(), epochs=2, verbose=0, callbacks=[sg.FreezeCheck(model, frozen="..norm")])
+    with sg.FreezeCheck(model, frozen="..norm"):
         model.train_on_batch(*batch())
 
 
@@ -253,8 +253,8 @@ def test_a_broken_contract_stops_the_run_and_names_what_moved(break_it, message)
         sg.freeze(model, "a, b")
     compiled(model)
     record = Record()
-    with pytest.raises(sg.SurgeryError, match=rf"the contract on 'net' is broken: .*{message}"):
-        model.fit(*batch(), epochs=5, verbose=0, callbacks=[sg.contract(model, "..norm"), record])
+    with pytest.raises(sg.SurgeryError, match=rf"frozen variables of 'net' moved: .*{message}"):
+        model.fit(*batch(), epochs=5, verbose=0, callbacks=[sg.FreezeCheck(model, "..norm"), record])
     assert not hasattr(record, "epochs")  # after the first step
 
 
@@ -262,27 +262,27 @@ def test_statistics_are_part_of_a_contract_unless_they_are_left_out():
     model = compiled(sg.freeze(network(), "..norm", bn="train"))
     model.get_layer("norm").gamma.trainable = model.get_layer("norm").beta.trainable = False
     with pytest.raises(sg.SurgeryError, match=r"norm/moving_mean.*training=False does not hold them"):
-        model.fit(*batch(), verbose=0, callbacks=[sg.contract(model, "..norm")])
-    model.fit(*batch(), verbose=0, callbacks=[sg.contract(model, "..norm", bn_stats=False)])
+        model.fit(*batch(), verbose=0, callbacks=[sg.FreezeCheck(model, "..norm")])
+    model.fit(*batch(), verbose=0, callbacks=[sg.FreezeCheck(model, "..norm", bn_stats=False)])
 
 
 def test_a_contract_notices_that_nothing_trains():
     model = compiled(sg.freeze(network(), "..norm"), keras.optimizers.SGD(0.0))
     with pytest.raises(sg.SurgeryError, match=r"moved in the first step, though .*head.* should train"):
-        model.fit(*batch(), verbose=0, callbacks=[sg.contract(model, "..norm")])
-    with pytest.raises(sg.SurgeryError, match="nothing of 'net' trains"), sg.contract(sg.freeze(model), "**"):
+        model.fit(*batch(), verbose=0, callbacks=[sg.FreezeCheck(model, "..norm")])
+    with pytest.raises(sg.SurgeryError, match="nothing of 'net' trains"), sg.FreezeCheck(sg.freeze(model), "**"):
         pass
 
 
 def test_contracts_reach_into_nested_models_and_refuse_what_is_none():
     model = sg.freeze(siamese_network(), "trunk/conv")
-    contract = sg.contract(model, "trunk/conv")
-    with pytest.raises(sg.SurgeryError, match="trunk/conv/bias"), contract:
+    check = sg.FreezeCheck(model, "trunk/conv")
+    with pytest.raises(sg.SurgeryError, match="trunk/conv/bias"), check:
         model.get_layer("trunk").get_layer("conv").bias.assign(np.ones(4))
     with pytest.raises(sg.SurgeryError, match="a live"):
-        sg.contract(sg.open(network()), "a")
+        sg.FreezeCheck(sg.open(network()), "a")
     with pytest.raises(sg.SurgeryError, match="has not been built"):
-        sg.contract(keras.Sequential([keras.layers.Dense(2)]), "*")
+        sg.FreezeCheck(keras.Sequential([keras.layers.Dense(2)]), "*")
 
 
 # ---- flags after a fit ----
@@ -300,7 +300,7 @@ def test_slots_of_variables_that_stay_are_kept_when_others_thaw():
     adam = ours.optimizer
     for model in (ours, oracle):
         model.fit(*batch(), epochs=2, shuffle=False, verbose=0)
-    sg.thaw(ours, "b")
+    sg.unfreeze(ours, "b")
     oracle.get_layer("b").trainable = True
     oracle.train_function = None
     for model in (ours, oracle):
@@ -347,7 +347,7 @@ def test_statistics_stay_and_gamma_trains(as_graph, tmp_path):
     assert_same(again.get_weights(), model.get_weights())
     if as_graph:
         assert type(donor.get_layer("norm")) is keras.layers.BatchNormalization
-    sg.thaw(model, "norm")
+    sg.unfreeze(model, "norm")
     assert type(model.get_layer("norm")) is keras.layers.BatchNormalization
     with pytest.raises(sg.SurgeryError, match="bn='stat'"):
         sg.freeze(model, "norm", bn="stat")

@@ -130,7 +130,7 @@ def test_a_mark_reaches_the_bottom_and_the_donor_stays(name, kept_in, tmp_path):
     model.save(tmp_path / "net.keras")
     before = described(layer.weights)
     donor = model if kept_in == "memory" else tmp_path / "net.keras"
-    for verb, flag in ((sg.freeze, False), (sg.thaw, True)):
+    for verb, flag in ((sg.freeze, False), (sg.unfreeze, True)):
         built = sg.build(verb(sg.open(donor), layer.name))
         trains = [one.trainable for one in built.layers[-1].weights if "moving" not in one.path]
         assert all(trains) if flag else not any(trains)
@@ -194,7 +194,7 @@ def test_a_convolutional_lstm_trains_whatever_the_flag_it_was_made_with(tmp_path
     assert sg.diff(reopened, sg.open(tmp_path / "net.keras")).equal
 
 
-@pytest.mark.parametrize("verb", [sg.freeze, sg.thaw])
+@pytest.mark.parametrize("verb", [sg.freeze, sg.unfreeze])
 def test_a_flag_in_the_middle_does_not_stop_a_verb_in_place(verb):
     inner = keras.Sequential([keras.Input((5,)), layers.Dense(3)])
     model = network(layers.TimeDistributed(inner, name="steps"))
@@ -206,7 +206,7 @@ def test_a_flag_in_the_middle_does_not_stop_a_verb_in_place(verb):
         inner.trainable = True
         inner.layers[0].trainable = False
     verb(model, "steps")
-    assert {one.trainable for one in steps.weights} == {verb is sg.thaw}
+    assert {one.trainable for one in steps.weights} == {verb is sg.unfreeze}
 
 
 def test_a_kernel_that_moves_in_a_wrapper_is_not_frozen():
@@ -255,10 +255,10 @@ def test_the_flag_of_a_whole_model_holds_over_those_of_its_layers(kind, ending, 
     model.get_layer("head").trainable = True
     assert not model.trainable_variables
     graph = sg.open(model)
-    assert not any(call.trainable for call in graph) and "sg.thaw" in graph.notes[-1]
+    assert not any(call.trainable for call in graph) and "sg.unfreeze" in graph.notes[-1]
     assert not sg.build(graph).trainable_variables
-    assert [call.name for call in sg.thaw(graph, "head") if call.trainable] == ["head"]
-    assert len(sg.build(sg.thaw(graph, "head")).trainable_variables) == 2
+    assert [call.name for call in sg.unfreeze(graph, "head") if call.trainable] == ["head"]
+    assert len(sg.build(sg.unfreeze(graph, "head")).trainable_variables) == 2
     model.save(tmp_path / f"m.{ending}")
     reopened, stored = keras.models.load_model(tmp_path / f"m.{ending}"), sg.open(tmp_path / f"m.{ending}")
     assert any(call.trainable for call in stored) == bool(reopened.trainable_variables)
@@ -269,5 +269,5 @@ def test_the_flag_of_a_whole_model_holds_over_those_of_its_layers(kind, ending, 
             sg.save(model, tmp_path / "own.keras")
     sg.freeze(model, "d")
     assert not model.trainable_variables
-    sg.thaw(model, "head")
+    sg.unfreeze(model, "head")
     assert [one.path.rpartition("head")[2] for one in model.trainable_variables] == ["/kernel", "/bias"]

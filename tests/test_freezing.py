@@ -85,11 +85,11 @@ def test_freezing_inside_nested_models():
     assert [call.name for call in graph if call.trainable] == ["trunk", "trunk@1", "same"]
 
 
-def test_thawing_one_layer_of_a_frozen_model_thaws_that_layer():
+def test_unfreezing_one_layer_of_a_frozen_model_unfreezes_that_layer():
     """Trap 11: in stock Keras the flag of the container wipes, or hides, the flags of its layers."""
     model = classifier()
     model.trainable = False
-    sg.thaw(model, "head")
+    sg.unfreeze(model, "head")
     assert names(model.trainable_variables) == {"head/kernel", "head/bias"}
     assert moved(model) == {"head/kernel", "head/bias"}
 

@@ -214,7 +214,7 @@ def test_the_boundaries_of_bins_move_over_and_stay_in_copies():
     graph = sg.replace(sg.open(model), "bins", L.Discretization(num_bins=4, name="other"))
     assert "boundaries moved over" in graph.notes[0]
     other = keras.Model(x, L.Dense(2)(x), name="other")
-    both = sg.build(sg.join(sg.open(other), sg.open(model), wires={}, prefix="p_"))
+    both = sg.build(sg.join(sg.open(other), sg.open(model), connections={}, prefix="p_"))
     expected = outputs_of(model, values)[0]
     np.testing.assert_array_equal(outputs_of(sg.build(graph), values)[0], expected)
     np.testing.assert_array_equal(both([values, values])[-1], expected)

@@ -197,9 +197,9 @@ REFUSED = {
     "diff": lambda net: sg.diff(HERE, net),
     "load": lambda net: sg.load_weights(net, HERE),
     "transfer": lambda net: sg.transfer(HERE, net),
-    "extract": lambda net: sg.extract(net, "fc1", HERE),
-    "extract to": lambda net: sg.extract(net, "fc1", HERE, HERE),
-    "size": lambda net: sg.extract(net, "fc1", ".", size=HERE),
+    "extract": lambda net: sg.extract_features(net, "fc1", HERE),
+    "extract to": lambda net: sg.extract_features(net, "fc1", HERE, HERE),
+    "size": lambda net: sg.extract_features(net, "fc1", ".", size=HERE),
     "freeze": lambda net: sg.freeze(HERE, "fc1"),
     "graft": lambda net: sg.graft(HERE, keras.layers.Dense(2)),
 }

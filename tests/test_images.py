@@ -140,7 +140,7 @@ KEEPING = {
     "replace": lambda graph: sg.replace(graph, "c2", L.Conv2D(5, 1, padding="same", name="c2")),
     "another first layer": lambda graph: sg.replace(graph, "c1", L.Conv2D(4, 5, padding="same", name="c1")),
     "rename": lambda graph: sg.share(graph, ["left", "right"]),
-    "join": lambda graph: sg.join(sg.open(network("other")), graph, wires={}, prefix="b_"),
+    "join": lambda graph: sg.join(sg.open(network("other")), graph, connections={}, prefix="b_"),
 }
 DROPPING = {
     "cut inputs": lambda graph: sg.cut(graph, inputs="c1"),
@@ -206,9 +206,9 @@ def test_an_input_made_by_hand_is_known_by_the_nested_model_that_it_goes_into():
 
 
 def test_two_networks_on_one_image_that_expect_different_things_say_so():
-    both = sg.join(expecting(), expecting("tf"), wires={"picture": "picture"}, prefix="b_", keep=True)
+    both = sg.join(expecting(), expecting("tf"), connections={"picture": "picture"}, prefix="b_", keep=True)
     assert both.preprocessing == MODES["caffe"] and "expects tf" in both.notes[-1]
-    assert not sg.join(expecting(), expecting(), wires={"picture": "picture"}, prefix="b_", keep=True).notes
+    assert not sg.join(expecting(), expecting(), connections={"picture": "picture"}, prefix="b_", keep=True).notes
 
 
 # ---- written ----
@@ -272,7 +272,7 @@ def test_one_rule_for_a_name_a_graph_a_model_and_a_file(folder, images_bhwc, tmp
     wanted = trunk(stock("vgg16", pixels(images_bhwc)))
     path = sg.save(sg.cut(graph, outputs="c2"), tmp_path / "cut.keras")
     for x in (graph, model, sg.freeze(graph, "**"), sg.open(path)):
-        found = sg.extract(x, "c2", folder)
+        found = sg.extract_features(x, "c2", folder)
         np.testing.assert_allclose(found.features["c2"], wanted, rtol=1e-4, atol=1e-3)
         assert found.preprocessing.startswith("caffe") and not found.notes
     result = CliRunner().invoke(main, ["tap", str(path), "c2", "--images", str(folder), "-o", str(tmp_path / "f.h5")])
@@ -287,7 +287,7 @@ def test_one_rule_for_a_name_a_graph_a_model_and_a_file(folder, images_bhwc, tmp
 def test_an_argument_goes_before_what_the_network_expects(asked, folder, images_bhwc, tmp_path):
     graph = expecting()
     given = pixels(images_bhwc) if asked in (None, "none") else pixels(images_bhwc) / 127.5 - 1
-    found = sg.extract(graph, "c1", folder, tmp_path / "f.h5", preprocess=asked)
+    found = sg.extract_features(graph, "c1", folder, tmp_path / "f.h5", preprocess=asked)
     with h5py.File(tmp_path / "f.h5") as file:
         np.testing.assert_allclose(file["c1"][()], sg.build(sg.cut(graph, outputs="c1"))(given), rtol=1e-4, atol=1e-3)
         assert file.attrs["preprocessing_said_by"] == "argument"
@@ -296,7 +296,7 @@ def test_an_argument_goes_before_what_the_network_expects(asked, folder, images_
 
 def test_where_nothing_is_known_images_go_in_as_they_are_and_it_is_said(folder, images_bhwc, tmp_path):
     model = network("vgg16")
-    found = sg.extract(model, "c1", folder)
+    found = sg.extract_features(model, "c1", folder)
     np.testing.assert_allclose(found.features["c1"], model.get_layer("c1")(pixels(images_bhwc)), rtol=1e-4, atol=1e-3)
     assert "not known" in found.preprocessing and "preprocess='vgg16'" in found.notes[0]
     model.save(tmp_path / "stock.keras")
@@ -306,10 +306,10 @@ def test_where_nothing_is_known_images_go_in_as_they_are_and_it_is_said(folder, 
     with h5py.File(tmp_path / "f.h5") as file:
         assert file.attrs["preprocessing_said_by"] == "nobody" and "preprocessing_values" not in file.attrs
     with pytest.raises(sg.SurgeryError, match="Did you mean 'caffe'"):
-        sg.extract(model, "c1", folder, preprocess="cafe")
+        sg.extract_features(model, "c1", folder, preprocess="cafe")
     grey = keras.Model(x := keras.Input((8, 6, 1)), L.Conv2D(2, 3, name="c1")(x))
     with pytest.raises(sg.SurgeryError, match="not images for caffe"):
-        sg.extract(grey, "c1", folder, preprocess="vgg16")
+        sg.extract_features(grey, "c1", folder, preprocess="vgg16")
 
 
 # ---- done: layers ----
@@ -336,7 +336,7 @@ def test_stock_keras_saves_and_opens_them(images_bhwc, tmp_path):
     model.save(tmp_path / "front.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "front.keras")(images_bhwc), model(images_bhwc))
     np.testing.assert_array_equal(sg.build(sg.open(tmp_path / "front.keras"))(images_bhwc), model(images_bhwc))
-    assert sg.pyramid(model) == {1: "c2"}
+    assert sg.feature_levels(model) == {1: "c2"}
 
 
 def test_channels_that_come_first(images_bhwc):

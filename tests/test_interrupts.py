@@ -142,7 +142,7 @@ def test_features_continue_where_they_were_interrupted(tmp_path):
     assert again.exit_code == 0 and f"continued after {done} of 600 images" in again.stderr
     with h5py.File(out) as file:
         rows = file["block4_pool"][()]
-    whole = sg.extract(sg.open("tinyvgg", weights="pretrained"), "block4_pool", photos, batch_size=1)
+    whole = sg.extract_features(sg.open("tinyvgg", weights="pretrained"), "block4_pool", photos, batch_size=1)
     np.testing.assert_array_equal(rows, whole.features["block4_pool"])
     assert not whole.notes
 

@@ -74,7 +74,7 @@ def front_then_back_is_the_whole(graph, arrays, expected):
     inner = [ref for call in graph if call.op is not None for ref in call.refs if ref in graph.consumers]
     named = {str(ref): array for ref, array in zip(leaves(graph.inputs), leaves(arrays), strict=True)}
     for position in random.permutation(len(inner))[:3]:
-        crossing = sg.crossing(graph, inner[position])
+        crossing = sg.crossing_tensors(graph, inner[position])
         front, back = sg.cut(graph, outputs=list(crossing)), sg.cut(graph, inputs=list(crossing))
         middle = outputs_of(sg.build(front), packed(front.inputs, [named[str(ref)] for ref in leaves(front.inputs)]))
         beside = [named[str(ref)] for ref in leaves(back.inputs)[len(crossing) :]]
@@ -116,7 +116,7 @@ def test_freeze_then_thaw_restores_every_flag(weighted):
     before = fingerprint(weighted)
     sg.freeze(weighted)
     assert not weighted.trainable_variables
-    sg.thaw(weighted)
+    sg.unfreeze(weighted)
     assert_unchanged(weighted, before)
     with sg.frozen(weighted):
         assert not weighted.trainable_variables
@@ -129,7 +129,7 @@ def test_a_marked_graph_builds_frozen_and_leaves_the_weighted_alone(weighted):
     model = sg.build(sg.freeze(graph))
     assert not model.trainable_variables
     assert_same(outputs_of(model, arrays), outputs_of(weighted, arrays))
-    thawed = sg.build(sg.thaw(sg.freeze(graph)))
+    thawed = sg.build(sg.unfreeze(sg.freeze(graph)))
     assert len(thawed.trainable_variables) == len(weighted.trainable_variables)
 
 

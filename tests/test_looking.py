@@ -168,7 +168,7 @@ def odd_weights(tmp_path):
     kernel = np.zeros((4, 4), "float32")
     kernel[0] = [1, -3, np.nan, np.inf]
     dense.kernel.assign(kernel)
-    sg.save(model, tmp_path / "odd.keras", prove=False)
+    sg.save(model, tmp_path / "odd.keras", verify=False)
     return model, tmp_path / "odd.keras"
 
 

@@ -20,7 +20,7 @@ HTML = 256_000
 NAME = "<script>alert({})<script> & \"'x\x1b"
 LAYERS = 120
 TAGS = ["details", "div", "p", "rect", "strong", "summary", "svg", "table", "tbody", "td", "th", "thead", "title", "tr"]
-ROOMS = (sg, sg.tasks, sg.wiring, sg.samples, sg.objectives)
+ROOMS = (sg, sg.tasks, sg.parts, sg.samples, sg.losses)
 
 
 def chain(activation=None, layers=LAYERS):
@@ -63,10 +63,21 @@ def results(pictures, tinyvgg):
         found += [verification, verification.kept, verification.new, verification.causes, *verification.causes[:1]]
     for loaded in (sg.transfer(one, other), sg.transfer(one, other, where=lambda call: "(0)" in call.name)):
         found += [loaded, *loaded.origins[:1], *loaded.unused[:1]]
-    found += [sg.groups(one), sg.groups(tinyvgg), cached(), sg.extract(tinyvgg, "block*_pool, fc1", pictures)]
-    found += [*sg.wiring.adversaries(sg.objectives.hinge, names=("<b>d", "<b>g")).values(), sg.objectives.hinge]
-    found += [named.preprocessing, named.weights[0], graph.outputs, graph.spec(graph.outputs), sg.pyramid(tinyvgg)]
-    return [*found, sg.contract(tinyvgg, "fc1"), sg.layerwise_rates("adam", one)]
+    found += [
+        sg.layer_groups(one),
+        sg.layer_groups(tinyvgg),
+        cached(),
+        sg.extract_features(tinyvgg, "block*_pool, fc1", pictures),
+    ]
+    found += [*sg.parts.adversaries(sg.losses.hinge, names=("<b>d", "<b>g")).values(), sg.losses.hinge]
+    found += [
+        named.preprocessing,
+        named.weights[0],
+        graph.outputs,
+        graph.spec(graph.outputs),
+        sg.feature_levels(tinyvgg),
+    ]
+    return [*found, sg.FreezeCheck(tinyvgg, "fc1"), sg.layerwise_learning_rates("adam", one)]
 
 
 def test_each_result_is_short_text(results):
@@ -206,7 +217,7 @@ def test_the_text_of_a_result_says_what_matters(tinyvgg):
     assert repr(sg.verify(tinyvgg, tinyvgg)).startswith(
         "<Verification exact: 22 kept, 0 new, 0 dropped, 0 frozen; 22 kept tensors"
     )
-    assert repr(sg.groups(tinyvgg)).startswith("<Groups group (layers): stem (")
+    assert repr(sg.layer_groups(tinyvgg)).startswith("<Groups group (layers): stem (")
     assert repr(sg.select(tinyvgg, "fc1, fc2")).count("\n") == 1
     calls = sg.select(tinyvgg, "fc*")
     assert calls == [*calls] and isinstance(calls, list)

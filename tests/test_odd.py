@@ -91,7 +91,7 @@ def test_marks_of_one_graph_do_not_leak_into_another():
     assert plain.get_layer("a") is model.get_layer("a") and plain.get_layer("a").trainable
     assert not frozen.get_layer("a").trainable
     model.get_layer("c").trainable = False
-    thawed = sg.build(sg.thaw(graph, "c"))
+    thawed = sg.build(sg.unfreeze(graph, "c"))
     assert thawed.get_layer("c").trainable and sg.build(graph).get_layer("c") is model.get_layer("c")
 
 
@@ -256,7 +256,7 @@ def test_outputs_of_two_networks_with_dicts_are_one_dict():
         x = keras.Input((4,), name=f"{name}i")
         return keras.Model({f"{name}i": x}, {f"{name}o": L.Dense(2, name=f"{name}d")(x)}, name=name)
 
-    joined = sg.join(sg.open(network("p")), sg.open(network("q")), wires={})
+    joined = sg.join(sg.open(network("p")), sg.open(network("q")), connections={})
     assert set(joined.outputs) == {"po", "qo"} and set(joined.inputs) == {"pi", "qi"}
     x = keras.Input((4,), name="i")
     through = keras.Model(x, [x, L.Dense(2, name="d")(x)], name="t")
@@ -336,7 +336,7 @@ graph = chain
         (lambda g: sg.resize(g, (-1,)), "is not a shape"),
         (lambda g: sg.insert(g, L.ReLU(), between=("a",)), "names an edge"),
         (lambda g: sg.insert(g, L.ReLU(), between=5), "names an edge"),
-        (lambda g: sg.join(g, chain("n"), wires=["x"]), "a dict, input of 'n'"),
+        (lambda g: sg.join(g, chain("n"), connections=["x"]), "a dict, input of 'n'"),
         (lambda g: sg.join(g, chain("n"), prefix=None), "a text that goes before names"),
         (lambda g: sg.open(g)[0], "by its address"),
         (lambda g: sg.graft(g, lambda x: {"u": x, "v": None}), "returned a NoneType"),

@@ -46,7 +46,7 @@ def test_an_adapted_normalization_normalises_in_another_precision_too(dtype, pho
     layer = L.Normalization()
     layer.adapt(pictures().astype("float32"))
     model = network(layer)
-    found = sg.extract(model, "gap", photos, dtype=dtype).features["gap"]
+    found = sg.extract_features(model, "gap", photos, dtype=dtype).features["gap"]
     np.testing.assert_allclose(found, of_stock(model), atol=2e-2 if dtype == "bfloat16" else 1e-6)
 
 
@@ -56,8 +56,8 @@ def test_a_network_of_mixed_precision_gives_its_values_as_float32(photos, tmp_pa
         model = network(L.Rescaling(1 / 255))
     finally:
         keras.config.set_dtype_policy("float32")
-    sg.extract(model, "gap", photos, tmp_path / "f.h5")
-    sg.extract(model, "gap", photos, tmp_path / "f.npy")
+    sg.extract_features(model, "gap", photos, tmp_path / "f.h5")
+    sg.extract_features(model, "gap", photos, tmp_path / "f.npy")
     with h5py.File(tmp_path / "f.h5") as file:
         assert file["gap"].dtype == np.float32
         np.testing.assert_allclose(file["gap"][()], of_stock(model), atol=1e-2)
@@ -69,7 +69,7 @@ def test_whole_numbers_stay_whole(photos):
     sums = keras.ops.sum(keras.ops.cast(x, "int32"), axis=(1, 2, 3)) * 20_001
     model = keras.Model(x, sums)
     (last,) = [call.name for call in sg.open(model)][-1:]
-    found = sg.extract(model, last, photos).features[last]
+    found = sg.extract_features(model, last, photos).features[last]
     np.testing.assert_array_equal(found, model.predict(pictures().astype("float32"), verbose=0))
 
 
@@ -93,11 +93,11 @@ def test_what_another_run_left_is_used_for_the_same_computation_alone(one, two, 
     monkeypatch.setattr(extracting._Run, "_computed", dies)
     model, where, options = one()
     with pytest.raises(KeyboardInterrupt):
-        sg.extract(model, where, photos, out, batch_size=2, **options)
+        sg.extract_features(model, where, photos, out, batch_size=2, **options)
     monkeypatch.setattr(extracting._Run, "_computed", plain)
     model, where, options = two()
-    sg.extract(model, where, photos, out, batch_size=2, **options)
-    whole = sg.extract(model, where, photos, batch_size=2, **options).features
+    sg.extract_features(model, where, photos, out, batch_size=2, **options)
+    whole = sg.extract_features(model, where, photos, batch_size=2, **options).features
     with h5py.File(out) as file:
         np.testing.assert_array_equal(file[next(iter(whole))][()], next(iter(whole.values())))
 
@@ -110,11 +110,11 @@ def test_a_picture_with_a_palette_is_named_not_misread(photos, tmp_path):
     image = pytest.importorskip("PIL.Image")
     image.fromarray(pictures()[0]).convert("P").save(photos / "palette.bmp")
     image.fromarray(pictures()[0]).save(photos / "plain.bmp")
-    found = sg.extract(network(), "gap", photos)
+    found = sg.extract_features(network(), "gap", photos)
     assert len(found.names) == 8 and not found.unreadable
     rows = dict(zip(found.names, found.features["gap"], strict=True))
     image.open(photos / "palette.bmp").convert("RGB").save(photos / "same.png")
-    same = sg.extract(network(), "gap", [photos / "same.png"]).features["gap"][0]
+    same = sg.extract_features(network(), "gap", [photos / "same.png"]).features["gap"][0]
     np.testing.assert_array_equal(rows[str(photos / "palette.bmp")], same)
 
 
@@ -132,7 +132,7 @@ def test_a_picture_with_a_palette_is_named_not_misread(photos, tmp_path):
 )
 def test_odd_requests_are_refused_and_leave_nothing(where, options, message, photos, tmp_path):
     with pytest.raises(sg.SurgeryError, match=message):
-        sg.extract(network(), where, photos, tmp_path / "f.h5", **options)
+        sg.extract_features(network(), where, photos, tmp_path / "f.h5", **options)
     assert not list(tmp_path.glob("*.h5"))
 
 
@@ -140,14 +140,14 @@ def test_a_quantized_layer_has_no_other_precision(photos):
     model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(4, name="d")])
     model.get_layer("d").quantize("int8")
     with pytest.raises(sg.SurgeryError, match="d are quantized"):
-        sg.extract(model, "d", photos, dtype="bfloat16")
+        sg.extract_features(model, "d", photos, dtype="bfloat16")
 
 
 def test_where_no_picture_can_be_read_nothing_is_written(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"nothing")
     with pytest.raises(sg.SurgeryError, match="none of 1 images can be read"):
-        sg.extract(network(), "gap", tmp_path / "photos", tmp_path / "f.h5")
+        sg.extract_features(network(), "gap", tmp_path / "photos", tmp_path / "f.h5")
     assert [one.name for one in tmp_path.iterdir()] == ["photos"]
 
 
@@ -155,7 +155,7 @@ def test_a_file_name_that_is_no_text_is_kept(photos, tmp_path):
     odd = os.fsencode(photos) + b"/odd\xff.png"
     with open(odd, "wb") as file:
         file.write(tf.io.encode_png(pictures()[0]).numpy())
-    sg.extract(network(), "gap", photos, tmp_path / "f.h5")
+    sg.extract_features(network(), "gap", photos, tmp_path / "f.h5")
     with h5py.File(tmp_path / "f.h5") as file:
         assert odd in list(file["names"])
 
@@ -184,10 +184,10 @@ def test_what_a_layer_keeps_beside_weights_and_configuration_is_not_lost_in_anot
 
     asis, scaled = Scaled(name="asis"), Scaled(name="scaled")
     model = network(asis, scaled)
-    sg.extract(model, "gap", photos, dtype="bfloat16")
+    sg.extract_features(model, "gap", photos, dtype="bfloat16")
     scaled.table = np.array([1, 2, 3], "float32")
     for ask in (
-        lambda: sg.extract(model, "gap", photos, dtype="bfloat16"),
+        lambda: sg.extract_features(model, "gap", photos, dtype="bfloat16"),
         lambda: sg.build(rename(as_graph(model), "x_{}".format)),
     ):
         with pytest.raises(sg.SurgeryError, match=r"'scaled' keeps Scaled.table apart from its weights .* add_weight"):
@@ -202,7 +202,7 @@ def test_a_gif_and_a_bmp_are_grey_for_a_network_of_one_channel(tmp_path):
     for image, name in zip(images, names, strict=True):
         image.quantize(256).convert("RGB").save(tmp_path / name)
     model = keras.Sequential([keras.Input((8, 8, 1)), L.Flatten(name="flat")])
-    found = sg.extract(model, "flat", tmp_path)
+    found = sg.extract_features(model, "flat", tmp_path)
     assert not found.unreadable and len(found.names) == 6
     wanted = []
     for name in names:
@@ -217,4 +217,4 @@ def test_a_layer_that_keeps_its_state_from_batch_to_batch_has_no_features(wrap, 
     layers = [L.Reshape((8, 24)), wrap(layer, name="lstm") if wrap else layer]
     model = keras.Sequential([keras.Input((8, 8, 3), batch_size=2), *layers])
     with pytest.raises(sg.SurgeryError, match=r"lstm'? keeps its state from batch to batch"):
-        sg.extract(model, "lstm", photos)
+        sg.extract_features(model, "lstm", photos)

@@ -27,12 +27,12 @@ def both(networks, real):
 
 @keras.saving.register_keras_serializable("tests")
 def of_critic(tensors):
-    return sg.objectives.hinge.discriminator(tensors["real"], tensors["fake"])
+    return sg.losses.hinge.discriminator(tensors["real"], tensors["fake"])
 
 
 @keras.saving.register_keras_serializable("tests")
 def of_generator(tensors):
-    return sg.objectives.hinge.generator(tensors["fake"])
+    return sg.losses.hinge.generator(tensors["fake"])
 
 
 def players(d=None, rate=0.01, g_options=None, of_g=of_generator, of_d=of_critic, owns_d="d"):

@@ -149,7 +149,7 @@ def test_targets_that_change_between_passes_are_noticed():
 
 
 def test_a_callback_that_thaws_is_noticed_under_the_cache_and_obeyed_by_fit():
-    thaw = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: sg.thaw(model, "frozen"))
+    thaw = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: sg.unfreeze(model, "frozen"))
     model = headed()
     with pytest.raises(sg.SurgeryError, match="changed what is frozen"):
         sg.fit_cached(model, *samples(), epochs=3, callbacks=[thaw], verbose=0)
@@ -199,7 +199,7 @@ def pairs():
 def test_after_a_thaw_the_saved_model_opens_in_stock_keras_and_goes_on_the_same(optimizer, tmp_path):
     model = sg.freeze(chain(optimizer), "a")
     model.fit(*pairs(), epochs=2, verbose=0)
-    sg.thaw(model, "a").fit(*pairs(), epochs=2, shuffle=False, verbose=0)
+    sg.unfreeze(model, "a").fit(*pairs(), epochs=2, shuffle=False, verbose=0)
     model.save(tmp_path / "thawed.keras")
     opened = keras.models.load_model(tmp_path / "thawed.keras")
     for one in (model, opened):
@@ -222,7 +222,7 @@ def test_equal_shapes_and_equal_names_keep_their_slots_apart():
     model.fit(*pairs(), verbose=0)
     optimizer = model.optimizer
     before = {id(one): np.array(slot) for one, slot in zip(optimizer._trainable_variables, optimizer.momentums)}  # noqa: B905
-    sg.thaw(model, "part0")
+    sg.unfreeze(model, "part0")
     assert [id(one) for one in optimizer._trainable_variables] == [id(one) for one in model.trainable_variables]
     for one, slot in zip(optimizer._trainable_variables, optimizer.momentums, strict=True):
         np.testing.assert_array_equal(slot, before.get(id(one), np.zeros(one.shape)))
@@ -231,7 +231,7 @@ def test_equal_shapes_and_equal_names_keep_their_slots_apart():
 def test_averages_of_a_thawed_layer_begin_at_its_weights():
     model = sg.freeze(chain(keras.optimizers.SGD(1e-4, use_ema=True, ema_momentum=0.9)), "a")
     model.fit(*pairs(), verbose=0)
-    sg.thaw(model, "a")
+    sg.unfreeze(model, "a")
     before = model.get_layer("a").get_weights()[0]
     model.fit(*pairs(), verbose=0)
     assert np.abs(model.get_layer("a").get_weights()[0] - before).max() < 1e-2
@@ -245,9 +245,9 @@ def test_exclusions_from_weight_decay_survive():
 
     model = sg.freeze(chain(adam()), "a")
     model.fit(*pairs(), verbose=0)
-    sg.thaw(model, "a")
+    sg.unfreeze(model, "a")
     layerwise = chain("sgd")
-    layerwise.compile(sg.layerwise_rates(adam(), layerwise, decay=1.0), "mse")
+    layerwise.compile(sg.layerwise_learning_rates(adam(), layerwise, decay=1.0), "mse")
     for one in (model, layerwise):
         one.get_layer("a").bias.assign(np.ones(3))
         one.fit(*pairs(), verbose=0)
@@ -263,7 +263,11 @@ def test_a_loss_scale_does_not_change_the_factors():
         return [new - old for new, old in zip(model.get_weights(), before, strict=True)]
 
     plain, scaled = (
-        moved(lambda m, s=scale: sg.layerwise_rates(keras.optimizers.SGD(0.01, loss_scale_factor=s), m, decay=0.5))
+        moved(
+            lambda m, s=scale: sg.layerwise_learning_rates(
+                keras.optimizers.SGD(0.01, loss_scale_factor=s), m, decay=0.5
+            )
+        )
         for scale in (None, 128.0)
     )
     for one, other in zip(plain, scaled, strict=True):
@@ -279,7 +283,7 @@ def test_variables_of_one_path_at_two_rates_are_refused():
     model = keras.Model(x, L.Dense(2, name="head")(nested("late")(nested("early")(x))))
     groups = {"stem": "early", "stage": "late", "head": "head"}
     with pytest.raises(sg.SurgeryError, match="names of their own"):
-        sg.layerwise_rates("sgd", model, groups=groups)
+        sg.layerwise_learning_rates("sgd", model, groups=groups)
 
 
 @pytest.mark.parametrize("flag", [False, True])
@@ -289,7 +293,7 @@ def test_a_flag_set_by_hand_takes_effect_with_the_next_verb(flag):
     model.compile("sgd", "mse")
     model.fit(*pairs(), verbose=0)
     model.get_layer("a").trainable = flag
-    (sg.thaw if flag else sg.freeze)(model, "a")
+    (sg.unfreeze if flag else sg.freeze)(model, "a")
     before = model.get_layer("a").get_weights()[0]
     model.fit(*pairs(), verbose=0)
     assert np.array_equal(before, model.get_layer("a").get_weights()[0]) != flag
@@ -310,7 +314,7 @@ def test_a_thaw_leaves_the_kernel_below_lora_alone():
     model = chain("sgd")
     model.get_layer("a").enable_lora(2)
     model.compile("sgd", "mse")
-    sg.thaw(model, "a")
+    sg.unfreeze(model, "a")
     assert not model.get_layer("a")._kernel.trainable and model.get_layer("a").lora_kernel_a.trainable
 
 
@@ -324,7 +328,7 @@ def test_a_thaw_leaves_the_kernel_below_lora_alone():
 )
 def test_a_contract_allows_for_a_first_step_that_moves_nothing(optimizer):
     model = sg.freeze(chain(optimizer()), "a")
-    model.fit(*pairs(), batch_size=4, epochs=2, callbacks=[sg.contract(model, "a")], verbose=0)
+    model.fit(*pairs(), batch_size=4, epochs=2, callbacks=[sg.FreezeCheck(model, "a")], verbose=0)
 
 
 def test_a_contract_looks_after_the_first_execution_of_several_steps():
@@ -333,7 +337,7 @@ def test_a_contract_looks_after_the_first_execution_of_several_steps():
     model.compile(keras.optimizers.SGD(0.0), "mse", steps_per_execution=2)
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
     with pytest.raises(sg.SurgeryError, match="moved in the first step"):
-        model.fit(*pairs(), batch_size=8, callbacks=[watch, sg.contract(model, "a")], verbose=0)
+        model.fit(*pairs(), batch_size=8, callbacks=[watch, sg.FreezeCheck(model, "a")], verbose=0)
     assert not epochs
 
 
@@ -350,13 +354,13 @@ def test_slots_and_settings_of_wrapped_optimizers_survive_a_thaw(wrapped):
     model = keras.Model(x, L.Dense(2, name="head")(nested("late")(nested("early")(x))))
     adam = keras.optimizers.AdamW(1e-3, weight_decay=0.5)
     adam.exclude_from_weight_decay(var_names=["bias"])
-    made = keras.optimizers.LossScaleOptimizer(adam) if wrapped else sg.layerwise_rates(adam, model, decay=1.0)
+    made = keras.optimizers.LossScaleOptimizer(adam) if wrapped else sg.layerwise_learning_rates(adam, model, decay=1.0)
     sg.freeze(model, "early")
     model.compile(made, "mse")
     model.fit(*pairs(), verbose=0)
     inner = made.inner_optimizer if wrapped else made._inner_optimizers[0]
     before = {id(one): np.array(slot) for one, slot in zip(inner._trainable_variables, inner._momentums, strict=True)}
-    sg.thaw(model, "early")
+    sg.unfreeze(model, "early")
     inner = made.inner_optimizer if wrapped else made._inner_optimizers[0]
     assert len(inner._trainable_variables) == 6
     for one, slot in zip(inner._trainable_variables, inner._momentums, strict=True):

@@ -113,7 +113,7 @@ def test_fit_metrics_callbacks_and_steps_per_round():
 
 def test_a_gan_learns_where_the_data_are():
     keras.utils.set_random_seed(0)
-    sides = sg.objectives.non_saturating
+    sides = sg.losses.non_saturating
     players = sg.Players(
         {"g": generator(bn=False), "d": discriminator(bn=False)},
         forward,
@@ -225,7 +225,7 @@ def test_objectives_are_those_of_the_papers(name):
     of_discriminator, of_generator = PAPERS[name]
     random = np.random.default_rng(0)
     real, fake = random.normal(size=(2, 9, 1)).astype("float32")
-    objective = getattr(sg.objectives, name)
+    objective = getattr(sg.losses, name)
     np.testing.assert_allclose(objective.discriminator(real, fake), of_discriminator(real, fake), rtol=1e-5)
     np.testing.assert_allclose(objective.generator(fake), of_generator(fake), rtol=1e-5)
 
@@ -233,7 +233,7 @@ def test_objectives_are_those_of_the_papers(name):
 def test_the_gradient_penalty_of_a_linear_critic_is_known():
     weights = np.array([[3.0], [4.0]], "float32")
     real, fake = tf.constant(DATA[:8]), tf.constant(DATA[8:16])
-    found = sg.objectives.gradient_penalty(lambda x: x @ weights, real, fake, weight=2.0)
+    found = sg.losses.gradient_penalty(lambda x: x @ weights, real, fake, weight=2.0)
     np.testing.assert_allclose(found, 2.0 * (5.0 - 1.0) ** 2, rtol=1e-5)
 
 
@@ -247,14 +247,14 @@ def test_flags_that_are_changed_between_two_fits_hold_in_the_second():
     still = {one.path: np.array(one) for name in ("d1", "dn") for one in judge.get_layer(name).weights}
     before = np.array(judge.get_layer("d2").kernel)
     players.check(real[:32])
-    with sg.contract(judge, "d1, dn") as contract:
+    with sg.FreezeCheck(judge, "d1, dn") as check:
         players.fit(real, epochs=1, verbose=0)
-    players.fit(real, epochs=1, verbose=0, callbacks=[contract])
+    players.fit(real, epochs=1, verbose=0, callbacks=[check])
     assert {path: (np.array(one) == still[path]).all() for one in judge.weights if (path := one.path) in still} == (
         dict.fromkeys(still, True)
     )
     assert not np.array_equal(before, judge.get_layer("d2").kernel)
-    sg.thaw(judge)
+    sg.unfreeze(judge)
     players.fit(real, epochs=1, verbose=0)
     assert not any(np.array_equal(one, still[one.path]) for one in judge.get_layer("d1").weights)
 
@@ -266,7 +266,7 @@ def test_what_was_frozen_at_first_gets_slots_when_it_is_thawed():
     players.compile()
     real = np.ones((32, 2), "float32")
     players.fit(real, verbose=0)
-    sg.thaw(networks["d"])
+    sg.unfreeze(networks["d"])
     before = np.array(networks["d"].get_layer("d1").kernel)
     players.fit(real, verbose=0)
     assert not np.array_equal(before, networks["d"].get_layer("d1").kernel)

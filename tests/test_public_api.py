@@ -1,12 +1,13 @@
 """The public API holds what it promised: each name, and each parameter with its place, keyword and default."""
 
+import ast
 import inspect
 import operator
 import warnings
 from pathlib import Path
 
 import pytest
-from public_api import parameters, public_api
+from public_api import parameters, public_api, public_names
 
 import surgery as sg
 
@@ -16,8 +17,30 @@ PROMISED = {
         line.split(" | ") for line in Path(__file__).with_name("public_api.txt").read_text("utf-8").splitlines()
     )
 }
-NEW_NAMES = set()
+MODULES = {"sg": sg}
+FORMER = {  # module, former name -> present name
+    ("sg", "contract"): "FreezeCheck",
+    ("sg", "crossing"): "crossing_tensors",
+    ("sg", "digits"): "samples.digits",
+    ("sg", "extract"): "extract_features",
+    ("sg", "groups"): "layer_groups",
+    ("sg", "layerwise_rates"): "layerwise_learning_rates",
+    ("sg", "objectives"): "losses",
+    ("sg", "pyramid"): "feature_levels",
+    ("sg", "thaw"): "unfreeze",
+    ("sg", "wiring"): "parts",
+}
+FORMER_ARGUMENTS = {("sg.extract_features", "out"), ("sg.join", "wires"), ("sg.save", "prove")}
+NEW_NAMES = {f"sg.FreezeCheck.{name}" for name in ("check", "on_epoch_end", "on_train_batch_end", "on_train_begin")}
 NEW_PARAMETERS = set()
+
+
+def present(path):
+    """Returns the present name of a dotted one."""
+    found = "sg"
+    for part in path.split(".")[1:]:
+        found = f"{found}.{FORMER.get((found, part), part)}"
+    return found
 
 
 def named(path):
@@ -54,8 +77,66 @@ def test_a_promised_name_takes_what_it_took(name):
     assert {f"{name}({one})" for one in added} <= NEW_PARAMETERS
 
 
-def test_what_is_new_is_listed():
-    assert {*public_api()} - {*PROMISED} == NEW_NAMES
+def test_what_is_new_is_listed_and_what_has_a_former_name_is_promised_under_it():
+    renamed = {present(name) for name in PROMISED}
+    assert {*public_api()} - {*PROMISED} - renamed == NEW_NAMES
+    assert {f"{prefix}.{name}" for prefix, name in FORMER} <= {*PROMISED}
+
+
+# ---- former names ----
+
+
+@pytest.mark.parametrize(("prefix", "name"), FORMER)
+def test_a_former_name_is_the_same_object_and_says_the_present_name_once(prefix, name):
+    module, new = MODULES[prefix], FORMER[prefix, name]
+    with pytest.warns(
+        DeprecationWarning, match=f"^{prefix}.{name} is deprecated. Use {prefix}.{new} instead.$"
+    ) as said:
+        value = getattr(module, name)
+    assert value is operator.attrgetter(new)(module)
+    assert [one.filename for one in said] == [__file__]
+    assert name not in dir(module) and name not in module.__all__
+
+
+def test_a_former_name_is_imported_with_one_warning():
+    with pytest.warns(DeprecationWarning) as said:
+        from surgery import thaw
+    assert thaw is sg.unfreeze and [one.filename for one in said] == [__file__]
+
+
+def renamed_arguments():
+    for name, value in public_names():
+        for former, new in getattr(value, "renamed_arguments", {}).items():
+            yield name, former, new
+
+
+def test_arguments_have_former_names():
+    assert {(name, former) for name, former, _ in renamed_arguments()} == FORMER_ARGUMENTS
+
+
+def test_an_argument_under_its_former_name_goes_where_it_went(tmp_path):
+    a, b = sg.open("tinyvgg"), sg.open("tinyvgg")
+    with pytest.warns(DeprecationWarning, match=r"wires= of join\(\) is deprecated. Use connections= instead") as said:
+        joined = sg.join(a, b, wires={}, prefix="b_")
+    assert [one.filename for one in said] == [__file__]
+    assert joined == sg.join(a, b, connections={}, prefix="b_")
+    with pytest.raises(TypeError, match="got wires= and connections="):
+        sg.join(a, b, wires={}, connections={})
+
+
+# ---- where names live ----
+
+
+def test_each_public_name_is_taken_from_where_the_type_checker_sees_it():
+    tree = ast.parse(Path(sg.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.asname: f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+    (assigned,) = (node for node in block.body if isinstance(node, ast.Assign))
+    for name, value in zip(assigned.targets[0].elts, assigned.value.elts, strict=True):
+        seen[name.id] = seen.pop(value.id)
+    homes = {name: f"surgery.{home}.{name}" for home, names in sg._HOMES.items() for name in names}
+    assert seen == homes | {name: f"surgery.{module}" for name, module in sg._MODULES.items()}
 
 
 def test_public_names_are_listed_in_order():

@@ -112,7 +112,7 @@ def test_a_little_of_fit_lowers_the_loss_and_moves_nothing_that_is_frozen(name, 
 @pytest.fixture
 def few_to_learn_from(monkeypatch, request):
     """Gives a recipe every fourth of the digits; the judge of what is drawn learns from all."""
-    draw = sg.digits
+    draw = sg.samples.digits
     if "cyclegan" not in request.node.name:  # which takes 1,400 of them
         monkeypatch.setattr(sg, "digits", lambda *args, **kwargs: tuple(one[::4] for one in draw(*args, **kwargs)))
 
@@ -189,7 +189,7 @@ def test_activation_maps_of_a_pooled_head_are_those_of_cam():
     graph = sg.cut(sg.open("tinyvgg", weights="pretrained"), outputs="block3_conv3")
     head = [keras.layers.GlobalAveragePooling2D(name="gap"), keras.layers.Dense(5, name="head")]
     front, back = map(sg.build, sg.split(sg.graft(graph, head), "block3_conv3"))
-    images_bhwc, labels = sg.digits(range(5))
+    images_bhwc, labels = sg.samples.digits(range(5))
     images_bhwc, labels = images_bhwc[:40], labels[:40]
     maps_bhwc, kernel = front.predict(images_bhwc, verbose=0), back.get_layer("head").get_weights()[0]
     cam_bhw = np.maximum(np.einsum("bhwc,cb->bhw", maps_bhwc, kernel[:, labels]), 0)
@@ -247,7 +247,7 @@ def test_unet_learns_to_find_digits_on_photographs():
 def test_what_starts_at_zero_leaves_the_network_as_it_was(name):
     donor = sg.build(sg.open("tinyvgg", weights="pretrained"))
     model = sg.build(cookbook.load(name).wire({}))
-    images_bhwc, _ = sg.digits(range(5))
+    images_bhwc, _ = sg.samples.digits(range(5))
     ours, theirs = (one.predict(images_bhwc[:64], verbose=0) for one in (model, donor))
     assert np.array_equal(ours, theirs) and len(model.layers) > len(donor.layers)
 
@@ -260,7 +260,7 @@ def test_unet_builds_on_any_backbone(backbone):
     model = sg.build(graph)
     assert model.output_shape == (None, size, size, 3)
     steps = [call.name for call in graph if call.name.endswith("_concat")]
-    assert len(steps) == len(sg.pyramid(sg.open(backbone))) - 1 >= 3
+    assert len(steps) == len(sg.feature_levels(sg.open(backbone))) - 1 >= 3
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_what_a_recipe_cannot_make_is_said_with_its_line(what):
 @pytest.mark.parametrize("side", [33, 47, 95])
 def test_unet_aligns_odd_sizes(side):
     graph = sg.open("mobilenetv2", include_top=False, input_shape=[side, side + 2, 3])
-    levels = sg.pyramid(graph)
-    decoder = sg.wiring.unet_decoder(2, list(levels), filters=(8,))
+    levels = sg.feature_levels(graph)
+    decoder = sg.parts.unet_decoder(2, list(levels), filters=(8,))
     model = sg.build(sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()]))
     assert model.output_shape == (None, side, side + 2, 2)
 
@@ -325,33 +325,33 @@ def test_unet_aligns_odd_sizes(side):
 @pytest.mark.parametrize("part", ["unet_decoder", "linknet_decoder", "fpn_decoder", "deeplab_decoder"])
 def test_a_decoder_refuses_what_makes_none(part, arguments, message):
     with pytest.raises(sg.SurgeryError, match=message):
-        getattr(sg.wiring, part)(**arguments)
+        getattr(sg.parts, part)(**arguments)
 
 
 def test_deeplab_takes_two_maps_and_says_so():
     with pytest.raises(sg.SurgeryError, match="takes feature maps of two sizes"):
-        sg.wiring.deeplab_decoder(2, [4, 8, 16])
+        sg.parts.deeplab_decoder(2, [4, 8, 16])
 
 
 @pytest.mark.parametrize("part", ["unet_decoder", "linknet_decoder", "fpn_decoder", "fcn_decoder", "deeplab_decoder"])
 def test_strides_may_be_the_keys_of_a_pyramid(part):
     x = [keras.Input((32, 32, 3)), keras.Input((8, 8, 8)), keras.Input((2, 2, 8))]
     strides = {4: "fine", 16: "deep"}.keys()
-    assert keras.Model(x, getattr(sg.wiring, part)(3, strides)(x)).output_shape == (None, 32, 32, 3)
+    assert keras.Model(x, getattr(sg.parts, part)(3, strides)(x)).output_shape == (None, 32, 32, 3)
 
 
 def test_every_box_has_a_place_and_the_smallest_wins():
-    centres, steps = sg.wiring.places((128, 128), (4, 16))
+    centres, steps = sg.parts.places((128, 128), (4, 16))
     boxes = [np.array([[64 - side / 2, 64 - side / 2, 64 + side / 2, 64 + side / 2]]) for side in range(8, 128, 4)]
-    found = sg.wiring.detection_targets(boxes, [np.array([1])] * len(boxes), 2, centres, steps)
+    found = sg.parts.detection_targets(boxes, [np.array([1])] * len(boxes), 2, centres, steps)
     assert (found[..., 1].sum(axis=1) > 0).all() and not found[..., 0].any()
     coarse = steps[None] * found[..., 1]
     assert coarse.max(axis=1)[0] == 4 and coarse.max(axis=1)[-1] == 16
     wide, narrow = [48, 60, 80, 68], [58, 40, 70, 88]  # 32 x 8 = 256, 12 x 48 = 576 pixels
-    found = sg.wiring.detection_targets(
-        [np.array([wide, narrow])], [np.array([0, 1])], 2, *sg.wiring.places((128,) * 2, (8,))
+    found = sg.parts.detection_targets(
+        [np.array([wide, narrow])], [np.array([0, 1])], 2, *sg.parts.places((128,) * 2, (8,))
     )
-    at_the_middle = found[0, np.abs(sg.wiring.places((128,) * 2, (8,))[0] - 64).max(-1) < 6]
+    at_the_middle = found[0, np.abs(sg.parts.places((128,) * 2, (8,))[0] - 64).max(-1) < 6]
     assert at_the_middle[:, 0].all() and not at_the_middle[:, 1].any()
 
 
@@ -361,8 +361,8 @@ def test_a_place_of_a_box_lies_in_it_or_is_the_nearest():
     corners = rng.uniform(0, 100, (300, 2))
     frames = np.concatenate([corners, corners + rng.uniform(0.5, 40, (300, 2))], -1)
     for strides in ((4, 16), (8,)):
-        centres, steps = sg.wiring.places((144, 144), strides)
-        found = sg.wiring.detection_targets([frame[None] for frame in frames], [[0]] * 300, 1, centres, steps)
+        centres, steps = sg.parts.places((144, 144), strides)
+        found = sg.parts.detection_targets([frame[None] for frame in frames], [[0]] * 300, 1, centres, steps)
         for frame, target in zip(frames, found, strict=True):
             taken = target[:, 0] > 0
             inside = ((centres >= frame[:2]) & (centres <= frame[2:])).all(-1)
@@ -371,32 +371,32 @@ def test_a_place_of_a_box_lies_in_it_or_is_the_nearest():
                 reach = np.exp(target[taken, 1:]) * steps[taken, None]
                 made = np.concatenate([centres[taken] - reach[:, :2], centres[taken] + reach[:, 2:]], -1)
                 assert np.abs(made - frame).max() <= 1.0 + 1e-3  # no distance is less than a pixel
-    whole = sg.wiring.detection_targets([np.array([[10, 20, 210, 120]], "uint8")], [[0]], 1, centres, steps)
-    assert np.array_equal(whole, sg.wiring.detection_targets([[[10.0, 20, 210, 120]]], [[0]], 1, centres, steps))
-    assert not sg.wiring.detection_targets([[]], [[]], 1, centres, steps).any()
+    whole = sg.parts.detection_targets([np.array([[10, 20, 210, 120]], "uint8")], [[0]], 1, centres, steps)
+    assert np.array_equal(whole, sg.parts.detection_targets([[[10.0, 20, 210, 120]]], [[0]], 1, centres, steps))
+    assert not sg.parts.detection_targets([[]], [[]], 1, centres, steps).any()
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[3]], 3, *GRID), "is 3; the classes are 0 to 2"),
-        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[-1]], 3, *GRID), "is -1; the classes are 0 to 2"),
-        (lambda: sg.wiring.detection_targets([[[5, 1, 1, 5]]], [[0]], 3, *GRID), r"is \[5.0, 1.0, 1.0, 5.0\]"),
-        (lambda: sg.wiring.detection_targets([[[1, 1, np.nan, 5]]], [[0]], 3, *GRID), "right of left"),
-        (lambda: sg.wiring.detection_targets([[[1, 1, 5]]], [[0]], 3, *GRID), r"boxes \(1, 3\)"),
-        (lambda: sg.wiring.detection_targets([[[1, 1, 5, 5]]], [[0, 1]], 3, *GRID), "and 2 labels"),
-        (lambda: sg.wiring.detection_targets([[]], [], 3, *GRID), "of 1 images, and labels of 0"),
-        (lambda: sg.wiring.decoded(np.zeros((2, 5, 7)), 3, *GRID), r"is \(images, 80, 7\), not \(2, 5, 7\)"),
-        (lambda: sg.wiring.places((32, 32), []), "at least 1 sizes"),
-        (lambda: sg.wiring.places((32, 32), [0]), r"they are \[0\]"),
-        (lambda: sg.wiring.places((32, 32), None), r"they are \[None\]"),
-        (lambda: sg.wiring.places((32, -1), [4]), "the width must be a whole number"),
-        (lambda: sg.wiring.pyramid_pooling_decoder(3, -1), "the stride of the tap"),
-        (lambda: sg.wiring.pyramid_pooling_decoder(3, True), "not True"),
-        (lambda: sg.wiring.dcgan_generator(16.0), "size must be a whole number"),
-        (lambda: sg.wiring.super_resolver(2.0), "scale must be a whole number"),
-        (lambda: sg.wiring.projection_score(3, 8)([keras.Input((8,))]), "takes two tensors"),
-        (lambda: sg.wiring.unet_decoder(True, (2, 4)), "classes must be at least 1, not True"),
+        (lambda: sg.parts.detection_targets([[[1, 1, 5, 5]]], [[3]], 3, *GRID), "is 3; the classes are 0 to 2"),
+        (lambda: sg.parts.detection_targets([[[1, 1, 5, 5]]], [[-1]], 3, *GRID), "is -1; the classes are 0 to 2"),
+        (lambda: sg.parts.detection_targets([[[5, 1, 1, 5]]], [[0]], 3, *GRID), r"is \[5.0, 1.0, 1.0, 5.0\]"),
+        (lambda: sg.parts.detection_targets([[[1, 1, np.nan, 5]]], [[0]], 3, *GRID), "right of left"),
+        (lambda: sg.parts.detection_targets([[[1, 1, 5]]], [[0]], 3, *GRID), r"boxes \(1, 3\)"),
+        (lambda: sg.parts.detection_targets([[[1, 1, 5, 5]]], [[0, 1]], 3, *GRID), "and 2 labels"),
+        (lambda: sg.parts.detection_targets([[]], [], 3, *GRID), "of 1 images, and labels of 0"),
+        (lambda: sg.parts.decoded(np.zeros((2, 5, 7)), 3, *GRID), r"is \(images, 80, 7\), not \(2, 5, 7\)"),
+        (lambda: sg.parts.places((32, 32), []), "at least 1 sizes"),
+        (lambda: sg.parts.places((32, 32), [0]), r"they are \[0\]"),
+        (lambda: sg.parts.places((32, 32), None), r"they are \[None\]"),
+        (lambda: sg.parts.places((32, -1), [4]), "the width must be a whole number"),
+        (lambda: sg.parts.pyramid_pooling_decoder(3, -1), "the stride of the tap"),
+        (lambda: sg.parts.pyramid_pooling_decoder(3, True), "not True"),
+        (lambda: sg.parts.dcgan_generator(16.0), "size must be a whole number"),
+        (lambda: sg.parts.super_resolver(2.0), "scale must be a whole number"),
+        (lambda: sg.parts.projection_score(3, 8)([keras.Input((8,))]), "takes two tensors"),
+        (lambda: sg.parts.unet_decoder(True, (2, 4)), "classes must be at least 1, not True"),
     ],
 )
 def test_what_parts_are_asked_wrongly_is_said(ask, message):
@@ -404,7 +404,7 @@ def test_what_parts_are_asked_wrongly_is_said(ask, message):
         ask()
 
 
-GRID = sg.wiring.places((32, 32), (4, 8))
+GRID = sg.parts.places((32, 32), (4, 8))
 DECODERS = ["unet_decoder", "linknet_decoder", "fpn_decoder", "fcn_decoder", "deeplab_decoder", "anchor_free_head"]
 
 
@@ -413,11 +413,11 @@ def test_taps_are_of_the_strides_that_are_said(part):
     picture, fine, deep = keras.Input((64, 64, 3)), keras.Input((16, 16, 8), name="fine"), keras.Input((8, 8, 8))
     for strides, taps in (((4, 8), [deep, fine]), ((2, 8), [fine, deep]), ((4, 32), [fine, deep])):
         with pytest.raises(sg.SurgeryError, match="takes a map of stride"):
-            getattr(sg.wiring, part)(3, strides)([picture, *taps])
+            getattr(sg.parts, part)(3, strides)([picture, *taps])
     open_sides = [keras.Input((None, None, 3)), keras.Input((None, None, 8)), keras.Input((None, None, 8))]
     open_sides = [keras.Input((None, None, 3)), keras.Input((None, None, 8)), keras.Input((None, None, 8))]
     with pytest.warns(UserWarning, match="serves those whose sides 8 divides"):
-        getattr(sg.wiring, part)(3, np.array([4, 8]))(open_sides)
+        getattr(sg.parts, part)(3, np.array([4, 8]))(open_sides)
 
 
 def test_a_projection_scores_each_picture_by_its_own_label():
@@ -425,7 +425,7 @@ def test_a_projection_scores_each_picture_by_its_own_label():
     x = keras.Input((8,))
     for shape in ((), (1,)):
         label = keras.Input(shape, dtype="int32")
-        model = keras.Model([x, label], sg.wiring.projection_score(4, 8)([x, label]))
+        model = keras.Model([x, label], sg.parts.projection_score(4, 8)([x, label]))
         features = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
         names = np.array([0, 1, 2, 3, 3])
         score, table = model.get_layer("score"), model.get_layer("label_features").get_weights()[0]
@@ -433,18 +433,18 @@ def test_a_projection_scores_each_picture_by_its_own_label():
         np.testing.assert_allclose(model([features, names.reshape(5, *shape)]), wanted, atol=1e-5)
     for features, label in ((1, keras.Input(())), (4, keras.Input(())), (8, keras.Input((3,)))):
         with pytest.raises(sg.SurgeryError, match=r"takes features \(batch, "):
-            sg.wiring.projection_score(4, features)([x, label])
+            sg.parts.projection_score(4, features)([x, label])
 
 
 def test_classes_may_be_counted_by_numpy(tmp_path):
     x = [keras.Input((32, 32, 3)), keras.Input((16, 16, 8)), keras.Input((8, 8, 8))]
-    model = keras.Model(x, sg.wiring.unet_decoder(np.int64(3), [2, 4])(x))
+    model = keras.Model(x, sg.parts.unet_decoder(np.int64(3), [2, 4])(x))
     model.save(tmp_path / "net.keras")
     assert keras.models.load_model(tmp_path / "net.keras").output_shape == (None, 32, 32, 3)
 
 
 def test_the_pyramid_is_found_by_stride():
-    assert sg.pyramid(sg.open("vgg16")) == {
+    assert sg.feature_levels(sg.open("vgg16")) == {
         1: "block1_conv2",
         2: "block2_conv2",
         4: "block3_conv3",
@@ -452,20 +452,20 @@ def test_the_pyramid_is_found_by_stride():
         16: "block5_conv3",
         32: "block5_pool",
     }
-    assert sg.pyramid(sg.open("resnet50")) == {
+    assert sg.feature_levels(sg.open("resnet50")) == {
         2: "conv1_relu",
         4: "conv2_block3_out",
         8: "conv3_block4_out",
         16: "conv4_block6_out",
         32: "conv5_block3_out",
     }
-    assert list(sg.pyramid(sg.open("convnexttiny"))) == [1, 4, 8, 16, 32]
+    assert list(sg.feature_levels(sg.open("convnexttiny"))) == [1, 4, 8, 16, 32]
     with pytest.raises(sg.SurgeryError, match="no feature maps"):
-        sg.pyramid(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+        sg.feature_levels(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
 
 
 def test_the_digits_are_pictures():
-    images_bhwc, labels = sg.digits((7, 8), size=16)
+    images_bhwc, labels = sg.samples.digits((7, 8), size=16)
     assert images_bhwc.shape[1:] == (16, 16, 3) and images_bhwc.dtype == "float32"
     assert images_bhwc.min() >= 0 and images_bhwc.max() <= 1 and set(labels) == {7, 8}
 

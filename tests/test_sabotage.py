@@ -136,11 +136,11 @@ def test_calls_of_a_shared_layer_are_told_apart_by_what_they_take(seed, tmp_path
 
 def test_a_donor_that_was_joined_under_a_prefix_is_kept(tmp_path):
     donor, other = random_network(3), siamese_network()
-    both = sg.join(sg.open(other), donor, wires={}, prefix="mine_")
+    both = sg.join(sg.open(other), donor, connections={}, prefix="mine_")
     assert sg.verify(both, donor).exact and sg.verify(both, other).exact
     assert sg.verify(sg.open(sg.save(both, tmp_path / "both.keras")), donor).exact
     whole = sg.open("tinyvgg")
-    late = sg.join(sg.open(other), sg.cut(whole, inputs="block4_pool"), wires={}, prefix="mine_")
+    late = sg.join(sg.open(other), sg.cut(whole, inputs="block4_pool"), connections={}, prefix="mine_")
     found = sg.verify(sg.open(sg.save(late, tmp_path / "late.keras")), whole)
     assert found.exact and len(found.kept) == 8 and found.pairs["mine_fc1"] == "fc1"
 

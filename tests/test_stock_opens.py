@@ -63,7 +63,7 @@ def kinds():
     model = network()
     yield "statistics", trained(sg.freeze(model, ":BatchNormalization", bn="stats"), "adam")
     model = network()
-    yield "rates", trained(model, sg.layerwise_rates(keras.optimizers.Adam(0.01), model, decay=0.5))
+    yield "rates", trained(model, sg.layerwise_learning_rates(keras.optimizers.Adam(0.01), model, decay=0.5))
     yield "grafted", sg.graft(sg.cut(network(), outputs="bn"), [layers.Dense(3, name="new")])
 
 
@@ -99,7 +99,7 @@ def test_a_saved_model_keeps_fixed_statistics_for_surgery_and_stays_as_it_is(tmp
 
 def test_the_ordinary_optimizer_takes_the_steps_that_ours_takes(tmp_path):
     model = network()
-    trained(model, sg.layerwise_rates(keras.optimizers.Adam(0.01), model, decay=0.5))
+    trained(model, sg.layerwise_learning_rates(keras.optimizers.Adam(0.01), model, decay=0.5))
     sg.save(model, tmp_path / "m.keras")
     stock = keras.models.load_model(tmp_path / "m.keras")
     assert type(stock.optimizer) is keras.optimizers.MultiOptimizer
@@ -117,7 +117,7 @@ def forward(networks, batch):
 def adversaries():
     generator = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="g")
     critic = keras.Sequential([keras.Input((4,)), layers.Dense(1)], name="d")
-    players = sg.wiring.adversaries(sg.objectives.hinge, names=("d", "g"))
+    players = sg.parts.adversaries(sg.losses.hinge, names=("d", "g"))
     model = sg.Players({"g": generator, "d": critic}, forward, players)
     model.compile()
     model.fit(X, verbose=0)
@@ -140,7 +140,7 @@ def test_players_with_losses_of_the_library_are_saved_and_say_what_opens_them(tm
 def test_importing_surgery_before_or_after_keras_is_enough_for_what_is_ours(tmp_path):
     model = network()
     schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.5)
-    trained(model, sg.layerwise_rates(keras.optimizers.Adam(schedule), model))
+    trained(model, sg.layerwise_learning_rates(keras.optimizers.Adam(schedule), model))
     with pytest.warns(UserWarning, match="of surgery"):
         sg.save(model, tmp_path / "schedule.keras")
     sg.freeze(network(), ":BatchNormalization", bn="stats").save(tmp_path / "by_keras.keras")

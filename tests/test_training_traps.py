@@ -56,7 +56,7 @@ def test_trap_2_a_layer_that_is_unfrozen_after_a_fit_does_not_train():
     model = frozen_then_fitted()
     model.get_layer("trunk").trainable = True
     assert moved(model, lambda: model.fit(X, Y, verbose=0)) == {"head"}
-    model = sg.thaw(frozen_then_fitted(), "trunk")
+    model = sg.unfreeze(frozen_then_fitted(), "trunk")
     assert moved(model, lambda: model.fit(X, Y, verbose=0)) == {"trunk", "head"}
 
 
@@ -73,7 +73,7 @@ def test_trap_10_training_false_does_not_hold_the_statistics():
     _, model = normalized()
     sg.freeze(model, "base")
     model.compile("sgd", "mse")
-    assert moved(model, lambda: model.fit(X, Y, verbose=0, callbacks=[sg.contract(model, "base")])) == {"head"}
+    assert moved(model, lambda: model.fit(X, Y, verbose=0, callbacks=[sg.FreezeCheck(model, "base")])) == {"head"}
 
 
 def layered():
@@ -95,7 +95,7 @@ def test_trap_11_the_flag_of_a_container_wipes_or_hides_those_inside():
     assert moved(model, lambda: model.fit(X, Y, verbose=0)) >= {"head"}  # and what trains depends on the version
     base, model = layered()
     sg.freeze(model, "base/one")
-    sg.thaw(model, "base/two")
+    sg.unfreeze(model, "base/two")
     model.compile("sgd", "mse")
     assert moved(model, lambda: model.fit(X, Y, verbose=0)) == {"two", "head"}
     assert [base.get_layer(name).trainable for name in ("one", "two")] == [False, True]
@@ -115,7 +115,7 @@ def test_trap_19_rates_by_depth_have_no_learning_rate():
     stock = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1)))
     with pytest.raises(AttributeError, match="cannot be accessed on a MultiOptimizer"):
         _ = stock.learning_rate
-    model.compile(sg.layerwise_rates(keras.optimizers.SGD(0.1), model), "mse")
+    model.compile(sg.layerwise_learning_rates(keras.optimizers.SGD(0.1), model), "mse")
     halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     model.fit(X, Y, verbose=0, callbacks=[halve])
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)

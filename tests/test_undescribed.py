@@ -53,13 +53,13 @@ def test_they_can_be_looked_at_compared_verified_drawn_and_frozen(fault, tmp_pat
     assert ("settings not known, hence not compared" in str(difference)) == (not known)
     assert sg.diff(model, model).equal
     assert sg.verify(sg.cut(model, outputs="wrapper"), model).exact
-    assert sg.groups(model)
+    assert sg.layer_groups(model)
     sg.plot(model, tmp_path / "net.html")
     assert sg.select(model, "[params>1]")
     before = numpy_of(model(np.ones((2, 3, 4), "float32")))
     sg.freeze(model, "!head")
     assert [one.path.rpartition("/")[0] for one in model.weights if one.trainable] == ["head", "head"]
-    sg.thaw(model)
+    sg.unfreeze(model)
     assert all(one.trainable for one in model.weights)
     np.testing.assert_array_equal(numpy_of(model(np.ones((2, 3, 4), "float32"))), before)
 

@@ -63,7 +63,7 @@ def test_frozen_copies_are_compared_too():
 
 
 def test_the_users_own_arrays(tinyvgg):
-    images_bhwc, _ = sg.digits([0])
+    images_bhwc, _ = sg.samples.digits([0])
     assert sg.verify(sg.cut(tinyvgg, outputs="fc2"), tinyvgg, inputs=images_bhwc[:2]).exact
     with pytest.raises(sg.SurgeryError, match="inputs="):
         sg.verify(tinyvgg, tinyvgg, inputs=np.zeros((1, 3)))

@@ -93,7 +93,7 @@ def test_who_writes_where_another_process_writes_is_refused_and_told_which(tmp_p
             lambda: written_whole(out).__enter__(),
             lambda: folder_written_whole(out).__enter__(),
         ],
-        features: [lambda: sg.extract(model, "conv", images, features)],
+        features: [lambda: sg.extract_features(model, "conv", images, features)],
         tmp_path / "model.keras": [lambda: sg.save(model, tmp_path / "model.keras")],
     }
     for path, calls in ways.items():
@@ -114,7 +114,7 @@ def test_who_writes_where_another_process_writes_is_refused_and_told_which(tmp_p
         assert run.exit_code == 1 and f"written by process {other.pid}" in run.output, run.output
         assert not path.exists()
     assert (tmp_path / "model.keras").read_bytes() == before and not left(tmp_path)
-    assert sg.extract(model, "conv", images, features).path == features  # the other has ended
+    assert sg.extract_features(model, "conv", images, features).path == features  # the other has ended
 
 
 def test_features_that_another_process_computes_are_not_computed_twice_at_once(tmp_path):

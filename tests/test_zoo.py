@@ -79,7 +79,7 @@ def test_front_then_back_is_the_whole_at_narrow_and_other_places(graph, arrays, 
     others = [call.name for call in graph if call.name not in narrow and call.op is not None][:-1]
     places = [*random.choice(narrow, 2, replace=False), *random.choice(others, min(2, len(others)), replace=False)]
     for place in places:
-        crossing = sg.crossing(graph, str(place))
+        crossing = sg.crossing_tensors(graph, str(place))
         assert (len(crossing) == 1) == (place in narrow)
         front, back = sg.split(graph, list(crossing))
         middle = outputs_of(sg.build(front), arrays)
@@ -169,7 +169,7 @@ def test_looking_imports_neither_keras_nor_tensorflow():
     sg.open("vgg16")
     code = (
         "import sys, surgery as sg; graph = sg.open('vgg16'); sg.show(sg.cut(graph, outputs='block4_pool')); "
-        "sg.select(graph, ':Conv2D & [stride=16]'); sg.pyramid(graph); sg.freeze(graph, '..block3_pool'); "
+        "sg.select(graph, ':Conv2D & [stride=16]'); sg.feature_levels(graph); sg.freeze(graph, '..block3_pool'); "
         "loaded = {'keras', 'tensorflow', 'h5py', 'numpy'} & set(sys.modules); assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -202,7 +202,7 @@ def test_tinyvgg_is_a_small_vgg16_that_knows_the_digits(tinyvgg):
     vgg16 = [call.name for call in sg.open("vgg16")]
     assert [call.name for call in sg.open(tinyvgg)] == vgg16
     assert tinyvgg.count_params() <= 150_000
-    images_bhwc, labels = sg.digits(range(5))
+    images_bhwc, labels = sg.samples.digits(range(5))
     held_out = np.arange(len(labels)) % 5 == 0
     guesses = tinyvgg.predict(images_bhwc[held_out], verbose=0).argmax(axis=-1)
     assert np.mean(guesses == labels[held_out]) >= 0.98

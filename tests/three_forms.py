@@ -107,7 +107,7 @@ def built_in_any_order(s: Subject) -> None:
     if one is not None:
         ways["one frozen"] = lambda graph: sg.build(sg.freeze(graph, one))
         ways["all frozen"] = lambda graph: sg.build(sg.freeze(graph))
-        ways["frozen and thawed"] = lambda graph: sg.build(sg.thaw(sg.freeze(graph, one), one))
+        ways["frozen and thawed"] = lambda graph: sg.build(sg.unfreeze(sg.freeze(graph, one), one))
         ways["frozen copy"] = lambda graph: sg.build(sg.freeze(graph, one), copy=True)
     graph = s.source()
     order = [list(ways)[number] for number in s.random.permutation(len(ways))]
@@ -147,7 +147,7 @@ def front_then_back(s: Subject) -> None:
     if not refs:
         raise Skip
     ref = refs[s.random.integers(0, len(refs))]
-    crossing = sg.crossing(s.graph, ref)
+    crossing = sg.crossing_tensors(s.graph, ref)
     front, back = sg.cut(s.graph, outputs=list(crossing)), sg.cut(s.graph, inputs=list(crossing))
     given = dict(zip(map(str, leaves(s.graph.inputs)), keras.tree.flatten(s.arrays), strict=True))
     middle = outputs_of(sg.build(front), packed(front.inputs, [given[str(one)] for one in leaves(front.inputs)]))
@@ -159,7 +159,7 @@ def front_then_back(s: Subject) -> None:
 def split_in_two(s: Subject) -> None:
     """At a tensor that alone crosses a cut: the back of the front is the whole."""
     inputs = leaves(s.graph.inputs)
-    narrow = [ref for ref in s.inner_refs() if sg.crossing(s.graph, ref) == [ref]]
+    narrow = [ref for ref in s.inner_refs() if sg.crossing_tensors(s.graph, ref) == [ref]]
     if len(inputs) != 1 or not narrow:
         raise Skip
     ref = narrow[s.random.integers(0, len(narrow))]
@@ -208,7 +208,7 @@ def inlined(s: Subject) -> None:
 
 
 def joined_with_itself(s: Subject) -> None:
-    both = sg.join(s.graph, s.graph, wires={}, prefix="b_")
+    both = sg.join(s.graph, s.graph, connections={}, prefix="b_")
     given = keras.tree.flatten(s.arrays) * 2
     found = outputs_of(sg.build(both), packed(both.inputs, given))
     assert_near(found, s.expected * 2, "joined with a copy of itself")

@@ -32,7 +32,7 @@ def recipe(
     Args:
         numbers: how many numbers are known of a house, beside its image and its description.
     """
-    graph, _ = sg.wiring.encoder(backbone, weights, 8, size)
+    graph, _ = sg.parts.encoder(backbone, weights, 8, size)
     trunk = sg.build(sg.graft(graph, keras.layers.GlobalAveragePooling2D(name="seen")))
     picture = keras.Input((size, size, 3), name="picture")
     figures = keras.Input((numbers,), name="figures")
@@ -91,7 +91,7 @@ def fit(model: keras.Model, epochs: int = 20, houses: int = 1000, seed: int = 0)
 def made_up(houses: int, size: int, seed: int):
     """Makes up houses: `(inputs, prices, classes)`. A price is in units of its spread."""
     random = np.random.default_rng(seed)
-    images_bhwc, digits = sg.digits(range(5), size=size)
+    images_bhwc, digits = sg.samples.digits(range(5), size=size)
     plates = random.integers(0, len(digits), houses)
     figures = random.normal(size=(houses, 16)).astype("float32")
     text = random.integers(1, len(WORDS), (houses, 12)) * (np.arange(12) < random.integers(3, 13, (houses, 1)))

@@ -26,7 +26,7 @@ def recipe(features: int = 64, hidden: tuple = (32, 16), classes: int = 4):
 
 def fit(model: keras.Model, epochs: int = 30, seed: int = 0):
     keras.utils.set_random_seed(seed)
-    images_bhwc, labels = sg.digits(range(model.output_shape[-1]), size=8)
+    images_bhwc, labels = sg.samples.digits(range(model.output_shape[-1]), size=8)
     vectors = images_bhwc[..., 0].reshape(len(labels), -1)
     test = np.random.default_rng(seed).random(len(labels)) < 0.3
     model.compile("adam", "sparse_categorical_crossentropy")

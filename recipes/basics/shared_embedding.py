@@ -34,7 +34,7 @@ def recipe(vocabulary: int = LEVELS, features: int = 8, units: int = 24, classes
 
 
 def fit(model: keras.Model, epochs: int = 12, seed: int = 0):
-    images_bhwc, labels = sg.digits(range(10), size=8)
+    images_bhwc, labels = sg.samples.digits(range(10), size=8)
     ink_bhw = np.round(images_bhwc[..., 0] * (LEVELS - 1)).astype("int32")
     halves = {
         "left": ink_bhw[:, :, :4].reshape(len(labels), -1),

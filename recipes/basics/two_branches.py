@@ -20,7 +20,7 @@ def recipe(features: int = 64, units: int = 24, classes: int = 10):
 
 
 def fit(model: keras.Model, epochs: int = 30, seed: int = 0):
-    images_bhwc, labels = sg.digits(range(model.output_shape[-1]), size=8)
+    images_bhwc, labels = sg.samples.digits(range(model.output_shape[-1]), size=8)
     vectors = images_bhwc[..., 0].reshape(len(labels), -1)
     test = np.random.default_rng(seed).random(len(labels)) < 0.3
     units = 2 * model.get_layer("left").units

@@ -18,7 +18,7 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze)
 
     def decoder(tensors):
         picture, x = tensors
@@ -26,7 +26,7 @@ def recipe(
             x = keras.layers.Conv2DTranspose(
                 max(filters >> number, 16), 4, 2, "same", activation="relu", name=f"up{number + 1}"
             )(x)
-        x = sg.wiring.aligned(x, picture, "picture")  # odd sizes are rounded up on the way down
+        x = sg.parts.aligned(x, picture, "picture")  # odd sizes are rounded up on the way down
         return keras.layers.Conv2D(picture.shape[-1], 3, padding="same", activation="sigmoid", name="picture")(x)
 
     return sg.graft(graph, decoder, at=[str(graph.inputs), levels[max(levels)]])
@@ -39,7 +39,7 @@ def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0)
         noise: deviation of the grain that is to be removed; the images are 0 to 1.
     """
     keras.utils.set_random_seed(seed)
-    clean_bhwc, _ = sg.digits(size=model.input_shape[1] or 32)
+    clean_bhwc, _ = sg.samples.digits(size=model.input_shape[1] or 32)
     order = np.random.default_rng(seed).permutation(len(clean_bhwc))
     clean_bhwc = clean_bhwc[order]
     grain_bhwc = np.random.default_rng(seed).normal(0, noise, clean_bhwc.shape).astype("float32")

@@ -28,7 +28,7 @@ def recipe(
         fine: output stride of the map that brings the edges.
         rates: dilations of the parallel convolutions.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze, dilate=True)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze, dilate=True)
     deep = max(levels)
     finer = [level for level in levels if fine <= level < deep]
     if not finer:
@@ -37,7 +37,7 @@ def recipe(
     if rates is None:  # the papers' 6, 12 and 18 are for maps of 33 pixels
         side = graph[levels[deep]].specs[0].shape[1] or 33
         rates = sorted({max(1, round(side * rate / 33)) for rate in (6, 12, 18)})
-    decoder = sg.wiring.deeplab_decoder(classes, [fine, deep], rates, filters, low=filters // 4)
+    decoder = sg.parts.deeplab_decoder(classes, [fine, deep], rates, filters, low=filters // 4)
     return sg.graft(graph, decoder, at=[str(graph.inputs), levels[fine], levels[deep]])
 
 

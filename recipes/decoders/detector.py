@@ -24,26 +24,26 @@ def recipe(
     Args:
         strides: output strides of the maps whose places may see something.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, max(strides), size, freeze)
+    graph, levels = sg.parts.encoder(backbone, weights, max(strides), size, freeze)
     missing = [stride for stride in strides if stride not in levels]
     if missing:
         raise sg.SurgeryError(f"{backbone} has no feature map of stride {missing[0]}; it has {list(levels)}.")
     taps = [levels[stride] for stride in strides]
-    return sg.graft(graph, sg.wiring.anchor_free_head(classes, strides, filters), at=[str(graph.inputs), *taps])
+    return sg.graft(graph, sg.parts.anchor_free_head(classes, strides, filters), at=[str(graph.inputs), *taps])
 
 
 def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
     """Returns the average precision at an overlap of one half, on images that were held out."""
     size, classes = model.input_shape[1], model.output_shape[-1] - 4
     images_bhwc, boxes, labels = sg.samples.framed_digits(size, seed, pictures + 100)
-    centres, steps = sg.wiring.places((size, size), strides)
-    targets = sg.wiring.detection_targets(boxes, labels, classes, centres, steps)
+    centres, steps = sg.parts.places((size, size), strides)
+    targets = sg.parts.detection_targets(boxes, labels, classes, centres, steps)
     scores, drawn = {}, None
     networks = {"average precision": model, "from scratch": sg.tasks.fresh(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):
         keras.utils.set_random_seed(seed)
         falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 8))
-        one.compile(keras.optimizers.Adam(falling, clipnorm=5.0), sg.wiring.detection_loss(classes))
+        one.compile(keras.optimizers.Adam(falling, clipnorm=5.0), sg.parts.detection_loss(classes))
         one.fit(
             images_bhwc[:pictures],
             targets[:pictures],
@@ -52,8 +52,8 @@ def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tupl
             callbacks=[sg.tasks.EpochBar()],
             verbose=0,
         )
-        found = sg.wiring.decoded(one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05)
-        scores[name] = sg.wiring.average_precision(found, boxes[pictures:], labels[pictures:])
+        found = sg.parts.decoded(one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05)
+        scores[name] = sg.parts.average_precision(found, boxes[pictures:], labels[pictures:])
         drawn = framed(images_bhwc[pictures : pictures + 8], found) if drawn is None else drawn
     return {**scores, "images": f"{pictures} to learn from, 100 to test on", "picture": drawn}
 

@@ -23,14 +23,15 @@ def recipe(
         taps: how many feature maps are scored, from the coarsest on.
     """
     graph = sg.open(backbone, weights=weights)
-    levels = dict(list(sg.pyramid(graph).items())[-taps:])  # three in the paper; small images have room for one more
+    # three in the paper; small images have room for one more
+    levels = dict(list(sg.feature_levels(graph).items())[-taps:])
     if any(call.class_name == "Flatten" for call in graph):
         graph = sg.fully_convolutional(graph, padding="same")
         classifier = graph[str(graph.outputs)]
         levels[max(levels)] = str(classifier.parents[0])
     graph = sg.freeze(graph, f"..{levels[max(levels)]}") if freeze else graph
     graph = sg.preprocess(graph)
-    decoder = sg.wiring.fcn_decoder(classes, list(levels))
+    decoder = sg.parts.fcn_decoder(classes, list(levels))
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 
 

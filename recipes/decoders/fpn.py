@@ -24,9 +24,9 @@ def recipe(
     Args:
         finest: output stride of the finest map of the pyramid.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze)
     levels = {step: tap for step, tap in levels.items() if step >= finest}
-    decoder = sg.wiring.fpn_decoder(classes, list(levels), filters)
+    decoder = sg.parts.fpn_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 
 

@@ -18,8 +18,8 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
-    decoder = sg.wiring.linknet_decoder(classes, list(levels), filters)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze)
+    decoder = sg.parts.linknet_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 
 

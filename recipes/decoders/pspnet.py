@@ -25,9 +25,9 @@ def recipe(
         stride: output stride of the dilated encoder.
         bins: sides of the pooled maps.
     """
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze, dilate=True)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze, dilate=True)
     deep = max(levels)
-    decoder = sg.wiring.pyramid_pooling_decoder(classes, deep, bins, filters)
+    decoder = sg.parts.pyramid_pooling_decoder(classes, deep, bins, filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), levels[deep]])
 
 

@@ -18,8 +18,8 @@ def recipe(
     size: int | None = None,
     freeze: bool = False,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, freeze)
-    decoder = sg.wiring.unet_decoder(classes, list(levels), filters)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, freeze)
+    decoder = sg.parts.unet_decoder(classes, list(levels), filters)
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 
 

@@ -23,9 +23,9 @@ def recipe(
     noise, label = keras.Input((latent,), name="noise"), keras.Input((), dtype="int32", name="label")
     asked = keras.layers.Embedding(classes, latent, name="asked")(label)
     both = keras.layers.Concatenate(name="both")([noise, asked])
-    picture = sg.wiring.dcgan_generator(size, 3, filters)(both)
+    picture = sg.parts.dcgan_generator(size, 3, filters)(both)
     generator = keras.Model({"noise": noise, "label": label}, picture, name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
+    trunk, _ = sg.parts.encoder(backbone, weights, stride, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),
@@ -35,7 +35,7 @@ def recipe(
     ]
     features = sg.build(sg.graft(trunk, head))
     shown = keras.Input((size, size, 3), name="picture")
-    score = sg.wiring.projection_score(classes, 64)([features(shown), label])
+    score = sg.parts.projection_score(classes, 64)([features(shown), label])
     discriminator = keras.Model({"picture": shown, "label": label}, score, name="discriminator")
     return {"generator": generator, "discriminator": discriminator}
 
@@ -44,7 +44,7 @@ def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     latent = models["generator"].get_layer("noise").output.shape[1]
     size = models["generator"].output_shape[1]
-    images_bhwc, labels = sg.digits(size=size)
+    images_bhwc, labels = sg.samples.digits(size=size)
 
     def forward(networks, batch):
         real, label = batch
@@ -56,7 +56,7 @@ def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
             "fake": score({"picture": fake, "label": label}, training=True),
         }
 
-    gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.hinge))
+    gan = sg.Players(models, forward, sg.parts.adversaries(sg.losses.hinge))
     gan.compile()
     gan.fit(
         images_bhwc, labels.astype("int32"), batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0

@@ -27,9 +27,9 @@ def recipe(
     models = {}
     for name in ("to_board", "to_light"):
         picture = keras.Input((size, size, 3), name="picture_in")
-        models[name] = keras.Model(picture, sg.wiring.translator(3, filters, blocks)(picture), name=name)
+        models[name] = keras.Model(picture, sg.parts.translator(3, filters, blocks)(picture), name=name)
     for name in ("is_board", "is_light"):
-        trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
+        trunk, _ = sg.parts.encoder(backbone, weights, stride, size, channels=3)
         head = [
             keras.layers.Conv2D(32, 3, activation="leaky_relu", name="look"),
             keras.layers.Conv2D(1, 3, name="scores"),
@@ -45,7 +45,7 @@ def fit(models: dict, epochs: int = 8, cycle: float = 10.0, seed: int = 0):
         cycle: weight of the way there and back, lambda in equation 3.
     """
     keras.utils.set_random_seed(seed)
-    light_bhwc, labels = sg.digits(size=models["to_board"].input_shape[1])
+    light_bhwc, labels = sg.samples.digits(size=models["to_board"].input_shape[1])
     order = np.random.default_rng(seed).permutation(len(light_bhwc))
     light_bhwc, labels = light_bhwc[order], labels[order]
     board_bhwc = on_board(light_bhwc)
@@ -64,10 +64,10 @@ def fit(models: dict, epochs: int = 8, cycle: float = 10.0, seed: int = 0):
         }
 
     def of_discriminators(tensors):
-        return sum(sg.objectives.least_squares.discriminator(*tensors[kind]) for kind in ("board", "light"))
+        return sum(sg.losses.least_squares.discriminator(*tensors[kind]) for kind in ("board", "light"))
 
     def of_generators(tensors):
-        told = sum(sg.objectives.least_squares.generator(tensors[kind][1]) for kind in ("board", "light"))
+        told = sum(sg.losses.least_squares.generator(tensors[kind][1]) for kind in ("board", "light"))
         return told + cycle * tensors["cycle"]
 
     adam = keras.optimizers.Adam

@@ -1,6 +1,6 @@
 """DCGAN with a pretrained trunk in the discriminator. Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3.
 
-Two players train their own variables on one forward pass; nothing is frozen and thawed in turns. `fit` has the
+Two players train their own variables on one forward pass; nothing is frozen and unfrozen in turns. `fit` has the
 generator draw digits, and lets a judge that has seen neither player say how many show a digit, and which.
 """
 
@@ -18,8 +18,8 @@ def recipe(
     filters: int = 96,
 ):
     noise = keras.Input((latent,), name="noise")
-    generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
+    generator = keras.Model(noise, sg.parts.dcgan_generator(size, 3, filters)(noise), name="generator")
+    trunk, _ = sg.parts.encoder(backbone, weights, stride, size, channels=3)
     head = [
         keras.layers.Conv2D(64, 3, 2, "same", name="down"),
         keras.layers.LeakyReLU(0.2, name="down_lrelu"),
@@ -33,7 +33,7 @@ def recipe(
 def fit(models: dict, epochs: int = 36, samples: int = 500, seed: int = 0):
     keras.utils.set_random_seed(seed)
     (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
-    images_bhwc, _ = sg.digits(size=size)
+    images_bhwc, _ = sg.samples.digits(size=size)
 
     def forward(networks, real):
         noise = keras.random.normal((keras.ops.shape(real)[0], latent))
@@ -41,7 +41,7 @@ def fit(models: dict, epochs: int = 36, samples: int = 500, seed: int = 0):
         score = networks["discriminator"]
         return {"real": score(real, training=True), "fake": score(fake, training=True)}
 
-    gan = sg.Players(models, forward, sg.wiring.adversaries(sg.objectives.non_saturating))
+    gan = sg.Players(models, forward, sg.parts.adversaries(sg.losses.non_saturating))
     gan.compile()
     gan.fit(images_bhwc, batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
     return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)

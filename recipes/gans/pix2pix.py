@@ -18,15 +18,15 @@ def recipe(
     filters: tuple = (96, 64, 48, 32),
     size: int = 32,
 ):
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
-    decoder = sg.wiring.unet_decoder(3, list(levels), filters)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, size, channels=3)
+    decoder = sg.parts.unet_decoder(3, list(levels), filters)
 
     def coloured(tensors):
         return keras.layers.Activation("sigmoid", name="picture")(decoder(tensors))
 
     generator = sg.graft(graph, coloured, at=[str(graph.inputs), *levels.values()])
     seen = {name: keras.Input((size, size, 3), name=name) for name in ("condition", "picture")}
-    scores = sg.wiring.patch_discriminator()(list(seen.values()))
+    scores = sg.parts.patch_discriminator()(list(seen.values()))
     return {"generator": generator, "discriminator": keras.Model(seen, scores, name="discriminator")}
 
 
@@ -51,7 +51,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
             "distance": keras.ops.mean(keras.ops.abs(fake_bhwc - real_bhwc)),
         }
 
-    players = sg.wiring.adversaries(sg.objectives.least_squares, wish=lambda tensors: likeness * tensors["distance"])
+    players = sg.parts.adversaries(sg.losses.least_squares, wish=lambda tensors: likeness * tensors["distance"])
     gan = sg.Players(models, forward, players)
     gan.compile()
     gan.fit(grey_bhwc, colour_bhwc, batch_size=16, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)

@@ -27,14 +27,14 @@ def recipe(
         scale: how many times larger images become: 2 or 4.
         blocks: residual blocks of the generator.
     """
-    resolver = sg.wiring.super_resolver(scale, filters, blocks)
+    resolver = sg.parts.super_resolver(scale, filters, blocks)
     if size % scale:
         raise sg.SurgeryError(f"size must be a multiple of scale: {scale} does not divide {size}.")
     small = keras.Input((size // scale, size // scale, 3), name="small")
     enlarged = resolver(small)
     picture = keras.Input((size, size, 3), name="picture_in")
-    scores = sg.wiring.patch_discriminator()(picture)
-    eye, _ = sg.wiring.encoder(backbone, weights, stride, size, freeze=True, channels=3)
+    scores = sg.parts.patch_discriminator()(picture)
+    eye, _ = sg.parts.encoder(backbone, weights, stride, size, freeze=True, channels=3)
     return {
         "generator": keras.Model(small, enlarged, name="generator"),
         "discriminator": keras.Model(picture, scores, name="discriminator"),
@@ -67,11 +67,11 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
             "real": score(real_bhwc, training=True),
             "fake": score(fake_bhwc, training=True),
             "pixels": keras.ops.mean(keras.ops.square(fake_bhwc - real_bhwc)),
-            "seen": sg.wiring.content_distance(eye(fake_bhwc), eye(real_bhwc)),
+            "seen": sg.parts.content_distance(eye(fake_bhwc), eye(real_bhwc)),
         }
 
-    players = sg.wiring.adversaries(
-        sg.objectives.non_saturating,
+    players = sg.parts.adversaries(
+        sg.losses.non_saturating,
         wish=lambda tensors: (tensors["pixels"] + look * tensors["seen"]) / tell,
     )
     gan = sg.Players(models, forward, players)
@@ -82,7 +82,7 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
     wanted = models["eye"].predict(unseen_bhwc, verbose=0)
 
     def seen(images_bhwc):
-        return float(sg.wiring.content_distance(models["eye"].predict(images_bhwc, verbose=0), wanted))
+        return float(sg.parts.content_distance(models["eye"].predict(images_bhwc, verbose=0), wanted))
 
     few = slice(0, 12)
     return {

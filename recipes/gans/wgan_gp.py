@@ -19,8 +19,8 @@ def recipe(
     filters: int = 96,
 ):
     noise = keras.Input((latent,), name="noise")
-    generator = keras.Model(noise, sg.wiring.dcgan_generator(size, 3, filters)(noise), name="generator")
-    trunk, _ = sg.wiring.encoder(backbone, weights, stride, size, channels=3)
+    generator = keras.Model(noise, sg.parts.dcgan_generator(size, 3, filters)(noise), name="generator")
+    trunk, _ = sg.parts.encoder(backbone, weights, stride, size, channels=3)
     if any(call.class_name == "BatchNormalization" for call in trunk):
         trunk = sg.freeze(trunk, ":BatchNormalization")
     head = [
@@ -40,7 +40,7 @@ def fit(models: dict, epochs: int = 13, steps: int = 2, samples: int = 500, seed
     """
     keras.utils.set_random_seed(seed)
     (_, latent), (_, size, _, _) = models["generator"].input_shape, models["generator"].output_shape
-    images_bhwc, _ = sg.digits(size=size)
+    images_bhwc, _ = sg.samples.digits(size=size)
 
     def forward(networks, real_bhwc):
         noise = keras.random.normal((keras.ops.shape(real_bhwc)[0], latent))
@@ -48,11 +48,11 @@ def fit(models: dict, epochs: int = 13, steps: int = 2, samples: int = 500, seed
         return {
             "real": critic(real_bhwc, training=True),
             "fake": critic(fake_bhwc, training=True),
-            "penalty": sg.objectives.gradient_penalty(critic, real_bhwc, fake_bhwc),
+            "penalty": sg.losses.gradient_penalty(critic, real_bhwc, fake_bhwc),
         }
 
-    players = sg.wiring.adversaries(
-        sg.objectives.wasserstein,
+    players = sg.parts.adversaries(
+        sg.losses.wasserstein,
         slow=1e-3,
         fast=1e-3,
         penalty=lambda tensors: tensors["penalty"],

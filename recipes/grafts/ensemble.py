@@ -26,12 +26,12 @@ def recipe(
         other: the second network.
         other_stride: as stride, of the second network.
     """
-    first, _ = sg.wiring.encoder(backbone, weights, stride)
-    second, _ = sg.wiring.encoder(other, weights, other_stride, size)
+    first, _ = sg.parts.encoder(backbone, weights, stride)
+    second, _ = sg.parts.encoder(other, weights, other_stride, size)
     first = sg.graft(first, keras.layers.Flatten(name="first"))
     first = sg.graft(first, keras.layers.Resizing(size, size, name="resized"), at=str(first.inputs), keep=True)
     second = sg.graft(second, keras.layers.Flatten(name="flat"))
-    both = sg.join(first, second, wires={str(second.inputs): "resized"}, prefix="second_")
+    both = sg.join(first, second, connections={str(second.inputs): "resized"}, prefix="second_")
     both = sg.freeze(both, "**")
     seen = {"first": "first", "second": "second_flat"}
 
@@ -50,7 +50,7 @@ def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5,
         repeats: how many choices of the labelled images the accuracies are means of.
     """
     size = model.input_shape[1] or 32
-    images_bhwc, labels = sg.digits(range(5, 10), size=size)
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=size)
     sg.tasks.check_classes(model, 5)
     labels, start = labels - 5, model.get_weights()
     found = {name: [] for name in ("both", "first", "second")}

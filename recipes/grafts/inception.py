@@ -18,8 +18,8 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
     """
     graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.freeze(graph, "**") if freeze else graph
-    module = sg.wiring.inception_module(name="mixed")
-    return sg.insert(graph, sg.wiring.starting_at_zero(module, name="mixed"), after=at)
+    module = sg.parts.inception_module(name="mixed")
+    return sg.insert(graph, sg.parts.starting_at_zero(module, name="mixed"), after=at)
 
 
 def fit(model: keras.Model, epochs: int = 15, seed: int = 0):

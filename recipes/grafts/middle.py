@@ -51,8 +51,8 @@ def fit(
 ):
     keras.utils.set_random_seed(seed)
     front = sg.build(sg.cut(sg.preprocess(sg.open(backbone, weights=weights)), outputs=entry))
-    large_bhwc, _ = sg.digits(range(10), size=front.input_shape[1])
-    small_bhwc, _ = sg.digits(range(10), size=model.input_shape[1])
+    large_bhwc, _ = sg.samples.digits(range(10), size=front.input_shape[1])
+    small_bhwc, _ = sg.samples.digits(range(10), size=model.input_shape[1])
     stem = sg.build(sg.cut(sg.open(model), outputs="stem3"))
     stem.compile(keras.optimizers.Adam(2e-3), "mse")
     maps_bhwc = front.predict(large_bhwc, batch_size=128, verbose=0)
@@ -60,7 +60,7 @@ def fit(
         small_bhwc[..., :1], maps_bhwc, batch_size=64, epochs=epochs // 2, callbacks=[sg.tasks.EpochBar()], verbose=0
     )
 
-    images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1])
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1])
     images_bhwc, labels = images_bhwc[..., :1], labels - 5
     sg.tasks.check_classes(model, 5)
     few = sg.samples.few_of_each(labels, shots, seed)

@@ -42,13 +42,13 @@ def fit(model: keras.Model, epochs: int = 3, pairs: int = 3000, episodes: int = 
     """
     keras.utils.set_random_seed(seed)
     size = model.get_layer("left").output.shape[1]
-    known_bhwc, names = sg.digits(range(5), size=size)
+    known_bhwc, names = sg.samples.digits(range(5), size=size)
     left, right, same = paired(names, pairs, seed)
     model.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     seen = {"left": known_bhwc[left], "right": known_bhwc[right]}
     model.fit(seen, same[:, None], batch_size=32, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
 
-    images_bhwc, labels = sg.digits(range(5, 10), size=size)
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=size)
     trunk = sg.build(sg.cut(sg.open(model), outputs="direction@0"))
     weights = np.maximum(-model.get_layer("same").get_weights()[0][:, 0], 0)
     vectors = trunk.predict(images_bhwc, batch_size=256, verbose=0) * weights

@@ -26,7 +26,7 @@ def recipe(
     scores = str(graph.outputs)
     if graph[scores].op.config.get("activation", "linear") != "linear":
         graph = sg.cut(sg.unfuse(graph, scores), outputs=f"{scores}_logits")  # the scores before the softmax
-    fine = [tap for tap in sg.pyramid(graph).values() if (graph[tap].specs[0].sides[1] or 4) >= 4]
+    fine = [tap for tap in sg.feature_levels(graph).values() if (graph[tap].specs[0].sides[1] or 4) >= 4]
     front, back = sg.split(graph, where or fine[-1])
     return {"front": front, "back": back}
 
@@ -59,7 +59,7 @@ def scenes(size: int, classes: int, count: int, seed: int):
     """Small digits, each in a corner of a piece of a photograph, with the places of their boxes."""
     random = np.random.default_rng(seed)
     side = size * 3 // 8
-    inks_bhwc, labels = sg.digits(range(classes), size=side)
+    inks_bhwc, labels = sg.samples.digits(range(classes), size=side)
     chosen = random.integers(0, len(inks_bhwc), count)
     images_bhwc = sg.samples.crops("flower", size, count, seed) * 0.6
     boxes_bhw = np.zeros(images_bhwc.shape[:3], bool)

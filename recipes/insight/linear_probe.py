@@ -43,7 +43,7 @@ def recipe(
 def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
     sg.tasks.chart({"pixels": 0.0})  # where it cannot be drawn, this is the place to say so, not after training
     keras.utils.set_random_seed(seed)
-    images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1] or 32)
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1] or 32)
     labels = labels - 5
     sg.tasks.check_classes(model, 5)
     few = sg.samples.few_of_each(labels, shots, seed)

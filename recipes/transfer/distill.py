@@ -12,7 +12,7 @@ import surgery as sg
 
 
 def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride: int = 8, classes: int = 5):
-    graph, levels = sg.wiring.encoder(backbone, weights, stride, freeze=True, channels=3)
+    graph, levels = sg.parts.encoder(backbone, weights, stride, freeze=True, channels=3)
     tap = levels[max(levels)]
     size, channels = graph[str(graph.inputs)].specs[0].shape[1], graph[tap].specs[0].shape[-1]
     teacher = sg.graft(graph, [keras.layers.Flatten(name="flat"), keras.layers.Dense(classes, name="digits")])
@@ -31,7 +31,7 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
         pool: images without a label, which the teacher alone has seen with one.
     """
     teacher, student = models["teacher"], models["student"]
-    images_bhwc, labels = sg.digits(range(5, 10), size=student.input_shape[1])
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=student.input_shape[1])
     labels = labels - 5
     sg.tasks.check_classes(student, 5)
     order = np.random.default_rng(seed).permutation(len(labels))

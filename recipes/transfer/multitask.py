@@ -11,7 +11,7 @@ import surgery as sg
 
 
 def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride: int = 8, classes: int = 10):
-    graph, _ = sg.wiring.encoder(backbone, weights, stride)
+    graph, _ = sg.parts.encoder(backbone, weights, stride)
     graph = sg.graft(graph, keras.layers.Flatten(name="flat"))
 
     def heads(x):
@@ -25,7 +25,7 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride
 
 def fit(model: keras.Model, epochs: int = 12, pictures: int = 300, seed: int = 0):
     random = np.random.default_rng(seed)
-    images_bhwc, digits = sg.digits(size=model.input_shape[1] or 32)
+    images_bhwc, digits = sg.samples.digits(size=model.input_shape[1] or 32)
     order, turns = random.permutation(len(digits)), random.integers(0, 4, len(digits))
     images_bhwc = np.stack([np.rot90(images_bhwc[one], turn) for one, turn in zip(order, turns, strict=True)])
     wanted = {"digit": digits[order], "turn": turns}

@@ -37,7 +37,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
         seeds: how many choices of the labelled images the accuracies are means of.
         augment: shift and turn the images while training; then nothing can be computed once.
     """
-    images_bhwc, labels = sg.digits(DIGITS, size=model.input_shape[1] or 32)
+    images_bhwc, labels = sg.samples.digits(DIGITS, size=model.input_shape[1] or 32)
     labels = labels - DIGITS[0]
     sg.tasks.check_classes(model, len(DIGITS))
     transfer, scratch, seconds = [], [], {}
@@ -47,7 +47,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
         transfer.append(
             accuracy(pupil, images_bhwc, labels, few, epochs, augment, "at once" if augment else "cached", seconds)
         )
-        scratch.append(accuracy(sg.thaw(fresh), images_bhwc, labels, few, epochs, augment))
+        scratch.append(accuracy(sg.unfreeze(fresh), images_bhwc, labels, few, epochs, augment))
         if seed == 0:
             model.set_weights(pupil.get_weights())  # what is written is the first of the trained networks
             again, _ = pupils(model, seed)

@@ -1,7 +1,8 @@
 """The head first, then deeper and deeper, each at its own rate. Howard & Ruder 2018, arXiv:1801.06146, section 3.
 
-One `fit`: a new head on the frozen trunk, then the last blocks thaw stage by stage, with smaller learning rates the
-deeper they lie. `fit` compares this, on the digits 5-9, with the head alone and with all layers from the start.
+One `fit`: a new head on the frozen trunk, then the last blocks are unfrozen stage by stage, with smaller
+learning rates the deeper they lie. `fit` compares this, on the digits 5-9, with the head alone and with all layers from
+the start.
 """
 
 import keras
@@ -11,7 +12,7 @@ import surgery as sg
 
 
 def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride: int = 8, classes: int = 5):
-    graph, _ = sg.wiring.encoder(backbone, weights, stride)
+    graph, _ = sg.parts.encoder(backbone, weights, stride)
     return sg.graft(graph, [keras.layers.Flatten(name="flat"), keras.layers.Dense(classes, name="digits")])
 
 
@@ -29,7 +30,7 @@ def fit(
         stages: from which epoch on which layers train, beside those before.
         decay: how much slower each group of layers learns than the one above.
     """
-    images_bhwc, labels = sg.digits(range(5, 10), size=model.input_shape[1] or 32)
+    images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1] or 32)
     sg.tasks.check_classes(model, 5)
     labels, start = labels - 5, model.get_weights()
     few = sg.samples.few_of_each(labels, shots, seed)
@@ -38,12 +39,12 @@ def fit(
     for how in sg.progress(("head alone", "all at once", "in stages"), "training"):
         keras.utils.set_random_seed(seed)
         model.set_weights(start)
-        sg.thaw(model)
+        sg.unfreeze(model)
         adam = keras.optimizers.Adam(1e-3)
         unfreeze = [sg.StagedUnfreeze(dict(stages))] if how == "in stages" else []
         if how == "head alone":
             sg.freeze(model, "!digits")
-        rates = sg.layerwise_rates(adam, model, decay) if unfreeze else adam
+        rates = sg.layerwise_learning_rates(adam, model, decay) if unfreeze else adam
         model.compile(rates, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         model.fit(
             images_bhwc[few],

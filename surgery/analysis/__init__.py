@@ -15,13 +15,13 @@ from surgery.graph.graph import MEASURES
 
 if TYPE_CHECKING:
     from surgery.analysis.fields import Field, field_text, receptive_fields
-    from surgery.analysis.landmarks import narrow, pyramid
+    from surgery.analysis.landmarks import feature_levels, narrow
     from surgery.analysis.memory import activations, most_alive
     from surgery.analysis.sizes import at_size, sized
 
 HOMES = {
     "fields": ("Field", "field_text", "receptive_fields"),
-    "landmarks": ("narrow", "pyramid"),
+    "landmarks": ("feature_levels", "narrow"),
     "memory": ("activations", "most_alive"),
     "sizes": ("at_size", "sized"),
 }
@@ -32,12 +32,12 @@ __all__ = [
     "activations",
     "at_size",
     "each_axis",
+    "feature_levels",
     "field_text",
     "macs",
     "most_alive",
     "narrow",
     "per_axis",
-    "pyramid",
     "receptive_fields",
     "sized",
     "stride_text",

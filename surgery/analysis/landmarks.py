@@ -10,7 +10,7 @@ from surgery.core.nested import leaves
 from surgery.graph.graph import Graph
 
 
-def pyramid(graph: Graph) -> dict[int, str]:
+def feature_levels(graph: Graph) -> dict[int, str]:
     """Returns the feature pyramid of a backbone: output stride -> address of the deepest tensor that has it.
 
     These are the taps of encoder-decoders, found on any network: at each stride, the last feature map on the way to the

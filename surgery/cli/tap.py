@@ -97,12 +97,12 @@ def tap(
             found = tapped(graph, where)
             save(found, output)
         else:
-            from surgery.training.extract import extract
+            from surgery.training.extract import extract_features
 
             if plot is not None:
                 _refuse_taps(graph, where)
             try:
-                found = extract(
+                found = extract_features(
                     graph, where, files or [], output, size or None, preprocess or "own", dtype, batch, strict
                 )
             except KeyboardInterrupt as error:

@@ -57,10 +57,19 @@ def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "fre
     return _flagged(x, where, expect, False, BN_POLICY[bn])
 
 
-def thaw(x: Net, where: Where = "*", expect: int | None = None) -> Net:
+def unfreeze(x: Net, where: Where = "*", expect: int | None = None) -> Net:
     """Makes the matched layers trainable. On a `Graph`: returns a new graph, marked. On a `keras.Model`: in place.
 
-    Args: see `freeze`.
+    Args:
+        x: `Graph` or `keras.Model`.
+        where: which calls; a nested model stands for all layers in it. All by default.
+        expect: how many calls must match.
+
+    Returns:
+        The marked graph (`build` applies its flags), or the same model, which follows them from the next step on.
+
+    Raises:
+        SurgeryError: nothing matches, or nothing that matches has weights.
     """
     return _flagged(x, where, expect, True, True)
 
@@ -98,7 +107,7 @@ def frozen(model: Any, where: Where = "*") -> Iterator[Any]:
 
 def _flagged(x: Any, where: Where, expect: int | None, flag: bool, bn: Flag | None) -> Any:
     graph = as_graph(x)
-    with doing(f"{'thawing' if flag else 'freezing'} {graph.name!r}"):
+    with doing(f"{'unfreezing' if flag else 'freezing'} {graph.name!r}"):
         flags = flags_for(graph, where, flag, bn, expect)
         if isinstance(x, Graph):
             return _marked(graph, flags)

@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError, doing, listing
 from surgery.core.nested import leaves, rebuilt
+from surgery.core.renames import renamed_arguments
 from surgery.core.specs import Ref
 from surgery.edits.adapters import fitted
 from surgery.edits.inline import reached
@@ -23,10 +24,11 @@ from surgery.keras_bridge.either import as_graph, build, edit
 from surgery.selectors.select import Where, tensors
 
 
+@renamed_arguments(wires="connections")
 def join(
     a: Any,
     b: Any,
-    wires: Mapping[str, Where] | None = None,
+    connections: Mapping[str, Where] | None = None,
     prefix: str = "",
     keep: bool = False,
     adapt: bool = False,
@@ -36,24 +38,25 @@ def join(
     Args:
         a: `Graph` or `keras.Model`.
         b: `Graph` or `keras.Model`.
-        wires: input of `b` -> tensor of `a` that feeds it. By default the one output of `a` feeds the one input of
-            `b`; with `{}` the two stand side by side. Inputs of `b` without a wire stay inputs.
+        connections: input of `b` -> tensor of `a` that feeds it. By default the one output of `a` feeds the one input
+            of `b`; with `{}` the two stand side by side. Inputs of `b` without a connection stay inputs.
         prefix: goes before the names of all calls of `b`. A layer that it renames is a copy with equal weights.
         keep: whether outputs of `a` that feed `b` stay outputs. Others always do.
-        adapt: whether an adapter is put on a wire whose shapes differ; it is noted in `graph.notes`.
+        adapt: whether an adapter is put on a connection whose shapes differ; it is noted in `graph.notes`.
 
     Raises:
-        SurgeryError: both have a call of one name (the message says which prefix solves it), or a wire does not fit.
+        SurgeryError: both have a call of one name (the message says which prefix solves it), or a connection does
+            not fit.
 
     Example:
 
-    >>> both = sg.join(sg.open("vgg16"), sg.open("vgg19"), wires={}, prefix="vgg19_")
+    >>> both = sg.join(sg.open("vgg16"), sg.open("vgg19"), connections={}, prefix="vgg19_")
     """
     left, right = as_graph(a), as_graph(b)
     with doing(f"joining {left.name!r} and {right.name!r}"):
         if not isinstance(prefix, str):
             raise SurgeryError(f"prefix={prefix!r}: expected a text that goes before names.")
-        left, fed = _fed(left, right, wires)
+        left, fed = _fed(left, right, connections)
         ends = set(fed.values())
         for name, ref in fed.items():
             left, fed[name] = fitted(left, ref, right[name].specs[0], f"{name!r} of {right.name!r}", adapt)
@@ -98,22 +101,26 @@ def _refuse_clash(left: Graph, calls: list[Call], name: str, prefix: str) -> Non
         raise SurgeryError(f"both have {listing(clash, 4)}. prefix={free!r} distinguishes them.")
 
 
-def _fed(left: Graph, right: Graph, wires: Mapping[str, Where] | None) -> tuple[Graph, dict[str, Ref]]:
+def _fed(left: Graph, right: Graph, connections: Mapping[str, Where] | None) -> tuple[Graph, dict[str, Ref]]:
     """Returns the tensor of the left network that feeds each input of the right one, in a graph where it is at hand."""
-    if wires is not None and not isinstance(wires, Mapping):
-        raise SurgeryError(f"wires={wires!r}: expected a dict, input of {right.name!r} -> tensor of {left.name!r}.")
+    if connections is not None and not isinstance(connections, Mapping):
+        raise SurgeryError(
+            f"connections={connections!r}: expected a dict, input of {right.name!r} -> tensor of {left.name!r}."
+        )
     entries = [ref.call for ref in leaves(right.inputs)]
-    if wires is None:
+    if connections is None:
         ends = leaves(left.outputs)
         if len(ends) != 1 or len(entries) != 1:
-            raise SurgeryError(f"say wires=: outputs are {listing(map(str, ends))}; inputs are {listing(entries)}.")
+            raise SurgeryError(
+                f"say connections=: outputs are {listing(map(str, ends))}; inputs are {listing(entries)}."
+            )
         fed = {entries[0]: ends[0]}
     else:
-        unknown = [name for name in wires if name not in entries]
+        unknown = [name for name in connections if name not in entries]
         if unknown:
             raise SurgeryError(f"{right.name!r} has no input {unknown[0]!r}; its inputs are {listing(entries)}.")
-        left, refs = reached(left, [tensors(left, where, expect=1)[0] for where in wires.values()])
-        fed = dict(zip(wires, refs, strict=True))
+        left, refs = reached(left, [tensors(left, where, expect=1)[0] for where in connections.values()])
+        fed = dict(zip(connections, refs, strict=True))
     return left, fed
 
 

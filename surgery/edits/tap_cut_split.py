@@ -120,7 +120,7 @@ def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
     return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
 
 
-def crossing(x: Any, at: Where, expect: int | None = None) -> list[Ref]:
+def crossing_tensors(x: Any, at: Where, expect: int | None = None) -> list[Ref]:
     """Returns every tensor that crosses a cut at the given tensors, themselves included, in order.
 
     The front of the cut is all that the given tensors depend on. `cut(x, inputs=...)` with the tensors returned is

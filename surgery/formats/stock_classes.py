@@ -1,8 +1,8 @@
 """A model as stock Keras can open it: what is of a class of surgery is written as what Keras has for it.
 
 A `FixedBatchNormalization` is written as a BatchNormalization with momentum 1, whose statistics do not move either; a
-member of its own says which these are, and surgery opens them as what they were. An optimizer of `layerwise_rates` is
-written as Keras' `MultiOptimizer`.
+member of its own says which these are, and surgery opens them as what they were. An optimizer of
+`layerwise_learning_rates` is written as Keras' `MultiOptimizer`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Call:
         args: positional arguments, with a `Ref` in the place of every tensor.
         kwargs: keyword arguments, likewise. For an input: further arguments of `keras.Input` (`sparse`, `optional`).
         output: nested structure of `Spec`.
-        flags: of `freeze` and `thaw`, which `build` applies: the path of a leaf layer below this call (`""` for the
+        flags: of `freeze` and `unfreeze`, which `build` applies: the path of a leaf layer below this call (`""` for the
             layer itself) -> trainable; `"affine"` for a BatchNormalization that trains with fixed statistics.
         preprocessing: for an input: what its images should be, where that is known.
     """
@@ -178,7 +178,7 @@ class Call:
 
     @property
     def trainable(self) -> bool:
-        """Whether training moves something here, flags of `freeze` and `thaw` included."""
+        """Whether training moves something here, flags of `freeze` and `unfreeze` included."""
         if self.op is None:
             return False
         if self.op.inner is None:

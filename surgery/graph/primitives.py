@@ -54,7 +54,7 @@ def held_still(graph: Graph) -> Graph:
     count = sum({(call.op, call.layer): len(moving[call.name]) for call in graph.calls}.values())
     note = (
         f"the model's own flag is trainable=False, which holds over those of {count} of its layers: nothing trains; "
-        "sg.thaw(graph, where) lets layers train"
+        "sg.unfreeze(graph, where) lets layers train"
     )
     return dataclasses.replace(graph, calls=calls, notes=(*graph.notes, note))
 

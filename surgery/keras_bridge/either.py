@@ -37,8 +37,8 @@ def build(
             layers are never run.
 
     Returns:
-        `keras.Model`. A layer that the graph renames, or whose flags it changes (`freeze`, `thaw`), is always a copy,
-        so that the donor keeps its name and flags.
+        `keras.Model`. A layer that the graph renames, or whose flags it changes (`freeze`, `unfreeze`), is always a
+        copy, so that the donor keeps its name and flags.
 
     Raises:
         SurgeryError: a call does not fit what it is given, or a stored layer cannot be made: the message names each

@@ -23,14 +23,14 @@ AGAIN = "Freeze again after opening it."
 
 
 def save_model(
-    model: Any, path: str | os.PathLike[str], prove: bool = True, expected: Mapping[str, Preprocessing] | None = None
+    model: Any, path: str | os.PathLike[str], verify: bool = True, expected: Mapping[str, Preprocessing] | None = None
 ) -> Path:
     """Writes a Keras model to a `.keras` file, or its weights to a `.safetensors` file, atomically.
 
     Args:
         model: a live `keras.Model`.
         path: where to; an existing file is replaced only by a finished one.
-        prove: whether the file is opened again and its weights are compared, to the bit, before it takes its place.
+        verify: whether the file is opened again and its weights are compared, bit for bit, before it takes its place.
         expected: what the inputs of these names expect of their images, which a `.keras` file says.
 
     Raises:
@@ -48,7 +48,7 @@ def save_model(
                 add_preprocessing(draft, expected or {})
                 add_fixed(draft, fixed)
                 _say_ours(path, ours_in(draft))
-            lost = compare(model, draft, path) if prove else []
+            lost = compare(model, draft, path) if verify else []
         if lost:  # before the file takes its place: a warning may be an error
             _say_thawed(path, lost)
     return path

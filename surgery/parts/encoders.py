@@ -9,7 +9,7 @@ from surgery import analysis
 from surgery.core.errors import SurgeryError
 from surgery.core.nested import leaves
 from surgery.edits.dilate import dilate as dilated
-from surgery.edits.feature_levels import pyramid
+from surgery.edits.feature_levels import feature_levels
 from surgery.edits.freeze import freeze as frozen
 from surgery.edits.inline import inline
 from surgery.edits.preprocess import preprocess
@@ -47,9 +47,9 @@ def encoder(
         depth: the old name of `stride`.
 
     Returns:
-        `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see `sg.pyramid`.
-        Nested models are dissolved where they hide a stride. In a dilated network the deepest tap is that of `stride`,
-        or finer where its own steps leave no such stride.
+        `(graph, levels)`: the network up to its deepest tap, and output stride -> address of the tap, see
+        `sg.feature_levels`. Nested models are dissolved where they hide a stride. In a dilated network the deepest tap
+        is that of `stride`, or finer where its own steps leave no such stride.
 
     Raises:
         SurgeryError: it has no feature map that is so fine, or it takes other things than one image.
@@ -73,7 +73,7 @@ def encoder(
 
 
 def _levels(graph: Graph, stride: int) -> dict[int, str]:
-    levels = {step: tap for step, tap in pyramid(graph).items() if step <= stride}
+    levels = {step: tap for step, tap in feature_levels(graph).items() if step <= stride}
     if not levels:
         raise SurgeryError(f"{graph.name!r} has no feature map of stride {stride} or finer; say a larger stride=.")
     return levels
@@ -88,7 +88,7 @@ def _no_stride_hidden(graph: Graph) -> Graph:
     if all(call.op is None or call.op.inner is None for call in graph):
         return graph
     flat = inline(graph)
-    return flat if analysis.pyramid(flat).keys() - analysis.pyramid(graph).keys() else graph
+    return flat if analysis.feature_levels(flat).keys() - analysis.feature_levels(graph).keys() else graph
 
 
 def _of_one_picture(graph: Graph, channels: int | None) -> Graph:

@@ -44,7 +44,7 @@ def fpn_decoder(classes: int, strides: Iterable[int], filters: int = 64) -> Call
 
     Args:
         classes: channels of the output. Must be positive.
-        strides: output stride of each tap, in pixels, ascending: keys of `sg.pyramid`.
+        strides: output stride of each tap, in pixels, ascending: keys of `sg.feature_levels`.
         filters: channels of the pyramid.
 
     Raises:

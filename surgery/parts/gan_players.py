@@ -28,7 +28,7 @@ def adversaries(
     arXiv:1511.06434, section 3); each has a rate of its own (Heusel et al. 2017, arXiv:1706.08500, section 2).
 
     Args:
-        objective: what the two minimise, of `sg.objectives`.
+        objective: what the two minimise, of `sg.losses`.
         slow: learning rate of the discriminator.
         fast: learning rate of the generator.
         penalty: function of what the forward pass returns: a scalar that the discriminator minimises too.

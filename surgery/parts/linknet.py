@@ -22,7 +22,7 @@ def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> 
 
     Args:
         classes: channels of the output. Must be positive.
-        strides: output stride of each tap, in pixels, ascending: keys of `sg.pyramid`.
+        strides: output stride of each tap, in pixels, ascending: keys of `sg.feature_levels`.
         filters: channels of the last block, at the size of the image.
 
     Raises:

@@ -27,7 +27,7 @@ def unet_decoder(
 
     Args:
         classes: channels of the output; the paper's last 1 x 1 convolution. Must be positive.
-        strides: output stride of each tap, in pixels, ascending: the keys of `sg.pyramid`.
+        strides: output stride of each tap, in pixels, ascending: the keys of `sg.feature_levels`.
         filters: filters of the steps, from the deepest; the last is used for further steps.
         activation: of the output: `"softmax"`, `"sigmoid"`, `"tanh"`; logits by default.
 

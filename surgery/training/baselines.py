@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from surgery.core.recursion import room_for
-from surgery.edits.freeze import thaw
+from surgery.edits.freeze import unfreeze
 from surgery.keras_bridge.lookups import copy_words
 
 
@@ -27,7 +27,7 @@ def fresh(model: Any, seed: int = 0) -> Any:
     for mine, theirs in zip(*map(_normalizations, (new, model)), strict=True):
         mine.set_weights(theirs.get_weights())
         mine.finalize_state()
-    return thaw(new)
+    return unfreeze(new)
 
 
 def _normalizations(model: Any) -> list[Any]:

@@ -219,7 +219,7 @@ def _refuse(model: Any, callbacks: Sequence[Any]) -> None:
         if getattr(type(model), name) is not getattr(plain, name):
             raise SurgeryError(f"{type(model).__name__} has a {name}() of its own, which would not be used.")
     if any(isinstance(callback, StagedUnfreeze) for callback in callbacks):
-        raise SurgeryError("StagedUnfreeze thaws layers whose outputs are kept. Use model.fit for it.")
+        raise SurgeryError("StagedUnfreeze unfreezes layers whose outputs are kept. Use model.fit for it.")
 
 
 def _ends(graph: Graph, at: Where) -> tuple[Graph, list[Ref]]:

@@ -1,4 +1,4 @@
-"""`extract`: features of many images at several taps, in one pass, in memory that does not grow with their number."""
+"""Features of many images at several taps, in one pass, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from surgery.core.errors import SurgeryError, doing, first_line, listing
 from surgery.core.nested import leaves
 from surgery.core.progress import notice, progress
+from surgery.core.renames import renamed_arguments
 from surgery.core.specs import Spec
 from surgery.data.images import Pictures, files_in
 from surgery.data.preprocessing import OWN, Prepared, chosen, hint
@@ -38,11 +39,12 @@ KEPT = ("float16", "float32", "float64")
 ROWS = 256  # that are written at a time
 
 
-def extract(
+@renamed_arguments(out="path")
+def extract_features(
     x: Any,
     where: Where | Mapping[str, Where],
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    out: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     preprocess: str | Preprocessing | Callable[[Any], Any] | None = OWN,
     dtype: str | None = None,
@@ -56,7 +58,7 @@ def extract(
         where: which tensors, as for `tap`.
         images: a folder (searched at every depth), or a list of image files: JPEG, PNG, GIF, BMP, and, where Pillow
             is installed, WebP and TIFF.
-        out: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go next to it,
+        path: `.h5` (a dataset for each tap, chunked, and the file names) or `.npy` (one tap; the names go next to it,
             into `.txt`); an existing file is replaced when the new one is whole. A run that was killed goes on where
             it stopped (not with a `preprocess` function that has no name). `None` keeps all in memory.
         size: `(height, width)` of the images, in pixels; the network's own by default.
@@ -69,16 +71,16 @@ def extract(
         strict: whether an image that cannot be read is an error; else it is skipped, and `unreadable` says why.
 
     Raises:
-        SurgeryError: there are no images, or with `strict` one cannot be read; a tap has no fixed size, `out` cannot
+        SurgeryError: there are no images, or with `strict` one cannot be read; a tap has no fixed size, `path` cannot
             be written, or its suffix is none.
 
     Example:
 
-    >>> features = sg.extract(graph, "block3_pool, block5_pool", "photos", out="features.h5", preprocess="vgg16")
+    >>> features = sg.extract_features(graph, "block3_pool, block5_pool", "photos", "features.h5", preprocess="vgg16")
     """
     graph = as_graph(x)
     with doing(f"extracting features of {graph.name!r}"):
-        target = None if out is None else feature_files.target(out)
+        target = None if path is None else feature_files.target(path)
         files = files_in(images)
         _refuse_numbers(size, batch_size)
         graph = _of_size(tap(graph, where), size)

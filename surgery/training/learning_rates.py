@@ -13,7 +13,7 @@ from surgery.graph.traversal import calls_at_every_depth
 from surgery.keras_bridge.either import as_graph
 from surgery.keras_bridge.optimizer_slots import alike
 from surgery.selectors.select import Where
-from surgery.training.groups import groups as groups_of
+from surgery.training.layer_groups import layer_groups
 
 
 @keras.saving.register_keras_serializable(package="surgery")
@@ -143,7 +143,9 @@ def factor_of(path: str, factors: Mapping[str, float]) -> float:
         return factors[path]
     alike = {one for key, one in factors.items() if key.endswith(f"/{path}") or path.endswith(f"/{key}")}
     if len(alike) != 1:
-        raise SurgeryError(f"{path!r} has {len(alike)} learning rates; make new ones for this model: layerwise_rates.")
+        raise SurgeryError(
+            f"{path!r} has {len(alike)} learning rates; make new ones for this model: layerwise_learning_rates."
+        )
     return alike.pop()
 
 
@@ -158,7 +160,7 @@ def _scaled(base: Any, factor: float) -> Any:
     return optimizer
 
 
-def layerwise_rates(
+def layerwise_learning_rates(
     optimizer: Any, model: Any, decay: float = 0.75, groups: Mapping[str, Where] | None = None
 ) -> LayerwiseOptimizer:
     """Returns an optimizer whose learning rate is smaller the deeper a layer lies: `compile` the model with it.
@@ -170,7 +172,7 @@ def layerwise_rates(
         optimizer: a Keras optimizer that has not been built, or its name. Its learning rate may be a schedule.
         model: `keras.Model`.
         decay: factor from one group to the next towards the stem.
-        groups: group -> which layers, from the stem to the head; `sg.groups(model)` by default.
+        groups: group -> which layers, from the stem to the head; `sg.layer_groups(model)` by default.
 
     Raises:
         SurgeryError: the optimizer has been built, clips by the norm over all variables (which groups would change), or
@@ -178,13 +180,13 @@ def layerwise_rates(
 
     Example:
 
-    >>> model.compile(sg.layerwise_rates(keras.optimizers.Adam(1e-3), model, decay=0.5), "mse")
+    >>> model.compile(sg.layerwise_learning_rates(keras.optimizers.Adam(1e-3), model, decay=0.5), "mse")
     """
     optimizer = keras.optimizers.get(optimizer)
     graph = as_graph(model)
     with doing(f"making learning rates by depth for {graph.name!r}"):
         _refuse(optimizer, decay)
-        found = groups_of(graph, groups)
+        found = layer_groups(graph, groups)
         factors: dict[str, float] = {}
         calls: dict[str, Any] = dict(calls_at_every_depth(graph))
         for steps, group in enumerate(reversed(list(found))):

@@ -19,7 +19,7 @@ from surgery.selectors.select import Where
 
 
 class StagedUnfreeze(keras.callbacks.Callback):
-    """A callback that thaws a part of the network at the beginning of each of the given epochs.
+    """A callback that unfreezes a part of the network at the beginning of each of the given epochs.
 
     Put it before callbacks that save: between epochs the flags of all stages are open, so that what is saved has the
     optimizer's state of all of them. `fit(initial_epoch=...)` of such a checkpoint, or Keras' `BackupAndRestore`, then

@@ -49,8 +49,8 @@ def gradcam(
         images_bhwc: images; of 0 to 255, where it is known what the network expects (`graph.preprocessing`).
         classes: class of each image; the one with the highest score by default.
         batch_size: images in a batch.
-        preprocess: what is done to the images, as for `sg.extract`: what the network expects, where that is known.
-            `None` takes them as they are. Two halves always do.
+        preprocess: what is done to the images, as for `sg.extract_features`: what the network expects, where that is
+            known. `None` takes them as they are. Two halves always do.
 
     Returns:
         float32 `(batch, height, width)`, of the size of the images, 0 to 1 in each; all 0 where nothing speaks for

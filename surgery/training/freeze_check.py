@@ -1,4 +1,4 @@
-"""A contract: what is frozen does not move, and something else does. Checked while the training runs, by checksum."""
+"""A callback that checks by checksum that what is frozen does not move, and that something else does."""
 
 from __future__ import annotations
 
@@ -17,16 +17,29 @@ from surgery.keras_bridge.variables import names_of_variables
 from surgery.selectors.select import Where
 
 
-class Contract(keras.callbacks.Callback):
-    """Checks, as a callback and as a context manager, that frozen variables stay and that something trains.
+class FreezeCheck(keras.callbacks.Callback):
+    """Checks in training that what is frozen does not move, and that something else does.
 
-    As a callback: after the first step, and at the end of each epoch. As a context manager: at the end of the block.
+    As a Keras callback: after the first step, and at the end of each epoch. As a context manager, `with check: ...`:
+    at the end of the block. It stops the run with a `SurgeryError` that names what moved.
+
+    Args:
+        model: a live `keras.Model`, built.
+        frozen: which calls must not move; a nested model stands for all layers in it.
+        bn_stats: whether the statistics of their BatchNormalization layers must stay too.
+
+    Raises:
+        SurgeryError: the model is not a graph or has not been built, or nothing that matches has weights.
+
+    Example:
+
+    >>> model.fit(x, y, callbacks=[sg.FreezeCheck(model, frozen="..block3_pool")])
     """
 
-    def __init__(self, model: Any, still: dict[str, Any]):
+    def __init__(self, model: Any, frozen: Where, bn_stats: bool = True):
         super().__init__()
         self._network = model
-        self._still = still
+        self._still = _variables(model, frozen, bn_stats)
         self._before: dict[str, int] = {}
         self._moving: list[tuple[Any, int]] = []
         self._stepped = False
@@ -35,7 +48,7 @@ class Contract(keras.callbacks.Callback):
     def __repr__(self) -> str:
         return line(self, f"{self._network.name}: {len(self._still):,} variables must not move")
 
-    def __enter__(self) -> Contract:
+    def __enter__(self) -> FreezeCheck:
         self._begin()
         return self
 
@@ -76,7 +89,7 @@ class Contract(keras.callbacks.Callback):
         moved = [name for name, value in now.items() if value != self._before[name]]
         if moved:
             raise SurgeryError(
-                f"the contract on {self._network.name!r} is broken: {len(moved)} of {len(now)} frozen variables moved: "
+                f"{len(moved)} of {len(now)} frozen variables of {self._network.name!r} moved: "
                 f"{listing(moved)}. {_why(self._still, moved)}"
             )
         if standstill and not self._checked:
@@ -93,6 +106,21 @@ class Contract(keras.callbacks.Callback):
                 f"nothing of {self._network.name!r} moved in the first step, though {listing(names, 4)} should train: "
                 "the learning rate is 0, or the train function is older than the flags (compile again, or use freeze)."
             )
+
+
+def _variables(model: Any, frozen: Where, bn_stats: bool) -> dict[str, Any]:
+    """Returns the variables that must not move, by address."""
+    graph = as_graph(model)
+    with doing(f"making a FreezeCheck of {graph.name!r}"):
+        if not isinstance(model, keras.Model):
+            raise SurgeryError("FreezeCheck takes a live keras.Model; build(graph) first.")
+        calls: dict[str, Any] = dict(calls_at_every_depth(graph))
+        return {
+            f"{address}/{name}": variable
+            for address in flags_for(graph, frozen, False, False)
+            for name, variable in names_of_variables(calls[address].op.layer).items()
+            if bn_stats or not name.startswith("moving_")
+        }
 
 
 def _may_stand_still(optimizer: Any) -> bool:
@@ -124,36 +152,3 @@ def _checksum(variable: Any) -> int:
 
     array: Any = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
     return zlib.crc32(array.reshape(-1).view("uint8"))
-
-
-def contract(model: Any, frozen: Where, bn_stats: bool = True) -> Contract:
-    """Returns a check that what is frozen does not move in training, and that something else does.
-
-    Args:
-        model: a live `keras.Model`, built.
-        frozen: which calls must not move; a nested model stands for all layers in it.
-        bn_stats: whether the statistics of their BatchNormalization layers must stay too.
-
-    Returns:
-        A Keras callback, which is also a context manager: `fit(callbacks=[contract])`, or `with contract: ...`. It
-        stops the run with a `SurgeryError` that names what moved.
-
-    Raises:
-        SurgeryError: the model is not a graph or has not been built, or nothing that matches has weights.
-
-    Example:
-
-    >>> model.fit(x, y, callbacks=[sg.contract(model, frozen="..block3_pool")])
-    """
-    graph = as_graph(model)
-    with doing(f"making a contract on {graph.name!r}"):
-        if not isinstance(model, keras.Model):
-            raise SurgeryError("a contract is on a live keras.Model; build(graph) first.")
-        calls: dict[str, Any] = dict(calls_at_every_depth(graph))
-        still = {
-            f"{address}/{name}": variable
-            for address in flags_for(graph, frozen, False, False)
-            for name, variable in names_of_variables(calls[address].op.layer).items()
-            if bn_stats or not name.startswith("moving_")
-        }
-        return Contract(model, still)

@@ -1,4 +1,4 @@
-"""Groups of layers by depth, from the stem to the head: what is frozen, thawed and given a learning rate together."""
+"""Groups of layers by depth, from the stem to the head: what is frozen, unfrozen and given a learning rate together."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _moves(weight: Any) -> bool:
     return weight.trainable or not weight.name.rpartition("/")[2].startswith(("moving_", "seed_"))
 
 
-def groups(x: Any, by: Mapping[str, Where] | None = None) -> Groups:
+def layer_groups(x: Any, by: Mapping[str, Where] | None = None) -> Groups:
     """Returns the layers with weights in groups by depth; the network is unchanged.
 
     By output stride, as the field counts stages: `stem` (the smallest stride at which there are weights), `stride 4`,
@@ -80,14 +80,14 @@ def groups(x: Any, by: Mapping[str, Where] | None = None) -> Groups:
         by: group -> which layers, in the place of these; a layer belongs to the first group that has it.
 
     Returns:
-        `Groups`. `print(sg.groups(model))` says what trains, by group.
+        `Groups`. `print(sg.layer_groups(model))` says what trains, by group.
 
     Raises:
         SurgeryError: a selector matches nothing, or nothing that has weights.
 
     Example:
 
-    >>> list(sg.groups(sg.open("tinyvgg")))
+    >>> list(sg.layer_groups(sg.open("tinyvgg")))
     ['stem', 'stride 2', 'stride 4', 'stride 8', 'stride 16', 'head']
     """
     graph = as_graph(x)
