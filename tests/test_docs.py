@@ -143,3 +143,13 @@ def test_every_part_is_listed_as_its_docstring_begins(room):
     for name in getattr(sg, room).__all__:
         first = inspect.getdoc(getattr(getattr(sg, room), name)).split("\n\n")[0].replace("\n", " ")
         assert f"| `{name}` | {first} |" in text
+
+
+def test_the_change_log_has_one_line_for_each_change():
+    lines = (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    order = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+    for version in "\n".join(lines).split("\n## ")[1:]:
+        kinds = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert kinds == [kind for kind in order if kind in kinds]
+    assert not [line for line in lines if line.startswith("  ")], "an entry is one line"
+    assert max(map(len, lines)) <= 200
