@@ -139,7 +139,7 @@ def test_what_was_mirrored_reopens_in_stock_keras(tmp_path):
 @pytest.mark.parametrize("missing", [1, 5, 30])
 def test_maps_are_cropped_and_mirrored_to_any_size(missing):
     x = keras.Input((6, 5, 2))
-    model = keras.Model(x, sg.parts.aligned(x, keras.KerasTensor((None, 6 + missing, 3, 1)), "a"))
+    model = keras.Model(x, sg.parts.crop_or_pad_to(x, keras.KerasTensor((None, 6 + missing, 3, 1)), "a"))
     given = np.random.default_rng(0).random((2, 6, 5, 2)).astype("float32")
     made = np.asarray(model(given))
     assert made.shape == (2, 6 + missing, 3, 2)
@@ -156,26 +156,28 @@ def test_sizes_that_strides_do_not_divide(size):
     generator = cookbook.load("cyclegan").wire({"size": size})["to_board"]
     assert generator.output_shape == (None, size, size, 3)
     detector = sg.build(cookbook.load("detector").wire({"backbone": "tinyvgg", "size": size}))
-    assert detector.output_shape[1] == len(sg.parts.places((size, size), (4, 8))[0])
+    assert detector.output_shape[1] == len(sg.parts.anchor_points((size, size), (4, 8))[0])
 
 
 @pytest.mark.parametrize("backbone", ["inceptionv3", "xception", "squeezenet"])
 def test_places_of_unpadded_networks(backbone):
     wired = cookbook.load("detector").wire({"backbone": backbone, "weights": None, "size": 96})
-    assert wired["detections"].specs[0].sides[1] == len(sg.parts.places((96, 96), (4, 8))[0])
+    assert wired["detections"].specs[0].sides[1] == len(sg.parts.anchor_points((96, 96), (4, 8))[0])
 
 
 def test_suppression_keeps_the_surest_of_those_that_overlap():
     random = np.random.default_rng(0)
-    centres, steps = sg.parts.places((64, 64), (4, 8))
+    centres, steps = sg.parts.anchor_points((64, 64), (4, 8))
     output = random.normal(size=(3, len(centres), 7))
-    for (frames, names, scores), one in zip(sg.parts.decoded(output, 3, centres, steps, 0.2), output, strict=True):
+    for (frames, names, scores), one in zip(
+        sg.parts.decode_detections(output, 3, centres, steps, 0.2), output, strict=True
+    ):
         best = 1 / (1 + np.exp(-one[:, :3].max(-1)))
         reach = np.exp(one[:, 3:]) * steps[:, None]
         every = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], -1)
         kept = []
         for place in np.argsort(-best):  # one by one, as the papers tell it
-            if best[place] >= 0.2 and all(sg.parts.box_overlap(every[place], every[other]) <= 0.5 for other in kept):
+            if best[place] >= 0.2 and all(sg.parts.box_iou(every[place], every[other]) <= 0.5 for other in kept):
                 kept.append(place)
         assert np.array_equal(frames, every[kept]) and np.array_equal(scores, best[kept])
         assert np.array_equal(names, one[kept, :3].argmax(-1))

@@ -69,7 +69,7 @@ def results(pictures, tinyvgg):
         cached(),
         sg.extract_features(tinyvgg, "block*_pool, fc1", pictures),
     ]
-    found += [*sg.parts.adversaries(sg.losses.hinge, names=("<b>d", "<b>g")).values(), sg.losses.hinge]
+    found += [*sg.parts.gan_players(sg.losses.hinge, names=("<b>d", "<b>g")).values(), sg.losses.hinge]
     found += [
         named.preprocessing,
         named.weights[0],

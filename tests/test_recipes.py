@@ -77,8 +77,8 @@ def few_to_test_on(monkeypatch):
     def fewer(draw):
         return lambda size, seed, count: draw(size, seed, min(count, 44))
 
-    monkeypatch.setattr(segmenting, "digits_on_photographs", fewer(segmenting.digits_on_photographs))
-    monkeypatch.setattr(sg.samples, "framed_digits", fewer(sg.samples.framed_digits))
+    monkeypatch.setattr(segmenting, "digit_segmentation", fewer(segmenting.digit_segmentation))
+    monkeypatch.setattr(sg.samples, "digit_detection", fewer(sg.samples.digit_detection))
 
 
 @pytest.mark.usefixtures("few_to_test_on")
@@ -341,7 +341,7 @@ def test_strides_may_be_the_keys_of_a_pyramid(part):
 
 
 def test_every_box_has_a_place_and_the_smallest_wins():
-    centres, steps = sg.parts.places((128, 128), (4, 16))
+    centres, steps = sg.parts.anchor_points((128, 128), (4, 16))
     boxes = [np.array([[64 - side / 2, 64 - side / 2, 64 + side / 2, 64 + side / 2]]) for side in range(8, 128, 4)]
     found = sg.parts.detection_targets(boxes, [np.array([1])] * len(boxes), 2, centres, steps)
     assert (found[..., 1].sum(axis=1) > 0).all() and not found[..., 0].any()
@@ -349,9 +349,9 @@ def test_every_box_has_a_place_and_the_smallest_wins():
     assert coarse.max(axis=1)[0] == 4 and coarse.max(axis=1)[-1] == 16
     wide, narrow = [48, 60, 80, 68], [58, 40, 70, 88]  # 32 x 8 = 256, 12 x 48 = 576 pixels
     found = sg.parts.detection_targets(
-        [np.array([wide, narrow])], [np.array([0, 1])], 2, *sg.parts.places((128,) * 2, (8,))
+        [np.array([wide, narrow])], [np.array([0, 1])], 2, *sg.parts.anchor_points((128,) * 2, (8,))
     )
-    at_the_middle = found[0, np.abs(sg.parts.places((128,) * 2, (8,))[0] - 64).max(-1) < 6]
+    at_the_middle = found[0, np.abs(sg.parts.anchor_points((128,) * 2, (8,))[0] - 64).max(-1) < 6]
     assert at_the_middle[:, 0].all() and not at_the_middle[:, 1].any()
 
 
@@ -361,7 +361,7 @@ def test_a_place_of_a_box_lies_in_it_or_is_the_nearest():
     corners = rng.uniform(0, 100, (300, 2))
     frames = np.concatenate([corners, corners + rng.uniform(0.5, 40, (300, 2))], -1)
     for strides in ((4, 16), (8,)):
-        centres, steps = sg.parts.places((144, 144), strides)
+        centres, steps = sg.parts.anchor_points((144, 144), strides)
         found = sg.parts.detection_targets([frame[None] for frame in frames], [[0]] * 300, 1, centres, steps)
         for frame, target in zip(frames, found, strict=True):
             taken = target[:, 0] > 0
@@ -386,15 +386,15 @@ def test_a_place_of_a_box_lies_in_it_or_is_the_nearest():
         (lambda: sg.parts.detection_targets([[[1, 1, 5]]], [[0]], 3, *GRID), r"boxes \(1, 3\)"),
         (lambda: sg.parts.detection_targets([[[1, 1, 5, 5]]], [[0, 1]], 3, *GRID), "and 2 labels"),
         (lambda: sg.parts.detection_targets([[]], [], 3, *GRID), "of 1 images, and labels of 0"),
-        (lambda: sg.parts.decoded(np.zeros((2, 5, 7)), 3, *GRID), r"is \(images, 80, 7\), not \(2, 5, 7\)"),
-        (lambda: sg.parts.places((32, 32), []), "at least 1 sizes"),
-        (lambda: sg.parts.places((32, 32), [0]), r"they are \[0\]"),
-        (lambda: sg.parts.places((32, 32), None), r"they are \[None\]"),
-        (lambda: sg.parts.places((32, -1), [4]), "the width must be a whole number"),
+        (lambda: sg.parts.decode_detections(np.zeros((2, 5, 7)), 3, *GRID), r"is \(images, 80, 7\), not \(2, 5, 7\)"),
+        (lambda: sg.parts.anchor_points((32, 32), []), "at least 1 sizes"),
+        (lambda: sg.parts.anchor_points((32, 32), [0]), r"they are \[0\]"),
+        (lambda: sg.parts.anchor_points((32, 32), None), r"they are \[None\]"),
+        (lambda: sg.parts.anchor_points((32, -1), [4]), "the width must be a whole number"),
         (lambda: sg.parts.pyramid_pooling_decoder(3, -1), "the stride of the tap"),
         (lambda: sg.parts.pyramid_pooling_decoder(3, True), "not True"),
         (lambda: sg.parts.dcgan_generator(16.0), "size must be a whole number"),
-        (lambda: sg.parts.super_resolver(2.0), "scale must be a whole number"),
+        (lambda: sg.parts.super_resolution_generator(2.0), "scale must be a whole number"),
         (lambda: sg.parts.projection_score(3, 8)([keras.Input((8,))]), "takes two tensors"),
         (lambda: sg.parts.unet_decoder(True, (2, 4)), "classes must be at least 1, not True"),
     ],
@@ -404,7 +404,7 @@ def test_what_parts_are_asked_wrongly_is_said(ask, message):
         ask()
 
 
-GRID = sg.parts.places((32, 32), (4, 8))
+GRID = sg.parts.anchor_points((32, 32), (4, 8))
 DECODERS = ["unet_decoder", "linknet_decoder", "fpn_decoder", "fcn_decoder", "deeplab_decoder", "anchor_free_head"]
 
 
@@ -490,7 +490,7 @@ def test_a_fresh_network_keeps_what_its_preprocessing_learned():
     scale.adapt(np.random.default_rng(0).normal(5, 3, (100, 2)))
     joined = keras.layers.Concatenate()([lookup(words), scale(numbers)])
     model = keras.Model([words, numbers], [joined, keras.layers.Dense(2, name="d")(joined)])
-    new = sg.tasks.fresh(model, seed=1)
+    new = sg.tasks.reinitialized(model, seed=1)
     given = [np.array([["a"], ["b"]]), np.ones((2, 2), "float32")]
     given = [keras.ops.convert_to_tensor(one) for one in given]
     np.testing.assert_array_equal(new(given)[0], model(given)[0])

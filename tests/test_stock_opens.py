@@ -117,7 +117,7 @@ def forward(networks, batch):
 def adversaries():
     generator = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="g")
     critic = keras.Sequential([keras.Input((4,)), layers.Dense(1)], name="d")
-    players = sg.parts.adversaries(sg.losses.hinge, names=("d", "g"))
+    players = sg.parts.gan_players(sg.losses.hinge, names=("d", "g"))
     model = sg.Players({"g": generator, "d": critic}, forward, players)
     model.compile()
     model.fit(X, verbose=0)

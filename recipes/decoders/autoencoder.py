@@ -26,7 +26,7 @@ def recipe(
             x = keras.layers.Conv2DTranspose(
                 max(filters >> number, 16), 4, 2, "same", activation="relu", name=f"up{number + 1}"
             )(x)
-        x = sg.parts.aligned(x, picture, "picture")  # odd sizes are rounded up on the way down
+        x = sg.parts.crop_or_pad_to(x, picture, "picture")  # odd sizes are rounded up on the way down
         return keras.layers.Conv2D(picture.shape[-1], 3, padding="same", activation="sigmoid", name="picture")(x)
 
     return sg.graft(graph, decoder, at=[str(graph.inputs), levels[max(levels)]])
@@ -59,7 +59,9 @@ def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0)
         "PSNR in dB": sg.tasks.psnr(found_bhwc, clean_bhwc[test]),
         "best Gaussian filter": sg.tasks.psnr(blurred_bhwc, clean_bhwc[test]),
         "noisy": sg.tasks.psnr(noisy_bhwc[test], clean_bhwc[test]),
-        "picture": sg.tasks.tiles([clean_bhwc[test][few], noisy_bhwc[test][few], blurred_bhwc[few], found_bhwc[few]]),
+        "picture": sg.tasks.image_grid(
+            [clean_bhwc[test][few], noisy_bhwc[test][few], blurred_bhwc[few], found_bhwc[few]]
+        ),
     }
 
 

@@ -35,11 +35,11 @@ def recipe(
 def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
     """Returns the average precision at an overlap of one half, on images that were held out."""
     size, classes = model.input_shape[1], model.output_shape[-1] - 4
-    images_bhwc, boxes, labels = sg.samples.framed_digits(size, seed, pictures + 100)
-    centres, steps = sg.parts.places((size, size), strides)
+    images_bhwc, boxes, labels = sg.samples.digit_detection(size, seed, pictures + 100)
+    centres, steps = sg.parts.anchor_points((size, size), strides)
     targets = sg.parts.detection_targets(boxes, labels, classes, centres, steps)
     scores, drawn = {}, None
-    networks = {"average precision": model, "from scratch": sg.tasks.fresh(model, seed)}
+    networks = {"average precision": model, "from scratch": sg.tasks.reinitialized(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):
         keras.utils.set_random_seed(seed)
         falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 8))
@@ -52,7 +52,9 @@ def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tupl
             callbacks=[sg.tasks.EpochBar()],
             verbose=0,
         )
-        found = sg.parts.decoded(one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05)
+        found = sg.parts.decode_detections(
+            one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05
+        )
         scores[name] = sg.parts.average_precision(found, boxes[pictures:], labels[pictures:])
         drawn = framed(images_bhwc[pictures : pictures + 8], found) if drawn is None else drawn
     return {**scores, "images": f"{pictures} to learn from, 100 to test on", "picture": drawn}
@@ -65,4 +67,4 @@ def framed(images_bhwc, found, least: float = 0.3):
         for box in boxes[scores >= least]:
             left, top, right, bottom = np.clip(np.round(box).astype(int), 0, len(image_hwc) - 1)
             image_hwc[[top, bottom], left : right + 1] = image_hwc[top : bottom + 1, [left, right]] = (1.0, 0.2, 0.2)
-    return sg.tasks.tiles([images_bhwc])
+    return sg.tasks.image_grid([images_bhwc])

@@ -1,8 +1,8 @@
 """A GAN that draws the digit it is asked for. Mirza & Osindero 2014, arXiv:1411.1784, section 3.
 
 The generator gets noise and a label; the discriminator, on a pretrained trunk, scores an image together with its label
-(Miyato & Koyama 2018, arXiv:1802.05637, equation 3). `fit` lets a judge that has seen neither player say how many
-samples show the digit that was asked for; the baseline is chance.
+(Miyato & Koyama 2018, arXiv:1802.05637, equation 3). In `fit`, a classifier that has seen neither player counts how
+many samples show the digit that was asked for; the baseline is chance.
 """
 
 import keras
@@ -56,7 +56,7 @@ def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
             "fake": score({"picture": fake, "label": label}, training=True),
         }
 
-    gan = sg.Players(models, forward, sg.parts.adversaries(sg.losses.hinge))
+    gan = sg.Players(models, forward, sg.parts.gan_players(sg.losses.hinge))
     gan.compile()
     gan.fit(
         images_bhwc, labels.astype("int32"), batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
@@ -64,10 +64,10 @@ def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
     asked = np.arange(samples, dtype="int32") % 10
     noise = np.random.default_rng(seed).normal(size=(samples, latent)).astype("float32")
     drawn_bhwc = models["generator"].predict({"noise": noise, "label": asked}, verbose=0)
-    judge = sg.tasks.judge(size)
+    scorer = sg.tasks.digit_scorer(size)
     return {
-        "samples that show the digit asked for": float(np.mean(judge.labels(drawn_bhwc) == asked)),
+        "samples that show the digit asked for": float(np.mean(scorer.labels(drawn_bhwc) == asked)),
         "chance": 0.1,
-        "real digits": float(np.mean(judge.labels(images_bhwc) == labels)),
-        "picture": sg.tasks.tiles([drawn_bhwc[row : row + 10] for row in range(0, 40, 10)], zoom=3),
+        "real digits": float(np.mean(scorer.labels(images_bhwc) == labels)),
+        "picture": sg.tasks.image_grid([drawn_bhwc[row : row + 10] for row in range(0, 40, 10)], zoom=3),
     }

@@ -27,7 +27,9 @@ def recipe(
     models = {}
     for name in ("to_board", "to_light"):
         picture = keras.Input((size, size, 3), name="picture_in")
-        models[name] = keras.Model(picture, sg.parts.translator(3, filters, blocks)(picture), name=name)
+        models[name] = keras.Model(
+            picture, sg.parts.image_translation_generator(3, filters, blocks)(picture), name=name
+        )
     for name in ("is_board", "is_light"):
         trunk, _ = sg.parts.encoder(backbone, weights, stride, size, channels=3)
         head = [
@@ -82,14 +84,14 @@ def fit(models: dict, epochs: int = 8, cycle: float = 10.0, seed: int = 0):
     )
     written_bhwc = models["to_board"].predict(light_bhwc[unseen], verbose=0)
     lit_bhwc = models["to_light"].predict(board_bhwc[unseen], verbose=0)
-    judge = sg.tasks.judge(light_bhwc.shape[1])
+    scorer = sg.tasks.digit_scorer(light_bhwc.shape[1])
     few = slice(1400, 1412)
     return {
         "PSNR in dB": sg.tasks.psnr(written_bhwc, board_bhwc[unseen]),
         "untranslated": sg.tasks.psnr(light_bhwc[unseen], board_bhwc[unseen]),
-        "read from the board": float(np.mean(judge.labels(lit_bhwc) == labels[unseen])),
-        "read untranslated": float(np.mean(judge.labels(board_bhwc[unseen]) == labels[unseen])),
-        "picture": sg.tasks.tiles([light_bhwc[few], written_bhwc[:12], board_bhwc[few], lit_bhwc[:12]], zoom=3),
+        "read from the board": float(np.mean(scorer.labels(lit_bhwc) == labels[unseen])),
+        "read untranslated": float(np.mean(scorer.labels(board_bhwc[unseen]) == labels[unseen])),
+        "picture": sg.tasks.image_grid([light_bhwc[few], written_bhwc[:12], board_bhwc[few], lit_bhwc[:12]], zoom=3),
     }
 
 

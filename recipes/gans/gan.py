@@ -1,7 +1,7 @@
 """DCGAN with a pretrained trunk in the discriminator. Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3.
 
-Two players train their own variables on one forward pass; nothing is frozen and unfrozen in turns. `fit` has the
-generator draw digits, and lets a judge that has seen neither player say how many show a digit, and which.
+Two players train their own variables on one forward pass; nothing is frozen and unfrozen in turns. In `fit`,
+the generator draws digits, and a classifier that has seen neither player counts how many show a digit, and which.
 """
 
 import keras
@@ -41,7 +41,7 @@ def fit(models: dict, epochs: int = 36, samples: int = 500, seed: int = 0):
         score = networks["discriminator"]
         return {"real": score(real, training=True), "fake": score(fake, training=True)}
 
-    gan = sg.Players(models, forward, sg.parts.adversaries(sg.losses.non_saturating))
+    gan = sg.Players(models, forward, sg.parts.gan_players(sg.losses.non_saturating))
     gan.compile()
     gan.fit(images_bhwc, batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
-    return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)
+    return sg.tasks.score_samples(models["generator"], images_bhwc, samples, seed)

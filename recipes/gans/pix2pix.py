@@ -51,7 +51,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
             "distance": keras.ops.mean(keras.ops.abs(fake_bhwc - real_bhwc)),
         }
 
-    players = sg.parts.adversaries(sg.losses.least_squares, wish=lambda tensors: likeness * tensors["distance"])
+    players = sg.parts.gan_players(sg.losses.least_squares, wish=lambda tensors: likeness * tensors["distance"])
     gan = sg.Players(models, forward, players)
     gan.compile()
     gan.fit(grey_bhwc, colour_bhwc, batch_size=16, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
@@ -65,5 +65,5 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
         "mean color of each grey": sg.tasks.psnr(mean[wanted_level], unseen_bhwc),
         "grey": sg.tasks.psnr(given_bhwc, unseen_bhwc),
-        "picture": sg.tasks.tiles([given_bhwc[few], made_bhwc[few], unseen_bhwc[few]]),
+        "picture": sg.tasks.image_grid([given_bhwc[few], made_bhwc[few], unseen_bhwc[few]]),
     }

@@ -27,7 +27,7 @@ def recipe(
         scale: how many times larger images become: 2 or 4.
         blocks: residual blocks of the generator.
     """
-    resolver = sg.parts.super_resolver(scale, filters, blocks)
+    resolver = sg.parts.super_resolution_generator(scale, filters, blocks)
     if size % scale:
         raise sg.SurgeryError(f"size must be a multiple of scale: {scale} does not divide {size}.")
     small = keras.Input((size // scale, size // scale, 3), name="small")
@@ -67,10 +67,10 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
             "real": score(real_bhwc, training=True),
             "fake": score(fake_bhwc, training=True),
             "pixels": keras.ops.mean(keras.ops.square(fake_bhwc - real_bhwc)),
-            "seen": sg.parts.content_distance(eye(fake_bhwc), eye(real_bhwc)),
+            "seen": sg.parts.content_loss(eye(fake_bhwc), eye(real_bhwc)),
         }
 
-    players = sg.parts.adversaries(
+    players = sg.parts.gan_players(
         sg.losses.non_saturating,
         wish=lambda tensors: (tensors["pixels"] + look * tensors["seen"]) / tell,
     )
@@ -82,7 +82,7 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
     wanted = models["eye"].predict(unseen_bhwc, verbose=0)
 
     def seen(images_bhwc):
-        return float(sg.parts.content_distance(models["eye"].predict(images_bhwc, verbose=0), wanted))
+        return float(sg.parts.content_loss(models["eye"].predict(images_bhwc, verbose=0), wanted))
 
     few = slice(0, 12)
     return {
@@ -90,5 +90,5 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
         "bicubic": seen(cubic_bhwc),
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
         "PSNR bicubic": sg.tasks.psnr(cubic_bhwc, unseen_bhwc),
-        "picture": sg.tasks.tiles([cubic_bhwc[few], made_bhwc[few], unseen_bhwc[few]], zoom=2),
+        "picture": sg.tasks.image_grid([cubic_bhwc[few], made_bhwc[few], unseen_bhwc[few]], zoom=2),
     }

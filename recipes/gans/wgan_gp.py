@@ -2,7 +2,7 @@
 
 The critic, on a pretrained trunk, takes several steps for each one of the generator, and is held to slopes near 1 by a
 penalty. Statistics of batches would mix the samples that the penalty is computed of: a trunk that has them is kept from
-moving them. `fit` lets a judge that has seen neither player say how many samples show a digit, and which.
+moving them. In `fit`, a classifier that has seen neither player counts how many samples show a digit, and which.
 """
 
 import keras
@@ -51,7 +51,7 @@ def fit(models: dict, epochs: int = 13, steps: int = 2, samples: int = 500, seed
             "penalty": sg.losses.gradient_penalty(critic, real_bhwc, fake_bhwc),
         }
 
-    players = sg.parts.adversaries(
+    players = sg.parts.gan_players(
         sg.losses.wasserstein,
         slow=1e-3,
         fast=1e-3,
@@ -63,4 +63,4 @@ def fit(models: dict, epochs: int = 13, steps: int = 2, samples: int = 500, seed
     gan = sg.Players(models, forward, players)
     gan.compile()
     gan.fit(images_bhwc, batch_size=64, epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0)
-    return sg.tasks.judged(models["generator"], images_bhwc, samples, seed)
+    return sg.tasks.score_samples(models["generator"], images_bhwc, samples, seed)

@@ -56,7 +56,7 @@ def fit(model: keras.Model, shots: int = 5, epochs: int = 150, repeats: int = 5,
     found = {name: [] for name in ("both", "first", "second")}
     for repeat in sg.progress(range(repeats), "choices"):
         model.set_weights(start)
-        few = sg.samples.few_of_each(labels, shots, 100 * seed + repeat)
+        few = sg.samples.few_shot_subset(labels, shots, 100 * seed + repeat)
         rest = np.setdiff1d(np.arange(len(labels)), few)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(2e-3), dict.fromkeys(found, loss))

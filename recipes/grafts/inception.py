@@ -19,7 +19,7 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", at: st
     graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.freeze(graph, "**") if freeze else graph
     module = sg.parts.inception_module(name="mixed")
-    return sg.insert(graph, sg.parts.starting_at_zero(module, name="mixed"), after=at)
+    return sg.insert(graph, sg.parts.zero_init_residual(module, name="mixed"), after=at)
 
 
 def fit(model: keras.Model, epochs: int = 15, seed: int = 0):

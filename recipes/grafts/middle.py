@@ -63,10 +63,10 @@ def fit(
     images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1])
     images_bhwc, labels = images_bhwc[..., :1], labels - 5
     sg.tasks.check_classes(model, 5)
-    few = sg.samples.few_of_each(labels, shots, seed)
+    few = sg.samples.few_shot_subset(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     found = {}
-    networks = {"accuracy": sg.freeze(model, "stem*"), "from scratch": sg.tasks.fresh(model, seed)}
+    networks = {"accuracy": sg.freeze(model, "stem*"), "from scratch": sg.tasks.reinitialized(model, seed)}
     for name, one in networks.items():
         keras.utils.set_random_seed(seed)
         one.compile(keras.optimizers.Adam(2e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))

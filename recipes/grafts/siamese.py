@@ -73,7 +73,7 @@ def one_shot(vectors, labels, episodes: int, seed: int) -> float:
     """Recognises all images by the nearest, in L1, of one image a class; the mean accuracy over many choices."""
     found = []
     for episode in range(episodes):
-        shown = sg.samples.few_of_each(labels, 1, 1000 * seed + episode)
+        shown = sg.samples.few_shot_subset(labels, 1, 1000 * seed + episode)
         distances = np.stack([np.abs(vectors - vectors[one]).sum(axis=-1) for one in shown], axis=-1)
         rest = np.setdiff1d(np.arange(len(labels)), shown)
         found.append(np.mean(labels[shown][distances[rest].argmin(axis=-1)] == labels[rest]))

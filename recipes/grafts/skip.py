@@ -24,7 +24,7 @@ def recipe(
     graph = sg.preprocess(sg.open(backbone, weights=weights))
     graph = sg.freeze(graph, "**") if freeze else graph
     for number, (source, into) in enumerate(edges, 1):
-        graph = sg.rewire(graph, source, into=into, merge=sg.parts.zero_skip(f"skip{number}"))
+        graph = sg.rewire(graph, source, into=into, merge=sg.parts.zero_init_skip(f"skip{number}"))
     return graph
 
 

@@ -51,7 +51,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 800, seed: int = 0):
         "points at the digit": float(hits.mean()),
         "a random place": float(on_digit_bhw.mean()),
         "accuracy": float(np.mean(network.predict(unseen_bhwc, verbose=0).argmax(-1) == labels[pictures:])),
-        "picture": sg.tasks.tiles([unseen_bhwc[:10], shown_bhwc[:10]]),
+        "picture": sg.tasks.image_grid([unseen_bhwc[:10], shown_bhwc[:10]]),
     }
 
 

@@ -41,12 +41,12 @@ def recipe(
 
 
 def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
-    sg.tasks.chart({"pixels": 0.0})  # where it cannot be drawn, this is the place to say so, not after training
+    sg.tasks.bar_chart({"pixels": 0.0})  # where it cannot be drawn, this is the place to say so, not after training
     keras.utils.set_random_seed(seed)
     images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1] or 32)
     labels = labels - 5
     sg.tasks.check_classes(model, 5)
-    few = sg.samples.few_of_each(labels, shots, seed)
+    few = sg.samples.few_shot_subset(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     names = list(model.output)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -63,5 +63,7 @@ def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
         "pixels": found["pixels"],
         **{f"  {name}": accuracy for name, accuracy in found.items() if name != "pixels"},
         "which": best,
-        "picture": sg.tasks.chart(found, found["pixels"], "a linear probe on every tap", "accuracy on the digits 5-9"),
+        "picture": sg.tasks.bar_chart(
+            found, found["pixels"], "a linear probe on every tap", "accuracy on the digits 5-9"
+        ),
     }

@@ -58,12 +58,12 @@ def fit(
     painter = keras.Model(only, {**model(picture), "smooth": picture})
 
     def distance(name):
-        kind = sg.parts.content_distance if name == "content" else sg.parts.style_distance
+        kind = sg.parts.content_loss if name == "content" else sg.parts.style_loss
         return lambda wanted, found: kind(found, wanted)
 
     wanted = {**{name: taps["style"][name] for name in styles}, "content": taps["content"]["content"]}
     weights = {**{name: weight / len(styles) for name in styles}, "content": 1.0}
-    losses = {**{name: distance(name) for name in wanted}, "smooth": lambda _, found: sg.parts.roughness(found)}
+    losses = {**{name: distance(name) for name in wanted}, "smooth": lambda _, found: sg.parts.total_variation(found)}
     painter.compile(keras.optimizers.Adam(rate), losses, loss_weights={**weights, "smooth": smooth})
     goal = {**wanted, "smooth": photographs["content"]}
     history = painter.fit(np.zeros(1, "int32"), goal, epochs=steps, callbacks=[sg.tasks.EpochBar()], verbose=0)
@@ -80,5 +80,5 @@ def fit(
         "distance to the content": far(made, "content"),
         "of the style photograph": far(taps["style"], "content"),
         "loss": f"{history.history['loss'][0]:.3g} -> {history.history['loss'][-1]:.3g} in {steps} steps",
-        "picture": sg.tasks.tiles([np.concatenate([*photographs.values(), painted_bhwc])]),
+        "picture": sg.tasks.image_grid([np.concatenate([*photographs.values(), painted_bhwc])]),
     }

@@ -36,7 +36,7 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
     sg.tasks.check_classes(student, 5)
     order = np.random.default_rng(seed).permutation(len(labels))
     unlabelled, rest = order[:pool], order[pool:]
-    few = unlabelled[sg.samples.few_of_each(labels[unlabelled], shots, seed)]
+    few = unlabelled[sg.samples.few_shot_subset(labels[unlabelled], shots, seed)]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     keras.utils.set_random_seed(seed)
@@ -44,7 +44,7 @@ def fit(models: dict, shots: int = 5, pool: int = 500, epochs: int = 40, seed: i
     sg.fit_cached(
         teacher, images_bhwc[unlabelled], labels[unlabelled], epochs=epochs, callbacks=[sg.tasks.EpochBar()], verbose=0
     )
-    alone = sg.tasks.fresh(student, seed)
+    alone = sg.tasks.reinitialized(student, seed)
     alone.compile(keras.optimizers.Adam(2e-3), loss)
     alone.fit(
         images_bhwc[few], labels[few], batch_size=25, epochs=epochs * 4, callbacks=[sg.tasks.EpochBar()], verbose=0

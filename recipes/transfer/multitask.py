@@ -31,7 +31,7 @@ def fit(model: keras.Model, epochs: int = 12, pictures: int = 300, seed: int = 0
     wanted = {"digit": digits[order], "turn": turns}
     few, rest = slice(0, pictures), slice(pictures, None)
     found = {}
-    networks = {"pretrained": model, "from scratch": sg.tasks.fresh(model, seed)}
+    networks = {"pretrained": model, "from scratch": sg.tasks.reinitialized(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):
         keras.utils.set_random_seed(seed)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

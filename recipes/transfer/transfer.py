@@ -42,7 +42,7 @@ def fit(model: keras.Model, shots: int = 5, seeds: int = 5, epochs: int = 200, a
     sg.tasks.check_classes(model, len(DIGITS))
     transfer, scratch, seconds = [], [], {}
     for seed in sg.progress(range(seeds), "seeds"):
-        few = sg.samples.few_of_each(labels, shots, seed)
+        few = sg.samples.few_shot_subset(labels, shots, seed)
         pupil, fresh = pupils(model, seed)
         transfer.append(
             accuracy(pupil, images_bhwc, labels, few, epochs, augment, "at once" if augment else "cached", seconds)

@@ -33,7 +33,7 @@ def fit(
     images_bhwc, labels = sg.samples.digits(range(5, 10), size=model.input_shape[1] or 32)
     sg.tasks.check_classes(model, 5)
     labels, start = labels - 5, model.get_weights()
-    few = sg.samples.few_of_each(labels, shots, seed)
+    few = sg.samples.few_shot_subset(labels, shots, seed)
     rest = np.setdiff1d(np.arange(len(labels)), few)
     found = {}
     for how in sg.progress(("head alone", "all at once", "in stages"), "training"):

@@ -3,16 +3,26 @@
 Nothing is downloaded, and nothing is trained here. It may import core to view.
 """
 
-from surgery.data.digits import digits, few_of_each
+from surgery.core.renames import former_names
+from surgery.data.digits import digits, few_shot_subset
 from surgery.data.photographs import crops, photograph
-from surgery.data.scenes import digits_in_noise, digits_on_photographs, framed_digits
+from surgery.data.scenes import digit_detection, digit_segmentation, digits_in_noise
 
 __all__ = [
     "crops",
+    "digit_detection",
+    "digit_segmentation",
     "digits",
     "digits_in_noise",
-    "digits_on_photographs",
-    "few_of_each",
-    "framed_digits",
+    "few_shot_subset",
     "photograph",
 ]
+__getattr__ = former_names(
+    __name__,
+    "sg.samples",
+    {
+        "digits_on_photographs": "digit_segmentation",
+        "few_of_each": "few_shot_subset",
+        "framed_digits": "digit_detection",
+    },
+)

@@ -40,7 +40,7 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
     return images_bhwc.repeat(3, axis=-1).clip(0, 1), data.target[chosen]
 
 
-def few_of_each(labels: Any, shots: int, seed: int = 0) -> Any:
+def few_shot_subset(labels: Any, shots: int, seed: int = 0) -> Any:
     """Draws some images of each class.
 
     Args:

@@ -35,7 +35,7 @@ def digits_in_noise(size: int = 32, noise: float = 0.7, seed: int = 0, count: in
     return images_bhwc, (digits_bhwc[..., 0] > 0.5).astype("int64"), labels[chosen]
 
 
-def digits_on_photographs(size: int = 32, seed: int = 0, count: int = 800) -> tuple[Any, Any, Any]:
+def digit_segmentation(size: int = 32, seed: int = 0, count: int = 800) -> tuple[Any, Any, Any]:
     """Writes digits, in a random bright color, on pieces of a photograph.
 
     Args:
@@ -59,7 +59,7 @@ def digits_on_photographs(size: int = 32, seed: int = 0, count: int = 800) -> tu
     return images_bhwc, (inks_bhwc[..., 0] > 0.5).astype("int64"), labels[chosen]
 
 
-def framed_digits(size: int = 64, seed: int = 0, count: int = 400, most: int = 3) -> tuple[Any, list[Any], list[Any]]:
+def digit_detection(size: int = 64, seed: int = 0, count: int = 400, most: int = 3) -> tuple[Any, list[Any], list[Any]]:
     """Writes one to `most` digits of different sizes on pieces of photographs, none on another.
 
     Args:

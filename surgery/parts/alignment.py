@@ -21,10 +21,10 @@ def enlarged(x: Any, step: int, like: Any, name: str) -> Any:
     """
     if step > 1:
         x = layers.UpSampling2D(step, interpolation="bilinear", name=f"{name}_up")(x)
-    return aligned(x, like, name)
+    return crop_or_pad_to(x, like, name)
 
 
-def aligned(x: Any, like: Any, name: str) -> Any:
+def crop_or_pad_to(x: Any, like: Any, name: str) -> Any:
     """Returns a map cropped or padded, alike on both sides, to the size of another: padding may have cost a pixel.
 
     What is padded mirrors what is there, so that no pixel at the border is a constant.

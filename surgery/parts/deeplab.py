@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import aligned, enlarged
+from surgery.parts.alignment import crop_or_pad_to, enlarged
 from surgery.parts.blocks import convolved
 from surgery.parts.checks import as_many, positive, steps_between
 
@@ -61,7 +61,7 @@ def deeplab_decoder(
     def decoder(tensors: list[Any]) -> Any:
         picture, (fine, deep) = as_many(tensors, strides, "the decoder of DeepLab")
         x = enlarged(aspp(deep, rates, filters), step, fine, "decoder")
-        x = layers.Concatenate(name="decoder_concat")([x, aligned(convolved(fine, low, 1, "fine"), x, "fine")])
+        x = layers.Concatenate(name="decoder_concat")([x, crop_or_pad_to(convolved(fine, low, 1, "fine"), x, "fine")])
         for number in (1, 2):
             x = convolved(x, filters, 3, f"decoder{number}")
         x = layers.Conv2D(classes, 1, name="segmentation")(x)

@@ -12,7 +12,7 @@ from surgery.core.errors import SurgeryError
 from surgery.parts.alignment import sized
 from surgery.parts.checks import as_many, positive, steps_between, whole
 from surgery.parts.fpn import feature_pyramid
-from surgery.training.boxes import box_overlap, framed_objects
+from surgery.training.boxes import box_iou, framed_objects
 
 initializers: Any = keras.initializers
 layers: Any = keras.layers
@@ -76,7 +76,7 @@ def _tower(what: str, filters: int, channels: int, bias: Any) -> list[Any]:
     return [*found, layers.Reshape((-1, channels), name=f"{what}_places")]
 
 
-def places(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
+def anchor_points(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
     """Returns where the places of the maps are in the image.
 
     Args:
@@ -110,8 +110,8 @@ def detection_targets(boxes: list[Any], labels: list[Any], classes: int, centres
         boxes: for each image `(objects, 4)`: left, top, right, bottom in pixels.
         labels: for each image `(objects,)`.
         classes: how many there are.
-        centres: see `places`.
-        steps: see `places`.
+        centres: see `anchor_points`.
+        steps: see `anchor_points`.
 
     Raises:
         SurgeryError: there are not as many labels as boxes, a box has no area, or a label is not a class.
@@ -157,7 +157,9 @@ def detection_loss(classes: int) -> Callable[[Any, Any], Any]:
     return loss
 
 
-def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 0.3) -> list[tuple[Any, Any, Any]]:
+def decode_detections(
+    output: Any, classes: int, centres: Any, steps: Any, least: float = 0.3
+) -> list[tuple[Any, Any, Any]]:
     """Returns the boxes that a detector found in each image: `(boxes, labels, scores)`, the surest first.
 
     Of boxes that overlap by more than half, the surest stays.
@@ -165,8 +167,8 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
     Args:
         output: of the head, `(images, places, classes + 4)`.
         classes: how many there are.
-        centres: see `places`.
-        steps: see `places`.
+        centres: see `anchor_points`.
+        steps: see `anchor_points`.
         least: the least score.
 
     Raises:
@@ -187,7 +189,7 @@ def decoded(output: Any, classes: int, centres: Any, steps: Any, least: float = 
         waiting = [int(place) for place in np.argsort(-best) if best[place] >= least]
         while waiting:
             kept.append(waiting.pop(0))
-            clear = box_overlap(frames[kept[-1]], frames[waiting]) <= 0.5
+            clear = box_iou(frames[kept[-1]], frames[waiting]) <= 0.5
             waiting = [place for place, stays in zip(waiting, clear, strict=True) if stays]
         found.append((frames[kept], names[kept], best[kept]))
     return found

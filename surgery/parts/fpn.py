@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import aligned, enlarged
+from surgery.parts.alignment import crop_or_pad_to, enlarged
 from surgery.parts.blocks import convolved
 from surgery.parts.checks import as_many, positive, steps_between
 
@@ -29,7 +29,7 @@ def feature_pyramid(taps: list[Any], steps: Sequence[int], filters: int = 64) ->
         side = layers.Conv2D(filters, 1, name=f"lateral{number}")(tap)
         if x is not None:
             above = layers.UpSampling2D(steps[number - 1], name=f"topdown{number}_up")(x)
-            side = layers.Add(name=f"topdown{number}")([side, aligned(above, tap, f"topdown{number}")])
+            side = layers.Add(name=f"topdown{number}")([side, crop_or_pad_to(above, tap, f"topdown{number}")])
         x = side
         found.append(layers.Conv2D(filters, 3, padding="same", name=f"pyramid{number}")(x))
     return found[::-1]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from surgery.core.errors import SurgeryError
-from surgery.parts.alignment import aligned
+from surgery.parts.alignment import crop_or_pad_to
 from surgery.parts.checks import warn_of_open, whole
 
 layers: Any = keras.layers
@@ -51,7 +51,7 @@ def dcgan_generator(size: int = 16, channels: int = 3, filters: int = 64, start:
     return generator
 
 
-def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callable[[Any], Any]:
+def image_translation_generator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callable[[Any], Any]:
     """Makes a generator from images to images of the same size: down twice, residual blocks, up twice.
 
     Zhu et al. 2017, CycleGAN, arXiv:1703.10593, section 4 (after Johnson et al. 2016, arXiv:1603.08155); group
@@ -64,7 +64,7 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
     """
 
     def generator(picture: Any) -> Any:
-        warn_of_open(picture, 4, "the translator")
+        warn_of_open(picture, 4, "the generator")
 
         def normal(y: Any, name: str) -> Any:
             y = layers.GroupNormalization(-1, name=f"{name}_norm")(y)
@@ -80,13 +80,15 @@ def translator(channels: int = 3, filters: int = 24, blocks: int = 3) -> Callabl
         for number in (1, 0):
             x = layers.Conv2DTranspose(filters << number, 4, 2, "same", name=f"up{number}")(x)
             x = normal(x, f"up{number}")
-        x = aligned(x, picture, "picture")
+        x = crop_or_pad_to(x, picture, "picture")
         return layers.Conv2D(channels, 5, padding="same", activation="sigmoid", name="picture")(x)
 
     return generator
 
 
-def super_resolver(scale: int = 4, filters: int = 32, blocks: int = 4, channels: int = 3) -> Callable[[Any], Any]:
+def super_resolution_generator(
+    scale: int = 4, filters: int = 32, blocks: int = 4, channels: int = 3
+) -> Callable[[Any], Any]:
     """Makes a generator that enlarges images: residual blocks, then pixels from channels.
 
     Ledig et al. 2017, SRGAN, arXiv:1609.04802, section 2.1.1. It learns what is to be added to the bilinear

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import aligned
+from surgery.parts.alignment import crop_or_pad_to
 from surgery.parts.blocks import convolved
 from surgery.parts.checks import as_many, positive, steps_between
 
@@ -51,4 +51,4 @@ def _block(x: Any, step: int, like: Any, channels: int, name: str) -> Any:
     x = layers.Conv2DTranspose(narrow, 3 if step < 3 else step, step, "same", use_bias=False, name=f"{name}_up")(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_up_bn")(x)
     x = layers.Activation("relu", name=f"{name}_up_relu")(x)
-    return convolved(aligned(x, like, name), channels, 1, f"{name}_expand")
+    return convolved(crop_or_pad_to(x, like, name), channels, 1, f"{name}_expand")

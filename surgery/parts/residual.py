@@ -16,7 +16,7 @@ from surgery.core.errors import SurgeryError
 layers: Any = keras.layers
 
 
-def starting_at_zero(part: Callable[[Any], Any], name: str = "zero") -> Callable[[Any], Any]:
+def zero_init_residual(part: Callable[[Any], Any], name: str = "zero") -> Callable[[Any], Any]:
     """Makes a part that returns its input plus what `part` makes of it, through a projection that starts at zero.
 
     Args:
@@ -33,7 +33,7 @@ def starting_at_zero(part: Callable[[Any], Any], name: str = "zero") -> Callable
     return residual
 
 
-def zero_skip(name: str = "skip") -> Callable[[list[Any]], Any]:
+def zero_init_skip(name: str = "skip") -> Callable[[list[Any]], Any]:
     """Makes a new skip connection: `merge=` of `sg.rewire`, a function of `[into, source]`.
 
     The source is averaged down, or enlarged, to the size of the map that it is added to, and projected by a 1 x 1

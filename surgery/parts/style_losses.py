@@ -9,7 +9,7 @@ import keras
 ops: Any = keras.ops
 
 
-def gram(x: Any) -> Any:
+def gram_matrix(x: Any) -> Any:
     """Returns the correlations of the channels of maps, over all places, divided by their number.
 
     Equation 3 of the paper.
@@ -24,7 +24,7 @@ def gram(x: Any) -> Any:
     return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / ops.cast(ops.shape(flat)[1], x.dtype)
 
 
-def style_distance(ours: Any, theirs: Any) -> Any:
+def style_loss(ours: Any, theirs: Any) -> Any:
     """Returns how far the style of maps is from that of others: the mean squared difference of their Gram matrices.
 
     Equations 4 and 5, relative to the size of theirs, so that layers of any scale weigh alike.
@@ -33,11 +33,11 @@ def style_distance(ours: Any, theirs: Any) -> Any:
         ours: maps of the image, `(batch, height, width, channels)`.
         theirs: maps of the style; height and width may be others.
     """
-    ours, theirs = gram(ours), gram(theirs)
+    ours, theirs = gram_matrix(ours), gram_matrix(theirs)
     return ops.mean(ops.square(ours - theirs)) / (ops.mean(ops.square(theirs)) + 1e-12)
 
 
-def content_distance(ours: Any, theirs: Any) -> Any:
+def content_loss(ours: Any, theirs: Any) -> Any:
     """Returns how far the content of maps is from that of others: equation 1, relative to the size of theirs.
 
     Args:
@@ -47,7 +47,7 @@ def content_distance(ours: Any, theirs: Any) -> Any:
     return ops.mean(ops.square(ours - theirs)) / (ops.mean(ops.square(theirs)) + 1e-12)
 
 
-def roughness(images_bhwc: Any) -> Any:
+def total_variation(images_bhwc: Any) -> Any:
     """Returns the total variation of images, per pixel: the mean step to the next pixel, down and across.
 
     Mahendran & Vedaldi 2015, arXiv:1412.0035, section 3.1.

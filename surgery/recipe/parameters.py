@@ -21,7 +21,7 @@ COMMON = {
     "freeze": "whether the pretrained part stays as it is",
     "latent": "length of the noise that images are made of",
     "pictures": "how many images it learns from",
-    "samples": "how many images are drawn and judged",
+    "samples": "how many images are drawn and scored",
     "seed": "of the weights that train and of everything that is drawn",
     "shots": "labeled images of each class that it learns from",
     "stride": "the coarsest feature map that is used: its output stride, in pixels",

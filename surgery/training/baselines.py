@@ -11,7 +11,7 @@ from surgery.edits.freeze import unfreeze
 from surgery.keras_bridge.lookups import copy_words
 
 
-def fresh(model: Any, seed: int = 0) -> Any:
+def reinitialized(model: Any, seed: int = 0) -> Any:
     """Returns the same network with fresh weights, all of them trainable; the model is unchanged.
 
     What preprocessing layers learned by `adapt` (vocabularies, mean and variance) is not training, and stays.

@@ -40,7 +40,7 @@ def framed_objects(boxes: list[Any], labels: list[Any], classes: int) -> list[tu
     return found
 
 
-def box_overlap(one: Any, other: Any) -> Any:
+def box_iou(one: Any, other: Any) -> Any:
     """Returns the intersection over union of a box, `(4,)` left, top, right, bottom, with others: `(..., 4)`."""
     sides = np.minimum(one[2:], other[..., 2:]) - np.maximum(one[:2], other[..., :2])
     common = np.prod(np.maximum(sides, 0), axis=-1)
@@ -56,7 +56,7 @@ def average_precision(found: list[tuple[Any, Any, Any]], boxes: list[Any], label
     box has taken that object.
 
     Args:
-        found: of `decoded`.
+        found: of `decode_detections`.
         boxes: the truth, for each image `(objects, 4)`.
         labels: the truth, for each image `(objects,)`.
     """
@@ -66,7 +66,7 @@ def average_precision(found: list[tuple[Any, Any, Any]], boxes: list[Any], label
     hits = []
     for _, picture, box, name in ranked:
         right = [
-            (box_overlap(box, truth), number)
+            (box_iou(box, truth), number)
             for number, (truth, label) in enumerate(zip(boxes[picture], labels[picture], strict=True))
             if label == name and (picture, number) not in taken
         ]

@@ -10,7 +10,7 @@ import numpy as np
 from surgery.view.figures import blank
 
 
-def tiles(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
+def image_grid(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
     """Returns one image of many: a row of tiles for each batch of images.
 
     Args:
@@ -34,7 +34,7 @@ def tiles(rows: Sequence[Any], zoom: int = 2, gap: int = 2) -> Any:
     return np.pad(picture_hwc, ((gap, 0), (gap, 0), (0, 0)), constant_values=1.0)
 
 
-def chart(bars: Mapping[str, float], baseline: float | None = None, title: str = "", axis: str = "accuracy") -> Any:
+def bar_chart(bars: Mapping[str, float], baseline: float | None = None, title: str = "", axis: str = "accuracy") -> Any:
     """Returns an image of horizontal bars, with a line where the baseline is.
 
     Args:

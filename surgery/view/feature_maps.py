@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgery.core.errors import SurgeryError, printable
-from surgery.view.charts import tiles
+from surgery.view.charts import image_grid
 from surgery.view.figures import blank, save_figure
 
 RANKS = (1, 2, 3)  # of features of one image: vectors, sequences, maps
@@ -87,7 +87,7 @@ def _grid(maps_hwc: Any) -> Any:
     step = max(1, max(height, width) // 1024)  # no image is larger than anybody can look at
     each = [one[::step, ::step] for one in each]
     zoom = max(1, _TILE // max(height, width))
-    return tiles([np.stack(each[row * columns : (row + 1) * columns]) for row in range(rows)], zoom)
+    return image_grid([np.stack(each[row * columns : (row + 1) * columns]) for row in range(rows)], zoom)
 
 
 def _stretched(values: Any) -> Any:

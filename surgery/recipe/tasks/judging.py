@@ -1,4 +1,4 @@
-"""A judge of generated digits: a network of its own that has learned what is a digit, which one, and what is none.
+"""A scorer of generated digits: a separate network that has learned what is a digit, which one, and what is none.
 
 After the Inception score (Salimans et al. 2016, arXiv:1606.03498, section 4): good samples are recognised, and are not
 all the same. That score trusts a classifier that has never seen an image without an object; this one has.
@@ -13,14 +13,14 @@ import keras
 import numpy as np
 
 from surgery.data.digits import digits
-from surgery.view.charts import tiles
+from surgery.view.charts import image_grid
 
 layers: Any = keras.layers
 NONE = 10
 
 
-class Judge:
-    """Says of images which digit they show, if any.
+class DigitScorer:
+    """Classifies images as one of the ten digits, or as none of them.
 
     Args:
         model: images `(batch, size, size, 1)` -> logits of ten digits and of "none".
@@ -45,11 +45,11 @@ class Judge:
 
 
 @functools.lru_cache(maxsize=4)
-def judge(size: int = 16, seed: int = 0) -> Judge:
-    """Trains a judge, in some ten seconds; the same arguments give the same one again.
+def digit_scorer(size: int = 16, seed: int = 0) -> DigitScorer:
+    """Trains a `DigitScorer`, in about ten seconds; the same arguments return the same one again.
 
     It learns the digits against images that are none: noise, blobs, digits with shuffled pixels, and halves of two
-    different digits put together. It shares nothing with the networks that it judges.
+    different digits put together. It shares nothing with the networks that it scores.
 
     Args:
         size: side of the images in pixels.
@@ -79,16 +79,16 @@ def judge(size: int = 16, seed: int = 0) -> Judge:
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(images, wanted, batch_size=64, epochs=8, verbose=0)
-    return Judge(model)
+    return DigitScorer(model)
 
 
-def judged(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dict[str, Any]:
-    """Has a generator draw digits from noise, and a judge say what they show, next to real digits and plain noise.
+def score_samples(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dict[str, Any]:
+    """Draws digits with a generator and scores them with a `DigitScorer`, next to real digits and plain noise.
 
     Args:
         generator: `keras.Model`, noise `(batch, latent)` -> images `(batch, size, size, 3)`.
         images_bhwc: the real digits, of the same size.
-        samples: how many images are drawn and judged.
+        samples: how many images are drawn and scored.
         seed: of the noise.
 
     Returns:
@@ -97,14 +97,14 @@ def judged(generator: Any, images_bhwc: Any, samples: int, seed: int = 0) -> dic
     noise = np.random.default_rng(seed).normal(size=(samples, generator.input_shape[1])).astype("float32")
     drawn_bhwc = generator.predict(noise, verbose=0)
     random_bhwc = np.random.default_rng(seed).random(drawn_bhwc.shape).astype("float32")
-    one = judge(drawn_bhwc.shape[1])
+    one = digit_scorer(drawn_bhwc.shape[1])
     recognised, classes = one.measured(drawn_bhwc)
     return {
         "samples that show a digit": recognised,
         "classes among them": float(classes),
         "real digits": one.measured(images_bhwc)[0],
         "noise": one.measured(random_bhwc)[0],
-        "picture": tiles([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
+        "picture": image_grid([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
     }
 
 

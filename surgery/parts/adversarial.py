@@ -11,7 +11,7 @@ from surgery.training.gan_losses import AdversarialLoss, Objective
 from surgery.training.player import Player
 
 
-def adversaries(
+def gan_players(
     objective: Objective,
     slow: float = 2e-4,
     fast: float = 1e-3,
