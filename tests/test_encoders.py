@@ -184,11 +184,11 @@ def test_suppression_keeps_the_surest_of_those_that_overlap():
 
 
 def test_the_old_name_of_the_output_stride_is_taken_with_a_warning():
-    with pytest.warns(FutureWarning, match="depth= of an encoder is called stride="):
+    with pytest.warns(DeprecationWarning, match=r"depth= of encoder\(\) is deprecated. Use stride= instead"):
         old = sg.parts.encoder("tinyvgg", None, depth=8)
     assert old == sg.parts.encoder("tinyvgg", None, stride=8) == sg.parts.encoder("tinyvgg", None, 8)
     assert list(old[1]) == [1, 2, 4, 8]
-    with pytest.warns(FutureWarning, match="stride="):
+    with pytest.warns(DeprecationWarning, match="stride="):
         both = sg.parts.encoder("tinyvgg", None, depth=16, stride=8)  # which cut at 16, and dilated to 8
     kept = sg.parts.encoder("tinyvgg", None, stride=8, dilate=True)
     assert max(both[1]) == max(kept[1]) == 8 and len(both[0]) > len(old[0])

@@ -62,4 +62,4 @@ def renamed_arguments(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_
 
 
 def _warn(former: str, name: str) -> None:
-    warnings.warn(f"{former} is deprecated. Use {name} instead.", DeprecationWarning, stacklevel=3)
+    warnings.warn(f"{former} is deprecated. Use {name} instead.", category=DeprecationWarning, stacklevel=3)

@@ -58,7 +58,8 @@ def encoder(
         raise SurgeryError(f"dilate= is True or False, not {dilate!r}; stride= is the output stride.")
     deepest = _COARSEST if dilate else stride
     if depth is not None:
-        warnings.warn("depth= of an encoder is called stride=, an output stride", category=FutureWarning, stacklevel=2)
+        said = "depth= of encoder() is deprecated. Use stride= instead."
+        warnings.warn(said, category=DeprecationWarning, stacklevel=2)
         deepest, dilate = depth, stride != _COARSEST
     graph = _no_stride_hidden(_of_one_picture(open(backbone, weights=weights), channels))
     graph = cut(graph, outputs=_last(_levels(graph, deepest)))
