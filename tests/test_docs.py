@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -114,6 +115,11 @@ def test_the_commands_of_the_page_on_looking_print_what_it_shows(before_and_afte
     assert len(shown) >= 5
     for command, output in shown:
         assert CliRunner().invoke(main, shlex.split(command)).stdout.rstrip("\n") == output
+
+
+def test_the_reference_of_the_api_is_up_to_date():
+    script = runpy.run_path(str(ROOT / "scripts" / "api_reference.py"))
+    assert (DOCS / "api.md").read_text("utf-8") == script["page"](), "run: python scripts/api_reference.py"
 
 
 def test_the_pictures_of_the_pages_are_there():

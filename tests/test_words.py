@@ -1,6 +1,7 @@
 """The English of messages: what a user reads is in the words of the field."""
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -25,8 +26,9 @@ INSTEAD = {
 }
 
 
+@functools.cache
 def messages(path):
-    """Yields the texts of a file that a user may meet: errors, warnings, notes, help; not what they name."""
+    """Returns the texts of a file that a user may meet: errors, warnings, notes, help; not what they name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     described = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docs = {
@@ -34,14 +36,8 @@ def messages(path):
         for node in ast.walk(tree)
         if isinstance(node, described) and isinstance(node.body[0], ast.Expr) and not is_command(node)
     }
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and " " in node.value
-            and id(node) not in docs
-        ):
-            yield node.value
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value for node in texts if " " in node.value and id(node) not in docs]
 
 
 def is_command(node):
@@ -55,7 +51,7 @@ def test_messages_use_the_words_of_the_field(word):
 
 
 def test_there_are_messages():
-    assert sum(len([*messages(path)]) for path in FILES) > 1000
+    assert sum(len(messages(path)) for path in FILES) > 1000
 
 
 def test_public_docstrings_use_the_words_of_the_field():
