@@ -37,7 +37,7 @@ def measured(name: str, seed: int) -> tuple[dict, object]:
     live = {part: one if isinstance(one, keras.Model) else sg.build(one) for part, one in models.items()}
     start = time.perf_counter()
     found = dict(recipe.fit(cookbook.whole(live), {"seed": seed}))
-    picture = found.pop("picture", None)
+    picture = found.pop("image", None)
     return {**found, "seconds": time.perf_counter() - start}, picture
 
 

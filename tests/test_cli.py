@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import click
@@ -466,7 +467,7 @@ def test_an_annotation_that_cannot_be_read_is_one_message(recipe):
         ("unet", "size=-3", "size must be at least 1"),
         ("unet", "filters=()", "entries like those of"),
         ("unet", "filters=('a',)", "entries like those of"),
-        ("unet", "pictures=0", "pictures must be at least 1"),
+        ("unet", "images=0", "images must be at least 1"),
         ("fcn", "taps=-1", "taps must be at least 1"),
         ("skip", "edges=('a', 'b')", "entries like those of"),
         ("srgan", "scale=3", "scale is 2 or 4"),
@@ -561,7 +562,7 @@ def recipe(units: int = 3):
 
 
 def fit(models, shade: float = 0.5):
-    return {"parts": float(len(models)), "picture": np.full((4, 6, 3), shade)}
+    return {"parts": float(len(models)), "image": np.full((4, 6, 3), shade)}
 '''
 
 
@@ -650,7 +651,7 @@ def recipe():
     return keras.Model(x, keras.layers.Dense(2)(x))
 
 def fit(model, which: int = 0):
-    return [Hidden(), Torn(), {"a": TornInside(b=1)}, {"a": "\\ud800"}, {1: 2, "1": 3}, {"picture": "none"}][which]
+    return [Hidden(), Torn(), {"a": TornInside(b=1)}, {"a": "\\ud800"}, {1: 2, "1": 3}, {"image": "none"}][which]
 """
 
 
@@ -699,7 +700,7 @@ def fit(model, bytes: bool = False):
     picture = np.full((4, 6, 3), 51 if bytes else 0.2)
     if bytes:
         picture = picture.astype("uint8")
-    return {"count": 12345678, "share": 0.123456, "right": True, "picture": picture}
+    return {"count": 12345678, "share": 0.123456, "right": True, "image": picture}
 """
 
 
@@ -768,10 +769,25 @@ def test_a_setting_of_the_recipe_may_be_called_like_what_fit_is_given(recipe):
 
 
 def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
-    text = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "").replace('"parts": ', '"acc": None, "parts": ')
+    text = TWO.replace(', "image": np.full((4, 6, 3), shade)', "").replace('"parts": ', '"acc": None, "parts": ')
     done = run("graft", recipe(text), "--fit", "-o", tmp_path / "models", "--plot", tmp_path / "picture.png")
     assert "the network is drawn" in done.stderr and "drew" in done.stdout
     assert len(list((tmp_path / "models").iterdir())) == 2
+
+
+def test_an_image_under_its_former_name_is_written_with_a_warning(recipe, tmp_path):
+    png = tmp_path / "out.png"
+    done = run("graft", recipe(RESULTS.replace('"image"', '"picture"')), "--fit", "--plot", png)
+    assert done.exit_code == 0 and done.stderr.count('"picture" in what fit() returns is deprecated. Use "image"') == 1
+    assert (np.asarray(keras.utils.load_img(png)) == 51).all() and "picture" not in done.stdout
+
+
+def test_a_setting_under_its_former_name_is_taken_with_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        done = run("graft", "unet", "--set", "weights=none", "--set", "pictures=3", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("warning: pictures= of unet is deprecated. Use images= instead.") == 1
 
 
 @pytest.mark.parametrize(
@@ -782,7 +798,7 @@ def test_a_recipe_without_a_picture_keeps_what_it_trained(recipe, tmp_path):
         ("0.5", "measured  0.5"),
         ("{'loss': [3, 2.0], 'matrix': np.eye(2), 'none': None}", "loss    2"),
         ("type('History', (), {'history': {'loss': [3, 2.5]}})()", "loss  2.5"),
-        ("{'picture': 'a word'}", "fit() returned an image ()"),
+        ("{'image': 'a word'}", "fit() returned an image ()"),
         ("{'large': 10**400}", "large  1000000"),
         ("{'larger': 10**9999}", "a number of more than 4,300 digits"),
         ("{'odd': Odd()}", "a Odd that cannot be printed"),
@@ -794,10 +810,10 @@ def test_what_a_fit_returns_never_costs_what_was_trained(returned, shown, recipe
     itself = "itself = []\nitself.append(itself)\n\n\n"
     text = TWO.partition("def fit")[0] + odd + itself + f"def fit(models):\n    return {returned}\n"
     out, png = tmp_path / "models", tmp_path / "learned.png"
-    done = run("graft", recipe(text), "--fit", "-o", out, *(["--plot", png] if "picture" in returned else []))
+    done = run("graft", recipe(text), "--fit", "-o", out, *(["--plot", png] if "image" in returned else []))
     assert shown in done.output and "Traceback" not in done.output and len(list(out.iterdir())) == 2
     assert not isinstance(done.exception, (TypeError, ValueError))
-    if "picture" not in returned:
+    if "image" not in returned:
         measured = json.loads(run("graft", recipe(text), "--fit", "--format", "json").stdout)["measured"]
         assert not measured or len(measured) == len(json.loads(json.dumps(measured)))
 
@@ -835,7 +851,7 @@ def test_nothing_is_overwritten_unasked(recipe, tmp_path):
     drawn = run("graft", recipe(TWO), "--plot", tmp_path / "net.mmd")
     assert drawn.exit_code == 1 and "exists" in drawn.stderr
     assert (tmp_path / "net-left.mmd").read_text() == "precious" and not (tmp_path / "net-right.mmd").exists()
-    unseen = TWO.replace(', "picture": np.full((4, 6, 3), shade)', "")
+    unseen = TWO.replace(', "image": np.full((4, 6, 3), shade)', "")
     learned = run("graft", recipe(unseen), "--fit", "--plot", tmp_path / "net.png")
     assert learned.exit_code == 1 and "parts" not in learned.stdout and "exists" in learned.stderr
     assert (tmp_path / "net-left.png").read_text() == "precious" and not (tmp_path / "net.png").exists()

@@ -198,9 +198,11 @@ def test_the_old_name_of_the_output_stride_is_taken_with_a_warning():
 
 def test_recipes_take_the_old_name_with_a_warning():
     recipe = cookbook.load("ensemble")
-    with pytest.warns(FutureWarning, match="depth= of ensemble is called stride="):
+    with pytest.warns(FutureWarning, match="depth= of ensemble is deprecated. Use stride= instead"):
         assert parameters.settings(recipe, ["depth=4"]) == {"stride": 4}
-    with pytest.warns(FutureWarning, match="other_depth= of ensemble is called other_stride="):
+    with pytest.warns(FutureWarning, match="other_depth= of ensemble is deprecated. Use other_stride="):
         assert parameters.settings(recipe, ["other_depth=4"]) == {"other_stride": 4}
+    with pytest.warns(FutureWarning, match="pictures= of unet is deprecated. Use images= instead"):
+        assert parameters.settings(cookbook.load("unet"), ["pictures=4"]) == {"images": 4}
     with pytest.raises(sg.SurgeryError, match="gradcam has no parameter 'depth'"):
         parameters.settings(cookbook.load("gradcam"), ["depth=4"])

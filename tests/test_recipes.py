@@ -14,14 +14,14 @@ BACKBONES = ("tinyvgg", "vgg16", "resnet50", "mobilenetv2", "efficientnetb0", "c
 
 
 QUICK = {  # what makes a fit short; the full ones are measured by scripts/recipes_report.py
-    "unet": {"epochs": 4, "pictures": 32},  # its loss rises in the first steps
-    "fpn": {"epochs": 2, "pictures": 32},
-    "linknet": {"epochs": 2, "pictures": 32},
-    "pspnet": {"epochs": 2, "pictures": 32},
-    "fcn": {"epochs": 2, "pictures": 32},
-    "deeplab": {"epochs": 2, "pictures": 32},
+    "unet": {"epochs": 4, "images": 32},  # its loss rises in the first steps
+    "fpn": {"epochs": 2, "images": 32},
+    "linknet": {"epochs": 2, "images": 32},
+    "pspnet": {"epochs": 2, "images": 32},
+    "fcn": {"epochs": 2, "images": 32},
+    "deeplab": {"epochs": 2, "images": 32},
     "autoencoder": {"epochs": 2},
-    "detector": {"epochs": 2, "pictures": 32},
+    "detector": {"epochs": 2, "images": 32},
     "linear": {"epochs": 3},
     "two_branches": {"epochs": 3},
     "house_price": {"epochs": 2, "houses": 200},
@@ -32,10 +32,10 @@ QUICK = {  # what makes a fit short; the full ones are measured by scripts/recip
     "siamese": {"epochs": 2, "pairs": 200, "episodes": 5},
     "ensemble": {"epochs": 10, "repeats": 1},
     "two_stage": {"epochs": 3, "shots": 4, "stages": ((0, "digits"), (1, "block3_*"))},
-    "multitask": {"epochs": 3, "pictures": 64},
+    "multitask": {"epochs": 3, "images": 64},
     "distill": {"epochs": 4, "pool": 100},
     "linear_probe": {"epochs": 4, "shots": 4},
-    "gradcam": {"epochs": 3, "pictures": 200},
+    "gradcam": {"epochs": 3, "images": 200},
 }
 
 
@@ -135,9 +135,9 @@ def test_the_players_of_a_gan_both_learn_and_the_judge_is_no_fool(name):
     ("name", "settings"),
     [
         ("wgan_gp", {"samples": 60, "steps": 2}),
-        ("pix2pix", {"pictures": 64}),
+        ("pix2pix", {"images": 64}),
         ("cyclegan", {"epochs": 1}),
-        ("srgan", {"pictures": 64}),
+        ("srgan", {"images": 64}),
     ],
 )
 def test_players_learn_and_nothing_else_moves(name, settings):
@@ -220,7 +220,7 @@ def test_a_painted_picture_nears_the_style_and_the_network_stays():
     before = model.get_weights()
     measured = recipe.fit(model, {"steps": 30})
     assert measured["distance to the style"] < measured["of the content photograph"] / 10
-    assert measured["picture"].shape[-1] == 3 and np.isfinite(measured["picture"]).all()
+    assert measured["image"].shape[-1] == 3 and np.isfinite(measured["image"]).all()
     assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
 
 

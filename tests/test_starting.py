@@ -28,7 +28,7 @@ from surgery.zoo.catalogue import NETWORKS
 from surgery.zoo.graph_json import decode
 
 ROOT = Path(sg.__file__).parent
-LAZY = ("surgery.analysis", "surgery.formats")
+LAZY = ("surgery.analysis",)
 ABSENT = """
 import sys
 class Absent:

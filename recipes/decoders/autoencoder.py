@@ -59,7 +59,7 @@ def fit(model: keras.Model, epochs: int = 15, noise: float = 0.5, seed: int = 0)
         "PSNR in dB": sg.tasks.psnr(found_bhwc, clean_bhwc[test]),
         "best Gaussian filter": sg.tasks.psnr(blurred_bhwc, clean_bhwc[test]),
         "noisy": sg.tasks.psnr(noisy_bhwc[test], clean_bhwc[test]),
-        "picture": sg.tasks.image_grid(
+        "image": sg.tasks.image_grid(
             [clean_bhwc[test][few], noisy_bhwc[test][few], blurred_bhwc[few], found_bhwc[few]]
         ),
     }

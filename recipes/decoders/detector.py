@@ -32,32 +32,32 @@ def recipe(
     return sg.graft(graph, sg.parts.anchor_free_head(classes, strides, filters), at=[str(graph.inputs), *taps])
 
 
-def fit(model: keras.Model, epochs: int = 20, pictures: int = 400, strides: tuple = (4, 8), seed: int = 0):
+def fit(model: keras.Model, epochs: int = 20, images: int = 400, strides: tuple = (4, 8), seed: int = 0):
     """Returns the average precision at an overlap of one half, on images that were held out."""
     size, classes = model.input_shape[1], model.output_shape[-1] - 4
-    images_bhwc, boxes, labels = sg.samples.digit_detection(size, seed, pictures + 100)
+    images_bhwc, boxes, labels = sg.samples.digit_detection(size, seed, images + 100)
     centres, steps = sg.parts.anchor_points((size, size), strides)
     targets = sg.parts.detection_targets(boxes, labels, classes, centres, steps)
     scores, drawn = {}, None
     networks = {"average precision": model, "from scratch": sg.tasks.reinitialized(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):
         keras.utils.set_random_seed(seed)
-        falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-pictures // 8))
+        falling = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-images // 8))
         one.compile(keras.optimizers.Adam(falling, clipnorm=5.0), sg.parts.detection_loss(classes))
         one.fit(
-            images_bhwc[:pictures],
-            targets[:pictures],
+            images_bhwc[:images],
+            targets[:images],
             batch_size=8,
             epochs=epochs,
             callbacks=[sg.tasks.EpochBar()],
             verbose=0,
         )
         found = sg.parts.decode_detections(
-            one.predict(images_bhwc[pictures:], verbose=0), classes, centres, steps, least=0.05
+            one.predict(images_bhwc[images:], verbose=0), classes, centres, steps, least=0.05
         )
-        scores[name] = sg.parts.average_precision(found, boxes[pictures:], labels[pictures:])
-        drawn = framed(images_bhwc[pictures : pictures + 8], found) if drawn is None else drawn
-    return {**scores, "images": f"{pictures} to learn from, 100 to test on", "picture": drawn}
+        scores[name] = sg.parts.average_precision(found, boxes[images:], labels[images:])
+        drawn = framed(images_bhwc[images : images + 8], found) if drawn is None else drawn
+    return {**scores, "images": f"{images} to learn from, 100 to test on", "image": drawn}
 
 
 def framed(images_bhwc, found, least: float = 0.3):

@@ -23,5 +23,5 @@ def recipe(
     return sg.graft(graph, decoder, at=[str(graph.inputs), *levels.values()])
 
 
-def fit(model: keras.Model, epochs: int = 12, pictures: int = 50, seed: int = 0):
-    return sg.tasks.segment(model, epochs, pictures, seed)
+def fit(model: keras.Model, epochs: int = 12, images: int = 50, seed: int = 0):
+    return sg.tasks.segment(model, epochs, images, seed)

@@ -69,5 +69,5 @@ def fit(models: dict, epochs: int = 40, samples: int = 500, seed: int = 0):
         "samples that show the digit asked for": float(np.mean(scorer.labels(drawn_bhwc) == asked)),
         "chance": 0.1,
         "real digits": float(np.mean(scorer.labels(images_bhwc) == labels)),
-        "picture": sg.tasks.image_grid([drawn_bhwc[row : row + 10] for row in range(0, 40, 10)], zoom=3),
+        "image": sg.tasks.image_grid([drawn_bhwc[row : row + 10] for row in range(0, 40, 10)], zoom=3),
     }

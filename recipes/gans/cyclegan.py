@@ -1,4 +1,4 @@
-"""Picture to image, without pairs. Zhu, Park, Isola & Efros 2017, CycleGAN, arXiv:1703.10593, section 3.
+"""Image to image, without pairs. Zhu, Park, Isola & Efros 2017, CycleGAN, arXiv:1703.10593, section 3.
 
 Two generators translate between two kinds of images, and back to where they started; two discriminators, on
 pretrained trunks, score patches of each kind. `fit` learns to turn white digits on black into broad orange chalk on a
@@ -91,7 +91,7 @@ def fit(models: dict, epochs: int = 8, cycle: float = 10.0, seed: int = 0):
         "untranslated": sg.tasks.psnr(light_bhwc[unseen], board_bhwc[unseen]),
         "read from the board": float(np.mean(scorer.labels(lit_bhwc) == labels[unseen])),
         "read untranslated": float(np.mean(scorer.labels(board_bhwc[unseen]) == labels[unseen])),
-        "picture": sg.tasks.image_grid([light_bhwc[few], written_bhwc[:12], board_bhwc[few], lit_bhwc[:12]], zoom=3),
+        "image": sg.tasks.image_grid([light_bhwc[few], written_bhwc[:12], board_bhwc[few], lit_bhwc[:12]], zoom=3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Picture to image, from pairs. Isola, Zhu, Zhou & Efros 2017, pix2pix, arXiv:1611.07004, section 3.
+"""Image to image, from pairs. Isola, Zhu, Zhou & Efros 2017, pix2pix, arXiv:1611.07004, section 3.
 
 The generator is a U-Net on a pretrained encoder; a discriminator of patches sees an image together with what it was
 made from. `fit` colors grey pieces of a photograph, of a part that neither player has seen, and compares them with the
@@ -30,7 +30,7 @@ def recipe(
     return {"generator": generator, "discriminator": keras.Model(seen, scores, name="discriminator")}
 
 
-def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 100.0, seed: int = 0):
+def fit(models: dict, epochs: int = 20, images: int = 400, likeness: float = 100.0, seed: int = 0):
     """Trains both networks in turns.
 
     Args:
@@ -38,7 +38,7 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
     """
     keras.utils.set_random_seed(seed)
     size = models["generator"].output_shape[1]
-    colour_bhwc = sg.samples.crops("flower", size, pictures, seed, part=(0.0, 0.7))
+    colour_bhwc = sg.samples.crops("flower", size, images, seed, part=(0.0, 0.7))
     unseen_bhwc = sg.samples.crops("flower", size, 100, seed, part=(0.7, 1.0))
     grey_bhwc, given_bhwc = (one.mean(axis=-1, keepdims=True).repeat(3, -1) for one in (colour_bhwc, unseen_bhwc))
 
@@ -65,5 +65,5 @@ def fit(models: dict, epochs: int = 20, pictures: int = 400, likeness: float = 1
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
         "mean color of each grey": sg.tasks.psnr(mean[wanted_level], unseen_bhwc),
         "grey": sg.tasks.psnr(given_bhwc, unseen_bhwc),
-        "picture": sg.tasks.image_grid([given_bhwc[few], made_bhwc[few], unseen_bhwc[few]]),
+        "image": sg.tasks.image_grid([given_bhwc[few], made_bhwc[few], unseen_bhwc[few]]),
     }

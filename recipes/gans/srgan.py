@@ -42,7 +42,7 @@ def recipe(
     }
 
 
-def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, tell: float = 1e-3, seed: int = 0):
+def fit(models: dict, epochs: int = 12, images: int = 400, look: float = 0.1, tell: float = 1e-3, seed: int = 0):
     """Trains two networks in turns, and has the third compare.
 
     Args:
@@ -51,7 +51,7 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
     """
     keras.utils.set_random_seed(seed)
     size, small = models["generator"].output_shape[1], models["generator"].input_shape[1]
-    large_bhwc = sg.samples.crops("china", size, pictures, seed, part=(0.0, 0.7))
+    large_bhwc = sg.samples.crops("china", size, images, seed, part=(0.0, 0.7))
     unseen_bhwc = sg.samples.crops("china", size, 100, seed, part=(0.7, 1.0))
     shrink = keras.layers.AveragePooling2D(size // small)
     small_bhwc, given_bhwc = (np.asarray(shrink(one)) for one in (large_bhwc, unseen_bhwc))
@@ -90,5 +90,5 @@ def fit(models: dict, epochs: int = 12, pictures: int = 400, look: float = 0.1, 
         "bicubic": seen(cubic_bhwc),
         "PSNR in dB": sg.tasks.psnr(made_bhwc, unseen_bhwc),
         "PSNR bicubic": sg.tasks.psnr(cubic_bhwc, unseen_bhwc),
-        "picture": sg.tasks.image_grid([cubic_bhwc[few], made_bhwc[few], unseen_bhwc[few]], zoom=2),
+        "image": sg.tasks.image_grid([cubic_bhwc[few], made_bhwc[few], unseen_bhwc[few]], zoom=2),
     }

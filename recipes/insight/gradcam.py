@@ -31,17 +31,17 @@ def recipe(
     return {"front": front, "back": back}
 
 
-def fit(models: dict, epochs: int = 20, pictures: int = 800, seed: int = 0):
+def fit(models: dict, epochs: int = 20, images: int = 800, seed: int = 0):
     keras.utils.set_random_seed(seed)
     front, back = models["front"], models["back"]
     size, classes = front.input_shape[1] or 48, min(back.output_shape[-1], 10)
-    images_bhwc, labels, on_digit_bhw = scenes(size, classes, pictures + 200, seed)
+    images_bhwc, labels, on_digit_bhw = scenes(size, classes, images + 200, seed)
     network = keras.Model(front.input, back(front.output))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(1e-3), loss)
     bar = sg.tasks.EpochBar()
-    network.fit(images_bhwc[:pictures], labels[:pictures], batch_size=32, epochs=epochs, callbacks=[bar], verbose=0)
-    unseen_bhwc, on_digit_bhw = images_bhwc[pictures:], on_digit_bhw[pictures:]
+    network.fit(images_bhwc[:images], labels[:images], batch_size=32, epochs=epochs, callbacks=[bar], verbose=0)
+    unseen_bhwc, on_digit_bhw = images_bhwc[images:], on_digit_bhw[images:]
     heat_bhw = sg.tasks.gradcam(front, back, unseen_bhwc)
     strongest = heat_bhw.reshape(len(heat_bhw), -1).argmax(axis=-1)
     hits = on_digit_bhw.reshape(len(heat_bhw), -1)[np.arange(len(heat_bhw)), strongest]
@@ -50,8 +50,8 @@ def fit(models: dict, epochs: int = 20, pictures: int = 800, seed: int = 0):
     return {
         "points at the digit": float(hits.mean()),
         "a random place": float(on_digit_bhw.mean()),
-        "accuracy": float(np.mean(network.predict(unseen_bhwc, verbose=0).argmax(-1) == labels[pictures:])),
-        "picture": sg.tasks.image_grid([unseen_bhwc[:10], shown_bhwc[:10]]),
+        "accuracy": float(np.mean(network.predict(unseen_bhwc, verbose=0).argmax(-1) == labels[images:])),
+        "image": sg.tasks.image_grid([unseen_bhwc[:10], shown_bhwc[:10]]),
     }
 
 

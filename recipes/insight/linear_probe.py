@@ -63,7 +63,7 @@ def fit(model: keras.Model, shots: int = 20, epochs: int = 150, seed: int = 0):
         "pixels": found["pixels"],
         **{f"  {name}": accuracy for name, accuracy in found.items() if name != "pixels"},
         "which": best,
-        "picture": sg.tasks.bar_chart(
+        "image": sg.tasks.bar_chart(
             found, found["pixels"], "a linear probe on every tap", "accuracy on the digits 5-9"
         ),
     }

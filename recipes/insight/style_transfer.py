@@ -80,5 +80,5 @@ def fit(
         "distance to the content": far(made, "content"),
         "of the style photograph": far(taps["style"], "content"),
         "loss": f"{history.history['loss'][0]:.3g} -> {history.history['loss'][-1]:.3g} in {steps} steps",
-        "picture": sg.tasks.image_grid([np.concatenate([*photographs.values(), painted_bhwc])]),
+        "image": sg.tasks.image_grid([np.concatenate([*photographs.values(), painted_bhwc])]),
     }

@@ -23,13 +23,13 @@ def recipe(backbone: str = "tinyvgg", weights: str | None = "pretrained", stride
     return sg.graft(graph, heads)
 
 
-def fit(model: keras.Model, epochs: int = 12, pictures: int = 300, seed: int = 0):
+def fit(model: keras.Model, epochs: int = 12, images: int = 300, seed: int = 0):
     random = np.random.default_rng(seed)
     images_bhwc, digits = sg.samples.digits(size=model.input_shape[1] or 32)
     order, turns = random.permutation(len(digits)), random.integers(0, 4, len(digits))
     images_bhwc = np.stack([np.rot90(images_bhwc[one], turn) for one, turn in zip(order, turns, strict=True)])
     wanted = {"digit": digits[order], "turn": turns}
-    few, rest = slice(0, pictures), slice(pictures, None)
+    few, rest = slice(0, images), slice(images, None)
     found = {}
     networks = {"pretrained": model, "from scratch": sg.tasks.reinitialized(model, seed)}
     for name, one in sg.progress(networks.items(), "training"):

@@ -242,7 +242,10 @@ def _measured(found: Any, account: Words) -> Any:
         for _ in range(2):  # a model has what its fit() returned, which has the values
             found = getattr(found, "history", found)
         measured = dict(found) if isinstance(found, Mapping) else {} if found is None else {"measured": found}
-        picture_hwc = measured.pop("picture", None)
+        former = "picture" in measured
+        if former:
+            click.echo('warning: "picture" in what fit() returns is deprecated. Use "image" instead.', err=True)
+        picture_hwc = measured.pop("picture" if former else "image", None)
         account.measured(measured)
     except Exception as error:  # an object of the recipe's own; what was trained is written all the same
         click.echo(f"warning: what fit() returned cannot be read: {first_line(error)}", err=True)

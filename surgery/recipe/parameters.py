@@ -19,8 +19,8 @@ COMMON = {
     "features": "length of the vectors",
     "filters": "channels of the new convolutions",
     "freeze": "whether the pretrained part stays as it is",
+    "images": "how many images it learns from",
     "latent": "length of the noise that images are made of",
-    "pictures": "how many images it learns from",
     "samples": "how many images are drawn and scored",
     "seed": "of the weights that train and of everything that is drawn",
     "shots": "labeled images of each class that it learns from",
@@ -31,7 +31,7 @@ COMMON = {
 }
 
 
-_RENAMED = {"depth": "stride", "other_depth": "other_stride"}
+_RENAMED = {"depth": "stride", "other_depth": "other_stride", "pictures": "images"}
 _ANYWHERE = ("backbone", "classes", "epochs", "freeze", "seed", "weights")  # what these mean, others mean by them too
 
 
@@ -77,7 +77,8 @@ def renamed(recipe: Recipe, key: str) -> str:
     """Returns the name of a parameter of a shipped recipe of which the old one is given, with a warning."""
     new = _RENAMED.get(key, key) if recipe.is_shipped and key not in recipe.parameters else key
     if new != key and new in recipe.parameters:
-        warnings.warn(f"{key}= of {recipe.path.stem} is called {new}=", category=FutureWarning, stacklevel=2)
+        said = f"{key}= of {recipe.path.stem} is deprecated. Use {new}= instead."
+        warnings.warn(said, category=FutureWarning, stacklevel=2)  # users of commands see it
         return new
     return key
 

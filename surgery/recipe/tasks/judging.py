@@ -92,7 +92,7 @@ def score_samples(generator: Any, images_bhwc: Any, samples: int, seed: int = 0)
         seed: of the noise.
 
     Returns:
-        Measures by name, with some of the samples as `"picture"`.
+        Measures by name, with some of the samples as `"image"`.
     """
     noise = np.random.default_rng(seed).normal(size=(samples, generator.input_shape[1])).astype("float32")
     drawn_bhwc = generator.predict(noise, verbose=0)
@@ -104,7 +104,7 @@ def score_samples(generator: Any, images_bhwc: Any, samples: int, seed: int = 0)
         "classes among them": float(classes),
         "real digits": one.measured(images_bhwc)[0],
         "noise": one.measured(random_bhwc)[0],
-        "picture": image_grid([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
+        "image": image_grid([drawn_bhwc[row : row + 12] for row in range(0, 48, 12)], zoom=3),
     }
 
 

@@ -63,5 +63,5 @@ def segment(model: Any, epochs: int, images: int, seed: int, test: int = 200, ra
         "from scratch": scores["from scratch"],
         "best threshold": mask_iou(grey_bhw[rest] > best, masks_bhw[rest] == 1),
         "images": f"{images} to learn from, {test} to test on",
-        "picture": image_grid([images_bhwc[rest][:10], masks_bhw[rest][:10], found["pretrained"][:10]]),
+        "image": image_grid([images_bhwc[rest][:10], masks_bhw[rest][:10], found["pretrained"][:10]]),
     }
