@@ -16,6 +16,7 @@ import surgery as sg
 from surgery.cli.main import main
 from surgery.compare.tensors import tensors_of
 from surgery.recipe import files as cookbook
+from surgery.selectors.select import selected
 from surgery.view.columns import COLUMNS, metric
 from surgery.view.table import View, text_of
 
@@ -82,7 +83,7 @@ def test_nested_models_are_a_tree_whose_addresses_select(tmp_path):
     assert "trunk/conv" in addresses and "trunk@1/conv" in addresses
     assert addresses.index("trunk") < addresses.index("trunk/conv")
     for address in addresses:
-        assert address in sg.where.selected(graph, f"'{address}'")
+        assert address in selected(graph, f"'{address}'")
     picked = json.loads(text_of(graph, View(where="**/conv", nested=True, format="json")))["calls"]
     assert [row["call"] for row in picked] == ["trunk/conv", "trunk@1/conv"]
 

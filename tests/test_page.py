@@ -13,6 +13,7 @@ from surgery.core.specs import Ref, Spec
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
 from surgery.graph.ops import StoredOp
+from surgery.selectors.select import selected
 
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -111,7 +112,7 @@ def test_the_search_means_what_where_means_in_nested_models(opened):
     page = opened(model)
     for where in ("trunk/*", "**/conv", "trunk@0/norm", "trunk@1", ":BatchNormalization", "left..trunk/pool", "..same"):
         theirs = {*page.evaluate("text => network.select(text)", where)}
-        assert theirs == set(sg.where.selected(sg.open(model), where)), where
+        assert theirs == set(selected(sg.open(model), where)), where
 
 
 def test_a_search_marks_counts_and_says_what_is_wrong(opened, cut):
