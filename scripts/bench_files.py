@@ -51,7 +51,8 @@ def looked(path: pathlib.Path) -> tuple[float, float]:
     best = (9e9, 9e9)
     for _ in range(5):
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, time.perf_counter()
-        code = f"import resource, sys; sys.argv = ['surgery', 'inspect', {str(path)!r}]\nfrom surgery.cli import main\n"
+        code = f"import resource, sys; sys.argv = ['surgery', 'inspect', {str(path)!r}]\n"
+        code += "from surgery.cli.main import main\n"
         code += f"try: main()\nexcept SystemExit: pass\nprint({MEMORY}, file=sys.stderr)"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         best = min(best, (time.perf_counter() - start, float(run.stderr.splitlines()[-1])))

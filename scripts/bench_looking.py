@@ -71,7 +71,7 @@ def first(folder: pathlib.Path) -> None:
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     env |= {"HOME": os.path.join(os.devnull, "home"), "TMPDIR": str(folder), "PYTHONPATH": str(folder / "clone")}
     script = folder / "surgery.py"
-    script.write_text("import sys\nsys.path.pop(0)\nfrom surgery.cli import main\nsys.exit(main())\n")
+    script.write_text("import sys\nsys.path.pop(0)\nfrom surgery.cli.main import main\nsys.exit(main())\n")
     floors = {"python -c pass": "pass", "python -c 'import click, tabulate'": "import click, tabulate"}
     commands = {label: [sys.executable, "-c", code] for label, code in floors.items()}
     commands |= {f"surgery {words}": [sys.executable, str(script), *words.split()] for words in FIRST}

@@ -16,16 +16,12 @@ from typing import Any
 from surgery import zoo
 from surgery.core.errors import SurgeryError, first_line, listing, printable
 from surgery.core.renames import renamed_arguments
-from surgery.formats.open_file import SUFFIXES, exists, is_architecture, open_file
-from surgery.formats.other_files import unzipped
 from surgery.formats.output_counts import may_make_more
-from surgery.formats.registered import NoArchitecture, WeightsAlone
-from surgery.formats.weights_file import beside, weights_in
+from surgery.formats.paths import SUFFIXES, exists
 from surgery.graph.graph import Graph
 from surgery.graph.masks import dropped
 from surgery.graph.preprocessing import by_name
 from surgery.keras_bridge.either import _of_model, as_graph, build
-from surgery.keras_bridge.save import save_model
 
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)
 
@@ -76,6 +72,8 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
     if isinstance(source, str) and not is_path(source):
         return zoo.open_network(source, weights, **options)
     if isinstance(source, (str, os.PathLike)) and not options:
+        from surgery.formats.open_file import is_architecture
+
         if weights is None or is_architecture(source):
             return _of_file(source, weights)
         if weights == "pretrained":
@@ -94,6 +92,11 @@ def _opened(source: Any, weights: Any, options: dict[str, Any]) -> Graph:
 
 
 def _of_file(path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Graph:
+    from surgery.formats.open_file import open_file
+    from surgery.formats.other_files import unzipped
+    from surgery.formats.registered import NoArchitecture, WeightsAlone
+    from surgery.formats.weights_file import beside, weights_in
+
     inside = unzipped(path)
     try:
         if inside is not None and weights is None:
@@ -115,6 +118,7 @@ def _constructed(stored: Any, path: str | os.PathLike[str], weights: str | os.Pa
     """Returns the model of a registered class that makes a graph of layers in code, with the weights of a file."""
     import keras
 
+    from surgery.formats.open_file import is_architecture
     from surgery.keras_bridge.allowlist import admitted
 
     try:
@@ -166,6 +170,8 @@ def save(x: Any, path: str | os.PathLike[str], verify: bool = True) -> Path:
         SurgeryError: the path cannot be written, or what was written is not the same model.
     """
     import keras
+
+    from surgery.keras_bridge.save import save_model
 
     if not isinstance(x, (Graph, keras.Model)):
         raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")

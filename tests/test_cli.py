@@ -104,7 +104,7 @@ def test_inspect_formats_agree():
 def test_inspect_of_a_cached_network_loads_no_keras_and_is_silent():
     run("inspect", "vgg16")
     code = (
-        "import sys; from surgery.cli import main; main(['inspect', 'vgg16'], standalone_mode=False); "
+        "import sys; from surgery.cli.main import main; main(['inspect', 'vgg16'], standalone_mode=False); "
         "print({'keras', 'tensorflow', 'h5py', 'numpy'} & set(sys.modules), file=sys.stderr)"
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

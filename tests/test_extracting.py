@@ -103,7 +103,8 @@ def test_a_size_in_a_header_is_read_without_decoding():
 
 CHILD = """
 import os, sys, time, surgery as sg
-from surgery.training import extract as extracting
+import surgery.training.extract
+extracting = sys.modules["surgery.training.extract"]
 plain = extracting._Run._computed
 def computed(self, images):
     time.sleep(float(sys.argv[3]))

@@ -114,7 +114,7 @@ def test_no_command_imports_from_the_folder_that_it_is_run_in(traps):
     script = traps.parent / "script.py"
     lines = [line.split() for line in textwrap.dedent(COMMANDS).strip().splitlines()]
     script.write_text(
-        "import sys\nfrom surgery.cli import main\n"
+        "import sys\nfrom surgery.cli.main import main\n"
         f"for words in {lines!r}:\n"
         "    try:\n        main(words, prog_name='surgery')\n"
         "    except SystemExit as end:\n        print('ended', end.code, *words, file=sys.stderr)\n"

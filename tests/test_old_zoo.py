@@ -61,7 +61,7 @@ def test_parameters_are_those_that_the_index_says(files, shared_zoo):
 
 def test_inspect_answers_for_every_file_without_keras(files):
     code = (
-        "import sys\nfrom click.testing import CliRunner\nfrom surgery.cli import main\n"
+        "import sys\nfrom click.testing import CliRunner\nfrom surgery.cli.main import main\n"
         "for path in sys.argv[1:]:\n"
         "    result = CliRunner().invoke(main, ['inspect', path])\n"
         "    assert result.exit_code == 0 and len(result.stdout.splitlines()) > 3, (path, result.output)\n"

@@ -12,9 +12,7 @@ import click
 
 from surgery.core.errors import SurgeryError
 from surgery.formats.caches import keep_fonts
-from surgery.formats.locks import held, real
-from surgery.formats.open_file import exists
-from surgery.formats.other_files import refuse_url
+from surgery.formats.paths import exists, refuse_url
 
 LONGEST = 255  # bytes of the name of a file, with every file system in use
 
@@ -23,6 +21,8 @@ def refuse_output(output: Path | None, force: bool, suffixes: tuple[str, ...] = 
     """Refuses, before any work, an output that could not be written after it, and holds it until the command ends."""
     if output is None:
         return
+    from surgery.formats.locks import held, real
+
     refuse_url(output)
     if output.suffix not in suffixes:
         endings = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)

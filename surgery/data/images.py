@@ -15,7 +15,7 @@ import numpy as np
 
 from surgery.core.errors import SurgeryError, first_line, printable
 from surgery.data import pillow
-from surgery.formats.other_files import refuse_url
+from surgery.formats.paths import refuse_url
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _NOT_DECODED = (

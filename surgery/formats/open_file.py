@@ -22,7 +22,8 @@ from surgery.formats.image_member import with_preprocessing
 from surgery.formats.json_text import TEXT, is_json, is_list_of_shards, parsed, read_json
 from surgery.formats.legacy.rules import Origin
 from surgery.formats.model_config import Reader
-from surgery.formats.other_files import TFJS, CutOff, architecture_in, refuse_folder, refuse_url, topology_of
+from surgery.formats.other_files import TFJS, CutOff, architecture_in, refuse_folder, topology_of
+from surgery.formats.paths import SUFFIXES, exists, refuse_url
 from surgery.formats.registered import NoArchitecture, WeightsAlone
 from surgery.formats.safetensors import is_safetensors
 from surgery.formats.stock_classes import with_fixed
@@ -32,7 +33,6 @@ from surgery.formats.zip_members import weights_of
 from surgery.graph.graph import Graph
 from surgery.graph.primitives import held_still
 
-SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 _LOAD = "`surgery weights` lists them; sg.load_weights(model, path) puts them into a network that has their shapes."
 
 
@@ -145,14 +145,6 @@ def is_architecture(path: str | os.PathLike[str]) -> bool:
         SurgeryError: as `descriptor`.
     """
     return descriptor(Path(path))[1] == "json"
-
-
-def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether there is something at a path; no path that a system refuses is one."""
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def descriptor(path: Path) -> tuple[Descriptor, str]:

@@ -18,19 +18,6 @@ _BEGINS = re.compile(rb'\{"(?:module|class_name|config)": ')
 _TRIES = 100  # places in a file at which a model may begin
 
 
-def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Refuses a URL, which is no path of a file.
-
-    Raises:
-        SurgeryError: it is one.
-    """
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])", os.fspath(path))  # a drive has one letter
-    if found:
-        slashes = "///" if found[1] == "file" else "//"  # pathlib makes one of them
-        url = printable(f"{found[1]}:{slashes}{os.fspath(path)[found.end() :]}")
-        raise SurgeryError(f"{url!r} is a URL, not a path: download the file first, and give its path.")
-
-
 def refuse_folder(path: Path) -> None:
     """Refuses a folder: says what it is, and what to do.
 

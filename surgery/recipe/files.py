@@ -18,8 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from surgery.core.errors import SurgeryError, first_line, nearest, printable, reason
-from surgery.formats.open_file import exists
-from surgery.formats.other_files import refuse_url
+from surgery.formats.paths import exists, refuse_url
 
 
 @dataclasses.dataclass(frozen=True)

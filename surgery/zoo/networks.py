@@ -111,8 +111,7 @@ def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
     from surgery.compare.matching import Target, matched
     from surgery.formats.architecture_alone import with_absent
-    from surgery.formats.open_file import exists
-    from surgery.formats.other_files import refuse_url
+    from surgery.formats.paths import exists, refuse_url
     from surgery.formats.weights_file import weights_in
 
     refuse_url(path)
