@@ -11,14 +11,12 @@ from surgery.analysis.positions import Ruler, rounded, steps
 from surgery.analysis.spatial_axes import is_pointwise, reduces_channels
 from surgery.graph.calls import Call
 from surgery.layers.classes import applied
-from surgery.layers.families import matches
+from surgery.layers.facts import rows
 
 Sides = Sequence[int | None]
 Reach = tuple[Ruler, Ruler]  # on one axis, by the position of a pixel: the first and the last pixel that it depends on
 
 HERE: Reach = (steps(1, 0), steps(1, 0))
-
-_WINDOW = r"(Depthwise|Separable)?Conv[123]D|(Max|Average)Pooling[123]D"
 
 
 def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
@@ -34,7 +32,7 @@ def reach(call: Call, before: Sides, after: Sides) -> tuple[Reach, ...] | None:
         return None
     if is_pointwise(call) or reduces_channels(call):
         return (HERE,) * len(after)
-    rule = next((rule for pattern, rule in _RULES if matches(kind, pattern)), None)
+    rule = _RULES.get(kind)
     return rule and tuple(rule(kind, config, axis, before[axis], after[axis]) for axis in range(len(after)))
 
 
@@ -108,10 +106,13 @@ def _padded(kind: str, config: Mapping[str, Any], axis: int, before: int | None,
     return moved, moved
 
 
-_RULES: tuple[tuple[str, Callable[..., Reach]], ...] = (
-    (_WINDOW, _window),
-    (r"Conv[123]DTranspose", _transposed),
-    (r"UpSampling[123]D", _upsampling),
-    (r"Resizing", _resizing),
-    (r"(ZeroPadding|Cropping)[123]D|Pad", _padded),
+_RULES: dict[str, Callable[..., Reach]] = rows(
+    {
+        "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D": _window,
+        "AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D MaxPooling3D": _window,
+        "Conv1DTranspose Conv2DTranspose Conv3DTranspose": _transposed,
+        "UpSampling1D UpSampling2D UpSampling3D": _upsampling,
+        "Resizing": _resizing,
+        "Cropping1D Cropping2D Cropping3D Pad ZeroPadding1D ZeroPadding2D ZeroPadding3D": _padded,
+    }
 )

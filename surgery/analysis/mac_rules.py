@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.analysis.totals import total
 from surgery.core.specs import Spec
-from surgery.layers.costless import COSTLESS
-from surgery.layers.families import matches
+from surgery.layers.facts import Trait, rows
 from surgery.layers.shapes import inferred
+from surgery.layers.table import has
 
 Config = Mapping[str, Any]
 Rule = Callable[[str, Config, list[Spec], list[Spec]], int | None]
@@ -37,18 +36,10 @@ def count(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int
     Raises:
         Open: they depend on a size that is not known.
     """
-    rule = _rule(kind)
-    return None if rule is None else rule(kind, config, given, made)
-
-
-@functools.lru_cache(1000)
-def _rule(kind: str) -> Rule | None:
-    rule = next((rule for pattern, rule in RULES if matches(kind, pattern)), None)
-    return rule or (_nothing if matches(kind, COSTLESS) else None)
-
-
-def _nothing(kind: str, config: Config, given: list[Spec], made: list[Spec]) -> int:
-    return 0
+    rule = RULES.get(kind)
+    if rule is None:
+        return 0 if has(kind, Trait.NO_PRODUCTS) else None
+    return rule(kind, config, given, made)
 
 
 def _sides(spec: Spec) -> tuple[int, ...]:
@@ -273,24 +264,26 @@ def _reversible(kind: str, config: Config, given: list[Spec], made: list[Spec]) 
     return _size(made[0]) * _sides(given[0])[-1] if config.get("reverse") else 0
 
 
-RULES: tuple[tuple[str, Rule], ...] = (
-    (r"Dense", _dense),
-    (r"EinsumDense|Einsum", _einsum),
-    (r"Conv[123]D", _convolution),
-    (r"DepthwiseConv[12]D", _depthwise),
-    (r"SeparableConv[12]D", _separable),
-    (r"Conv[123]DTranspose", _transposed),
-    (r"Conv|DepthwiseConv|SeparableConv|ConvTranspose", _with_kernels),
-    (r"Matmul|Dot|Inner", _product),
-    (r"Tensordot", _tensor_product),
-    (r"Attention|AdditiveAttention", _attention),
-    (r"MultiHeadAttention", _multi_head),
-    (r"GroupQueryAttention", _grouped_queries),
-    (r"DotProductAttention", _inner_product),
-    (r"SimpleRNN|GRU|LSTM|RNN", _recurrent),
-    (r"ConvLSTM[123]D", _convolutional_lstm),
-    (r"Bidirectional", _bidirectional),
-    (r"TimeDistributed", _time_distributed),
-    (r"SpectralNormalization", _wrapped),
-    (r"ReversibleEmbedding", _reversible),
+RULES: dict[str, Rule] = rows(
+    {
+        "Dense": _dense,
+        "EinsumDense Einsum": _einsum,
+        "Conv1D Conv2D Conv3D": _convolution,
+        "DepthwiseConv1D DepthwiseConv2D": _depthwise,
+        "SeparableConv1D SeparableConv2D": _separable,
+        "Conv1DTranspose Conv2DTranspose Conv3DTranspose": _transposed,
+        "Conv DepthwiseConv SeparableConv ConvTranspose": _with_kernels,
+        "Matmul Dot Inner": _product,
+        "Tensordot": _tensor_product,
+        "Attention AdditiveAttention": _attention,
+        "MultiHeadAttention": _multi_head,
+        "GroupQueryAttention": _grouped_queries,
+        "DotProductAttention": _inner_product,
+        "SimpleRNN GRU LSTM RNN": _recurrent,
+        "ConvLSTM1D ConvLSTM2D ConvLSTM3D": _convolutional_lstm,
+        "Bidirectional": _bidirectional,
+        "TimeDistributed": _time_distributed,
+        "SpectralNormalization": _wrapped,
+        "ReversibleEmbedding": _reversible,
+    }
 )

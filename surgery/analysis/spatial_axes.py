@@ -13,18 +13,10 @@ from surgery.core.specs import Spec
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
 from surgery.layers.classes import applied, kind_of
-from surgery.layers.families import ACTIVATIONS, ARITHMETIC, COMPARING, MERGING, PASSING, matches
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 Sides = tuple[int | None, ...]
-
-_ELEMENTWISE = (
-    rf"{ACTIVATIONS}|{PASSING}|{ARITHMETIC}|{MERGING}|{COMPARING}|Celu|Expm1|HardTanh|LayerScale|LeakyRelu|Log1p"
-)
-_ON_AN_AXIS = r"LayerNormalization|RMSNormalization|UnitNormalization|Softmax|LogSoftmax|Concatenate"
-_REDUCING = r"Mean|Sum|Max|Min|Amax|Amin|Var|Std|Prod"
-_OF_ALL = r"(MultiHead|GroupQuery|Additive)?Attention|GroupNormalization|LSTM|GRU|SimpleRNN|RNN|Bidirectional"
-_MIXING = rf"{_OF_ALL}|Global\w+|Flatten"
-_STAYING = rf"{_OF_ALL}|Random\w+"
 
 
 def spatial_sides(spec: Spec, config: Mapping[str, Any]) -> Sides | None:
@@ -58,37 +50,37 @@ def joins_channels_first(call: Call, first: bool) -> bool:
 def is_elementwise(call: Call) -> bool:
     """Whether a layer works on each number alone, whatever the order of axes."""
     kind, config = applied(call)
-    return matches(kind, _ELEMENTWISE) and "softmax" not in str(config.get("activation"))
+    return has(kind, Trait.ELEMENTWISE) and "softmax" not in str(config.get("activation"))
 
 
 def is_pointwise(call: Call) -> bool:
     """Whether each pixel of what a layer makes depends on that pixel of what it is given alone."""
     kind = applied(call)[0]
-    if matches(kind, _ON_AN_AXIS):
+    if has(kind, Trait.ALONG_AXIS):
         return on_channels(call)
     if kind == "Flip":  # RGB to BGR
         return call.config.get("axis") is not None and on_channels(call)
-    return kind == "Dense" or matches(kind, _ELEMENTWISE) or _slices(call)
+    return kind == "Dense" or has(kind, Trait.ELEMENTWISE) or _slices(call)
 
 
 def keeps_grid(call: Call) -> bool:
     """Whether what a layer makes lies on the grid of what it is given, also where it mixes pixels."""
     kind = applied(call)[0]
-    if matches(kind, _ON_AN_AXIS) and kind != "Concatenate":
+    if has(kind, Trait.ALONG_AXIS) and kind != "Concatenate":
         return True
-    return is_pointwise(call) or matches(kind, _STAYING)
+    return is_pointwise(call) or has(kind, Trait.ON_GRID)
 
 
 def mixes(call: Call) -> bool | None:
     """Whether a layer may take every pixel into each of its own; `None` where it mixes along some axes alone."""
     kind, config = kind_of(call), call.config
-    if kind.endswith("Attention") and config.get("attention_axes") is not None:
+    if has(kind, Trait.ATTENTION) and config.get("attention_axes") is not None:
         return None
-    if matches(kind, _MIXING):
+    if has(kind, Trait.MIXING):
         return True
-    if matches(kind, _ON_AN_AXIS) and kind != "Concatenate" and not on_channels(call):
+    if has(kind, Trait.ALONG_AXIS) and kind != "Concatenate" and not on_channels(call):
         return True if _covers_the_map(call, config.get("axis")) else None
-    if matches(kind, _REDUCING) and not reduces_channels(call):
+    if has(kind, Trait.REDUCING) and not reduces_channels(call):
         axis = config.get("axis")
         return True if axis is None or _covers_the_map(call, axis) else None
     return False
@@ -98,7 +90,7 @@ def reduces_channels(call: Call) -> bool:
     """Whether a raw reduction takes the channels of each pixel together, and keeps their axis: `mean(x, -1, True)`."""
     config = call.config
     return bool(
-        matches(kind_of(call), _REDUCING)
+        has(kind_of(call), Trait.REDUCING)
         and config.get("keepdims")
         and config.get("axis") is not None
         and on_channels(call)

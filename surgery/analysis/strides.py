@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,17 +10,15 @@ from surgery.core.nested import leaves
 from surgery.core.specs import Ref, Spec
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
-from surgery.layers.classes import applied
-from surgery.layers.families import matches
+from surgery.layers.classes import applied, kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
 # input pixels per pixel on each spatial axis; (): no such axes; None: not known
 Stride: TypeAlias = "tuple[int | Fraction, ...] | None"
-
-_DOWN = r"(Depthwise|Separable)?Conv([123]D)?|(Max|Average)Pool(ing[123]D)?"
-_UP = r"Conv[123]DTranspose|ConvTranspose|UpSampling[123]D"
 
 
 def strides(graph: Graph) -> dict[str, Stride]:
@@ -88,7 +85,7 @@ def _unchanged(call: Call, given: Mapping[Ref, Sides | None], found: Mapping[Ref
     same = [ref for ref, before in given.items() if before == sides and len(found[ref] or ()) == len(sides)]
     if not same:
         return None if given else ()
-    known = None not in sides and not re.search("Permute|Transpose|Swapaxes|Moveaxis|Flip|Roll|Rot90", call.class_name)
+    known = None not in sides and not has(kind_of(call), Trait.MOVING)
     return found[same[0]] if known or keeps_grid(call) else None
 
 
@@ -96,10 +93,10 @@ def _factor(kind: str, config: Mapping[str, Any], rank: int) -> tuple[int | Frac
     if kind in ("SpaceToDepth", "DepthToSpace"):
         size = config["block_size"]
         return ((size if kind == "SpaceToDepth" else _divided(1, size)),) * rank
-    if matches(kind, _UP):
+    if has(kind, Trait.UPSAMPLING):
         steps = per_axis(config.get("strides") or config.get("size") or 1, rank)
         return None if steps is None else tuple(_divided(1, step) for step in steps)
-    if matches(kind, _DOWN):
+    if has(kind, Trait.WINDOWED):
         steps = per_axis(config.get("strides") or config.get("pool_size") or 1, rank)
         return steps
     return None

@@ -15,12 +15,11 @@ from surgery.core.tensors import Tensor
 from surgery.graph.calls import Call
 from surgery.layers.classes import kind_of
 from surgery.layers.description import Stored
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 from surgery.layers.variables import variable_names, written_twice
 
 _PARTS = ("query_dense", "key_dense", "value_dense", "output_dense", "forward_layer", "backward_layer")
-_ORDERED = re.compile(
-    r"(MultiHead|GroupQuery)Attention|Bidirectional|TimeDistributed|LSTM|GRU|SimpleRNN|ConvLSTM[123]D"
-)
 
 Pair = tuple[Tensor | None, Tensor | None]
 
@@ -151,7 +150,7 @@ def _by_name(call: Call) -> dict[str, Tensor]:
 
 def _is_ordered(call: Call) -> bool:
     """Whether a list has the variables of a layer in the order of a tree: all are its own, or it is of a known kind."""
-    if _ORDERED.fullmatch(kind_of(call)):
+    if has(kind_of(call), Trait.PARTS_IN_ORDER):
         return getattr(call.op, "wrapped", None) is None  # a model at each step has an order of its own
     return all(re.fullmatch(r"vars/\d+", place) for place in _by_place(call))
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from surgery.compare.tensors import live_layer
 from surgery.graph.calls import Call
-from surgery.keras_bridge.lookups import LOOKUPS, RARITY, WORDS, Learned, learned
+from surgery.keras_bridge.lookups import RARITY, WORDS, Learned, learned
 from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 
 def learns_words(call: Call) -> bool:
@@ -44,7 +46,7 @@ def _learned(call: Call) -> Learned | None:
         return learned(layer)
     op: Any = call.op
     read = getattr(op.source, "assets", {}).get(WORDS)
-    if read is None or not LOOKUPS.fullmatch(kind_of(call)):
+    if read is None or not has(kind_of(call), Trait.LOOKUP):
         return None
     rare = [tensor for place, tensor in op.source.tree.items() if place.endswith(RARITY)]
     try:

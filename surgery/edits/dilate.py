@@ -6,7 +6,6 @@ Chen et al. 2018, DeepLab, arXiv:1606.00915, section 3.1; Yu & Koltun 2016, arXi
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 from surgery.analysis.strides import per_axis
@@ -20,9 +19,9 @@ from surgery.graph.graph import Graph
 from surgery.graph.ops import LiveOp
 from surgery.graph.primitives import ordered, prune
 from surgery.keras_bridge.either import edit
-
-_CONV = re.compile(r"(Depthwise|Separable)?Conv2D$")
-_POOL = re.compile(r"(Max|Average)Pool(ing2D)?$")
+from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 
 @edit
@@ -86,15 +85,24 @@ def _changes(graph: Graph, limit: int) -> dict[str, _Change]:
         stride, rate = max(states[ref] for ref in parents)
         step = _step(call)
         exceeds = stride * step > limit
-        if (exceeds and step > 1) or (rate > 1 and _CONV.match(call.class_name) and _kernel(call) != (1, 1)):
+        if (exceeds and step > 1) or (rate > 1 and _convolves(call) and _kernel(call) != (1, 1)):
             found[call.name] = _change(graph, call, rate, 1 if exceeds else step)
         after = (stride, rate * step) if exceeds else (stride * step, rate)
         states.update((ref, after) for ref in call.refs)
     return found
 
 
+def _convolves(call: Call) -> bool:
+    kind = kind_of(call)
+    return has(kind, Trait.CONVOLUTION) and has(kind, Trait.WINDOWED) and kind.endswith("2D")
+
+
+def _pools(call: Call) -> bool:
+    return has(kind_of(call), Trait.POOLING)
+
+
 def _step(call: Call) -> int:
-    if not (_CONV.match(call.class_name) or _POOL.match(call.class_name)):
+    if not (_convolves(call) or _pools(call)):
         return 1
     sides = set(_sides(call, "strides", "pool_size"))
     if call.config.get("data_format") == "channels_first":
@@ -127,7 +135,7 @@ def _change(graph: Graph, call: Call, rate: int, step: int) -> _Change:
     tops = [min(top * rate, one) for top, one in zip(before, reach, strict=True)]
     padding = tuple((top, one - top) for top, one in zip(tops, reach, strict=True))
     even = all(top == (one // 2) for (top, _), one in zip(padding, reach, strict=True))
-    pools = bool(_POOL.match(call.class_name))
+    pools = _pools(call)
     return _Change(step, rate * own, None if even or pools else padding, pad.parents[0] if padded else source)  # type: ignore
 
 
@@ -157,7 +165,7 @@ def _changed(graph: Graph, call: Call, change: _Change, made: dict[Any, LiveOp])
         padding = layer.padding if change.padding is None else "valid"
         same = change.padding is None and (change.source != call.parents[0] or change.step != _step(call))
         arguments: dict[str, Any] = {"strides": change.step, "padding": "same" if same else padding}
-        if _CONV.match(call.class_name):
+        if _convolves(call):
             arguments["dilation_rate"] = change.rate
         made[key] = LiveOp(variant(layer, **arguments))
     source, calls = change.source, []

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from surgery.analysis.spatial_axes import is_elementwise
 from surgery.core.errors import SurgeryError, doing
+from surgery.core.nested import leaves
 from surgery.core.specs import Ref
 from surgery.edits.resize import reshaped
 from surgery.graph.calls import Call
@@ -16,9 +18,9 @@ from surgery.graph.graph import Graph
 from surgery.graph.ops import LiveOp
 from surgery.graph.primitives import ordered, prune, substitute
 from surgery.keras_bridge.either import edit
-
-_EVERYWHERE = {"Dropout", "GaussianNoise", "GaussianDropout", "Activation", "ReLU", "LeakyReLU", "ELU", "Identity"}
-_PER_CHANNEL = {*_EVERYWHERE, "Softmax", "BatchNormalization", "LayerNormalization", "Add", "Concatenate"}
+from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import facts, has
 
 
 @edit
@@ -92,9 +94,21 @@ def _convolved(
 
 
 def _refuse_other_kinds(call: Call, flat: bool, alone: bool) -> None:
-    known = _EVERYWHERE if flat else _PER_CHANNEL
-    if call.class_name not in known or not alone or call.config.get("axis", -1) not in (-1, [-1], (-1,)):
+    known = _works_anywhere(call) if flat else _works_on_channels(call)
+    if not known or not alone or call.config.get("axis", -1) not in (-1, [-1], (-1,)):
         raise SurgeryError(f"{call.name!r} ({call.class_name}) is behind Flatten, and does not work on feature maps.")
+
+
+def _works_anywhere(call: Call) -> bool:
+    """Whether a layer does the same to each number, wherever it is in a flattened map."""
+    single = [call.given[0]] == leaves((call.args, dict(call.kwargs))) and facts(kind_of(call)).variables == ""
+    return is_elementwise(call) and single and not isinstance(call.config.get("scale"), (list, tuple, dict))
+
+
+def _works_on_channels(call: Call) -> bool:
+    """Whether a layer does to the channels of each pixel what it does to a vector; it may have a value for each."""
+    kind = kind_of(call)
+    return has(kind, Trait.ELEMENTWISE | Trait.ALONG_AXIS) and kind not in ("Masking", "PReLU")
 
 
 def _convolution(graph: Graph, call: Call, kernel: tuple[int, int], padding: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 from surgery.core.errors import SurgeryError, doing
@@ -16,14 +15,15 @@ from surgery.graph.ops import LiveOp
 from surgery.graph.primitives import ordered, substitute
 from surgery.graph.traversal import one_call_per_op
 from surgery.keras_bridge.either import edit
+from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 from surgery.selectors.select import Where
-
-_FUSED = re.compile(r"(Dense|EinsumDense|(Depthwise|Separable)?Conv[123]D(Transpose)?)$")
 
 
 def fused_activation(call: Call) -> Any:
     """Returns the activation that a Conv or Dense applies itself, as its configuration has it, or `None`."""
-    activation = call.config.get("activation") if _FUSED.match(call.class_name) else None
+    activation = call.config.get("activation") if has(kind_of(call), Trait.FUSES_ACTIVATION) else None
     return None if activation == "linear" else activation
 
 

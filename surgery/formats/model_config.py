@@ -35,7 +35,9 @@ from surgery.graph.ops import StoredOp
 from surgery.graph.primitives import check, named, ordered
 from surgery.layers.classes import ALIASES
 from surgery.layers.configurations import digest
-from surgery.layers.description import RECURRENT, Stored, is_layer
+from surgery.layers.description import Stored, is_layer
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 from surgery.layers.variables import merged_lora, variable_names, written_twice
 from surgery.layers.wrappers import held_by, names_inside
 
@@ -166,7 +168,7 @@ class Reader:
         else:
             build = first.whole.get("build_config")
             built = build.get("input_shape") if isinstance(build, dict) else None
-            recurrent = bool(RECURRENT.match(first.class_name))
+            recurrent = has(first.class_name, Trait.RECURRENT)
             spec = first_spec(first.class_name, first.config, config.get("build_input_shape"), built, recurrent)
         if self._old:
             self._report.append(f"{first.name}: an InputLayer of shape {spec} put before it")

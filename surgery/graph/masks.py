@@ -19,24 +19,8 @@ from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
 from surgery.graph.ops import StoredOp
 from surgery.layers.classes import kind_of
-from surgery.layers.families import matches
-
-_SEQUENCES = r"LSTM|GRU|SimpleRNN|RNN|ConvLSTM[123]D|Bidirectional"
-_PASSING = (
-    r"Activation|ActivityRegularization|AlphaDropout|BatchNormalization|Dense|Dropout|ELU|GaussianDropout|GaussianNoise|"
-    r"LayerNormalization|LeakyReLU|PReLU|ReLU|Softmax|SpatialDropout[123]D|ThresholdedReLU|TimeDistributed|"
-    r"UnitNormalization|MultiHeadAttention|GroupQueryAttention"
-)
-_MERGING = r"Add|Average|Concatenate|Maximum|Minimum|Multiply|Subtract"
-_ATTENDING = r"(Additive)?Attention"
-_TAKING = (
-    rf"{_SEQUENCES}|{_ATTENDING}|MultiHeadAttention|GroupQueryAttention|GlobalAveragePooling1D|Softmax|"
-    "BatchNormalization"
-)
-_ENDING = (
-    r"(Depthwise|Separable)?Conv[123]D(Transpose)?|(Global)?(Max|Average)Pooling[123]D|(ZeroPadding|Cropping)[123]D|"
-    r"UpSampling[123]D|Flatten|Reshape|Permute|RepeatVector|Dot|Embedding|InputLayer|LocallyConnected[12]D|Rescaling"
-)
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +39,7 @@ class Mask:
 def takes_several(call: Call) -> bool:
     """Whether a recurrent layer is given states by keyword, and no mask."""
     states = leaves(call.kwargs.get("initial_state"))
-    return any(isinstance(one, Ref) for one in states) and matches(kind_of(call), _SEQUENCES)
+    return any(isinstance(one, Ref) for one in states) and has(kind_of(call), Trait.RECURRENT)
 
 
 def dropped(graph: Graph) -> list[str]:
@@ -85,10 +69,10 @@ def taken_unnamed(graph: Graph, refs: Iterable[Ref], behind: Container[str]) -> 
             continue
         kind = kind_of(call)
         named = any(key.endswith("mask") and key != "attention_mask" for key in call.kwargs)
-        takes = call.inner is not None or (matches(kind, _TAKING) and not takes_several(call))
+        takes = call.inner is not None or (has(kind, Trait.TAKES_MASK) and not takes_several(call))
         if takes and not named:
             taken[call.name] = given
-        if Ref(call.name) in masks or matches(kind, _PASSING):
+        if Ref(call.name) in masks or has(kind, Trait.PASSES_MASK):
             masked[Ref(call.name)] = given
     return taken
 
@@ -103,7 +87,7 @@ def as_before(graph: Graph, report: list[str]) -> Graph:
     Raises:
         SurgeryError: a layer was given a mask that cannot be told here.
     """
-    if not any(takes_several(call) or matches(kind_of(call), _MERGING) for call in graph.calls):
+    if not any(takes_several(call) or has(kind_of(call), Trait.MERGES_MASKS) for call in graph.calls):
         return graph
     wiring = _Wiring(graph)
     found = _Masks(graph, {}, wiring.mask_for)
@@ -146,21 +130,21 @@ class _Masks:
             return self._through(call, masks)
         if not any(masks):
             return Mask(None, False) if _embeds(config.get("layer")) else None
-        if matches(kind, _MERGING):
+        if has(kind, Trait.MERGES_MASKS):
             return _merged(kind, config, masks)
-        if matches(kind, _ATTENDING):
+        if kind in ("Attention", "AdditiveAttention"):
             if any(mask is not None and not mask.same for mask in masks):
                 self._give(call, [mask and self._wire(call, mask) for mask in masks])
             return masks[0]
         first = masks[0]
         if first is None:
             return None
-        if matches(kind, _SEQUENCES) or kind == "GlobalAveragePooling1D":
+        if has(kind, Trait.RECURRENT) or kind == "GlobalAveragePooling1D":
             return self._consumed(call, kind, first)
-        if matches(kind, _PASSING):
+        if has(kind, Trait.PASSES_MASK):
             return first if not _embeds(config.get("layer")) else Mask(None, False)
         passes = getattr(getattr(call.op, "layer", None), "supports_masking", True)  # of a stored one it is not known
-        return Mask(None, first.same) if passes and not matches(kind, _ENDING) else None
+        return Mask(None, first.same) if passes and not has(kind, Trait.ENDS_MASK) else None
 
     def _consumed(self, call: Call, kind: str, mask: Mask) -> Mask | None:
         if call.kwargs.get("mask") is None and (takes_several(call) or not mask.same):

@@ -15,13 +15,8 @@ from typing import Any
 from surgery.core.errors import SurgeryError, listing
 from surgery.core.nested import leaves
 from surgery.core.specs import Ref, Spec
-from surgery.layers.families import matches
-
-# layers after which pixels are still the pixels of an image, in the range in which they were
-_STILL_IMAGES = (
-    r"Identity|Dropout|SpatialDropout2D|GaussianNoise|Resizing|CenterCrop|Cropping2D|ZeroPadding2D|Pipeline|AugMix|"
-    r"RandAugment|AutoContrast|CutMix|MixUp|Random\w+"
-)
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,7 +156,7 @@ def _uses(graph: Any, ref: Ref) -> Iterator[tuple[Any, Ref | None]]:
             yield None, None
         for name in graph.consumers.get(tensor, ()):
             call, after = graph[name], Ref(name)
-            if call.inner is None and matches(call.class_name, _STILL_IMAGES):
+            if call.inner is None and has(call.class_name, Trait.IMAGE_TO_IMAGE):
                 passed = True
             elif call.inner is not None:
                 entries = leaves(call.inner.inputs)
@@ -233,7 +228,7 @@ def _image(graph: Any, tensor: Ref) -> Ref | None:
     """Returns the input whose pixels a tensor is, past layers that leave them as they are."""
     while graph[tensor].op is not None:
         call = graph[tensor]
-        if call.inner is not None or not matches(call.class_name, _STILL_IMAGES) or not call.parents:
+        if call.inner is not None or not has(call.class_name, Trait.IMAGE_TO_IMAGE) or not call.parents:
             return None
         tensor = call.parents[0]
     return tensor

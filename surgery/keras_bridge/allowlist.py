@@ -30,10 +30,10 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError, printable
 from surgery.layers.classes import ALIASES
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 _ROOMS = ("layers", "initializers", "regularizers", "constraints", "activations", "dtype_policies", "quantizers")
-_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")  # layers that are code, or load some
-_READERS = ("StringLookup", "IntegerLookup", "TextVectorization")  # layers that read the file they name
 _VALUES = ("__slice__", "__tuple__", "__ellipsis__", "__numpy__", "__tensor__", "__keras_tensor__", "__bytes__")
 _OPERATIONS = ("keras.src.ops.", "keras.src.layers.", "keras.src.legacy.layers", "keras.src.applications.")
 _OTHERS = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}
@@ -114,7 +114,7 @@ class _Gate:
         if handed is not None:
             said = {"config": handed} if function else {"registered_name": handed}
             return said | ({"module": None} if named else {})
-        if own is None or (own["class_name"] in _READERS and _reads_a_file(value)):
+        if own is None or (has(own["class_name"], Trait.LOOKUP) and _reads_a_file(value)):
             return None
         return own if named else {}
 
@@ -149,7 +149,7 @@ class _Gate:
         for room in rooms:
             public = ALIASES.get(name, name)  # HDF5 has the name of the class, which is not always the public one
             found = getattr(getattr(self._keras, room), public, None)
-            if isinstance(found, type) and found.__name__ not in _CODE:
+            if isinstance(found, type) and not has(found.__name__, Trait.CODE):
                 return _at(f"keras.{room}", public)
         return None
 
@@ -174,7 +174,7 @@ def _words(value: Mapping[str, Any], kind: Any) -> str:
         return "Python code (Lambda)"
     if kind == "function":
         return f"the function {printable(value.get('config'))!r}"
-    if kind in _READERS and _reads_a_file(value):
+    if isinstance(kind, str) and has(kind, Trait.LOOKUP) and _reads_a_file(value):
         return f"the vocabulary {printable(value['config']['vocabulary'])!r}, which is another file"
     module = value.get("module")
     place = f" of {printable(module)}" if module not in (None, "keras.layers", "keras.ops") else ""
@@ -199,7 +199,7 @@ def _class_in(module: str, kind: str) -> type | None:
     import keras
 
     found = getattr(sys.modules.get(module), kind, None)
-    if not isinstance(found, type) or not issubclass(found, keras.Operation) or found.__name__ in _CODE:
+    if not isinstance(found, type) or not issubclass(found, keras.Operation) or has(found.__name__, Trait.CODE):
         return None
     return found if found.__module__ == module and f"{module}.".startswith(_OPERATIONS) else None
 

@@ -19,11 +19,13 @@ from surgery.graph.ops import LiveOp, StoredOp
 from surgery.graph.primitives import check
 from surgery.graph.traversal import calls_at_every_depth
 from surgery.keras_bridge.allowlist import refuse_code, refused
-from surgery.keras_bridge.lookups import LOOKUPS, WORDS
+from surgery.keras_bridge.lookups import WORDS
 from surgery.keras_bridge.nodes import input_of_donor, outputs_of_call
 from surgery.keras_bridge.standins import Copies
 from surgery.keras_bridge.trace import expecting, model_of, spec_of
 from surgery.layers.classes import kind_of_stored
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 from surgery.selectors.select import selected
 
 
@@ -151,7 +153,7 @@ def _refuse_code(graph: Graph, custom_objects: Mapping[str, Any]) -> None:
 def _assets(op: StoredOp) -> list[str]:
     kept = getattr(op.source, "assets", ())
     known = {name.rpartition("/")[2] for name in kept} == {WORDS} and WORDS in kept
-    if known and LOOKUPS.fullmatch(kind_of_stored(op.stored)):
+    if known and has(kind_of_stored(op.stored), Trait.LOOKUP):
         return []  # lines of text; a TextVectorization writes those of its lookup a second time
     return [f"what it keeps in a file of its own ({listing(map(printable, kept), 3)}), which is not read"] * bool(kept)
 

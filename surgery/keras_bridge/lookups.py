@@ -5,13 +5,13 @@ of Keras', so a copy made of these would know none; a `.keras` file keeps the wo
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from surgery.core.errors import SurgeryError, first_line
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
-LOOKUPS = re.compile(r"StringLookup|IntegerLookup|TextVectorization")
 WORDS = "vocabulary.txt"
 RARITY = "idf_weights"
 
@@ -39,7 +39,7 @@ class Learned:
 
 def is_lookup(layer: Any) -> bool:
     """Whether a layer is one of Keras' own lookups."""
-    return bool(LOOKUPS.fullmatch(type(layer).__name__)) and type(layer).__module__.partition(".")[0] == "keras"
+    return has(type(layer).__name__, Trait.LOOKUP) and type(layer).__module__.partition(".")[0] == "keras"
 
 
 def learned(layer: Any) -> Learned | None:

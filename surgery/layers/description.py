@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 
@@ -14,9 +13,6 @@ class Stored:
     name: str
     class_name: str
     config: dict[str, Any]
-
-
-RECURRENT = re.compile(r"(LSTM|GRU|SimpleRNN|ConvLSTM[123]D)(Cell)?$")
 
 
 def is_layer(value: Any) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surgery.core.specs import Spec
-from surgery.layers.families import matches
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")  # two of the first make the third; that is not met in practice
-_FLOATING = r"TrueDivide|Divide|Sqrt|Rsqrt|Exp|Log|Sin|Cos|Reciprocal|Sigmoid|Tanh|Softmax|Softplus"
 
 
 def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]) -> str:
@@ -21,11 +21,11 @@ def dtype_made(class_name: str, config: Mapping[str, Any], given: Sequence[Spec]
     if isinstance(policy, Mapping):
         policy = (policy.get("config") or {}).get("name")
     whole = given[0].dtype.startswith(("int", "uint", "bool"))
-    if whole and re.match(r"Flatten|Reshape|Permute|RepeatVector|Cropping|ZeroPad|Identity", class_name):
+    if whole and has(class_name, Trait.SAME_DTYPE):
         return given[0].dtype
     if isinstance(policy, str) and re.fullmatch(r"[a-z0-9_/]{1,40}", policy):
         return policy.removeprefix("mixed_")
     floats = [spec.dtype for spec in given if spec.dtype in _FLOATS]
     if floats:
         return max(floats, key=_FLOATS.index)
-    return "float32" if whole and matches(class_name, _FLOATING) else given[0].dtype
+    return "float32" if whole and has(class_name, Trait.FLOATING) else given[0].dtype

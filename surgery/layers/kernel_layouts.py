@@ -6,21 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_LAYOUTS = (
-    (r"Conv[123]D", "convolution"),
-    (r"Conv[123]DTranspose", "transposed convolution"),
-    (r"DepthwiseConv[12]D", "depthwise convolution"),
-    (r"Dense", "in0 out0"),  # of an EinsumDense by its equation
-    (r"(LSTM|GRU|SimpleRNN)Cell", "gates"),
-)
-
-_OUTPUTS = (
-    (r"Dense|Conv[123]D", {"kernel": -1, "bias": -1}),
-    (r"Conv[123]DTranspose", {"kernel": -2, "bias": -1}),
-    (r"SeparableConv[12]D", {"pointwise_kernel": -1, "bias": -1}),
-    (r"Embedding", {"embeddings": 0}),
-    (r"ReversibleEmbedding", {"embeddings": 0, "reverse_embeddings": -1}),
-)
+from surgery.layers.table import facts
 
 
 def axis_of_outputs(layer: Any, name: str, shape: tuple[int, ...], other: tuple[int, ...]) -> int | None:
@@ -42,7 +28,7 @@ def axis_of_outputs(layer: Any, name: str, shape: tuple[int, ...], other: tuple[
         axes = _axes_of_outputs(layer, name)
         apart = [axis for axis in axes if shape[axis] != other[axis]] or axes
         return apart[0] if len(apart) == 1 else None
-    found = next((axes for pattern, axes in _OUTPUTS if re.fullmatch(pattern, base)), {})
+    found = facts(base).outputs
     return found[name] % len(shape) if name in found else None
 
 
@@ -77,8 +63,8 @@ def _layout(layer: Any) -> str | None:
     base = _base(layer)
     if base == "EinsumDense":
         return _einsum(layer.equation)
-    found = next((layout for pattern, layout in _LAYOUTS if re.fullmatch(pattern, base)), None)
-    return f"gates of {base}" if found == "gates" else found
+    found = facts(base).kernel
+    return f"gates of {base}" if found == "gates" else found or None
 
 
 def _einsum(equation: str) -> str:

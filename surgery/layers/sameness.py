@@ -12,7 +12,7 @@ from typing import Any
 
 from surgery.core.nested import leaves, plain, rebuilt
 from surgery.core.specs import Ref
-from surgery.layers.classes import Applied, kind_of
+from surgery.layers.classes import Applied, kind_of, kind_of_weights
 from surgery.layers.configurations import comparable
 
 
@@ -39,7 +39,7 @@ def sameness(a: Any, b: Any) -> Sameness:
         return Sameness.IDENTICAL
     if a.inner is not None or b.inner is not None:
         return _of_graphs(a.inner, b.inner)
-    if _computes_as(a) != _computes_as(b) or not shapes_fit(a, b):
+    if kind_of_weights(kind_of(a)) != kind_of_weights(kind_of(b)) or not shapes_fit(a, b):
         return Sameness.DIFFERENT
     wrapped = [getattr(call.op, "wrapped", None) for call in (a, b)]
     inside = _of_graphs(*wrapped) if all(wrapped) else Sameness.EQUAL
@@ -142,13 +142,6 @@ def _of_graphs(a: Any, b: Any) -> Sameness:
             return Sameness.DIFFERENT
         degrees.append(sameness(one, other))
     return min(degrees)
-
-
-def _computes_as(call: Applied) -> str:
-    """Returns the class whose computation it is; a BatchNormalization with fixed statistics (`bn="stats"`) computes as
-    an ordinary one in inference."""
-    kind = kind_of(call)
-    return "BatchNormalization" if kind == "FixedBatchNormalization" else kind
 
 
 def _config(call: Applied, training: bool, wraps: bool) -> dict[str, Any]:

@@ -11,17 +11,9 @@ from surgery.core.names import natural
 from surgery.core.specs import Weight
 from surgery.core.tensors import Source, Tensor
 from surgery.layers.description import Stored
+from surgery.layers.table import own_variables
 from surgery.layers.wrappers import Parts
 
-_ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"SeparableConv[12]D", ("depthwise_kernel", "pointwise_kernel", "bias")),
-    (r"(Dense|EinsumDense|Conv[123]D(Transpose)?)", ("kernel", "bias")),
-    (r"DepthwiseConv[12]D", ("kernel", "bias")),
-    (r"Embedding", ("embeddings",)),
-    (r"(LSTM|GRU|SimpleRNN|ConvLSTM[123]D)(Cell)?", ("kernel", "recurrent_kernel", "bias")),
-    (r"PReLU", ("alpha",)),
-    (r"Normalization", ("mean", "variance", "count")),
-)
 _STILL = re.compile(r".*(moving_|running_|seed_generator).*|(.*/)?(vector_u|idf_weights)")
 
 
@@ -129,16 +121,14 @@ def _trains(maker: Stored | None, name: str, tensor: Tensor) -> bool:
 
 def _own_names(layer: Stored, count: int) -> tuple[str, ...]:
     kind, config = layer.class_name, layer.config
-    if re.fullmatch(r"((Fixed)?Batch|Layer|Group)Normalization", kind):
-        affine = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
-        return (*affine, *(("moving_mean", "moving_variance") if "Batch" in kind else ()))
     if kind == "SpectralNormalization":
         return ("kernel", "vector_u")
     if _is_quantized(layer):
         stem = "embeddings" if kind == "Embedding" else "kernel"
         bias = ("bias",) if kind != "Embedding" and (config.get("use_bias") or config.get("bias_axes")) else ()
         return (stem, *bias, f"{stem}_scale", f"{stem}_zero", "g_idx")
-    return next((names for pattern, names in _ORDER if re.fullmatch(pattern, kind)), ())[:count]
+    names = [name for name, _ in own_variables(kind, config) or ()]
+    return tuple(name for name in names if "/" not in name)[:count]
 
 
 def _is_quantized(layer: Stored) -> bool:

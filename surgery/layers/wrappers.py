@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from surgery.core.names import snake_case
-from surgery.layers.description import RECURRENT, Stored, is_layer
+from surgery.layers.description import Stored, is_layer
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 _KEYS = ("layer", "forward_layer", "backward_layer", "cell", "cells", "layers")
 
@@ -52,7 +54,7 @@ class Parts:
             key = "layer"
         if is_layer(config.get(key)):
             return _stored(config[key]), 1
-        if key == "cell" and RECURRENT.match(layer.class_name):
+        if key == "cell" and has(layer.class_name, Trait.GATED):
             given = {} if layer.class_name.startswith("Conv") else {"trainable": config.get("trainable", True)}
             return Stored("cell", f"{layer.class_name}Cell", {**config, "trainable": True, **given}), 1
         if isinstance(config.get(key), list) and len(steps) > 1:
@@ -82,7 +84,7 @@ class Parts:
                 return layer
             layer = found or next(iter(inside.values()))
         below = layer.name in steps and steps[-1] != layer.name
-        gives = RECURRENT.match(layer.class_name) and not layer.class_name.startswith("Conv")
+        gives = has(layer.class_name, Trait.GATED) and not layer.class_name.startswith("Conv")
         return None if below and not gives else layer
 
     def _named(self, layer: Stored) -> dict[str, Stored]:

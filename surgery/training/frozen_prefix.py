@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,10 +14,10 @@ from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
 from surgery.graph.primitives import before
 from surgery.graph.traversal import calls_at_every_depth
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
-_RATES = ("rate", "dropout", "recurrent_dropout", "stddev", "drop_rate", "dropout_rate")
-_RANDOM = re.compile(r"(Random\w+|RandAugment|AugMix|MixUp|CutMix|AutoContrast|Pipeline)$")
-_MOVING = ("SpectralNormalization",)
+_RATES = ("rate", "dropout", "recurrent_dropout", "stddev", "drop_rate", "drop_path_rate", "dropout_rate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +89,9 @@ def why_not_steady(call: Call) -> str | None:
     kind, config = call.class_name, call.config
     if kind.endswith("BatchNormalization") and not kind.startswith("Fixed") and not call.frozen:
         return "has statistics that move"
-    if _RANDOM.match(kind) or any(isinstance(config.get(key), (int, float)) and config[key] > 0 for key in _RATES):
+    if has(kind, Trait.RANDOM) or any(isinstance(config.get(key), (int, float)) and config[key] > 0 for key in _RATES):
         return f"draws at random ({kind})"
-    if kind in _MOVING or "'stateful': True" in repr(config):  # of the layer, or of one that it wraps
+    if kind == "SpectralNormalization" or "'stateful': True" in repr(config):  # of the layer, or of one that it wraps
         return f"keeps a state ({kind})"
     if config.get("activity_regularizer") is not None:
         return "adds to the loss"

@@ -15,7 +15,8 @@ from surgery.core.nested import leaves, rebuilt
 from surgery.core.specs import Ref, Spec
 from surgery.formats.json_values import is_tensor, read_value, tensor_spec
 from surgery.graph.calls import Call
-from surgery.layers.description import RECURRENT
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 OUTPUTS = 10_000  # of one call
 _ASSUMED = ", which is assumed: check what it computes"
@@ -132,8 +133,7 @@ def states_by_keyword(args: tuple[Any, ...], kwargs: dict[str, Any], layer: str,
 
 def takes_states(class_name: str, args: tuple[Any, ...]) -> bool:
     """Whether a call is that of a recurrent layer with its states beside the sequence."""
-    recurrent = RECURRENT.match(class_name) or class_name in ("RNN", "Bidirectional")
-    return bool(recurrent) and len(args) == 1 and isinstance(args[0], list) and len(args[0]) > 1
+    return has(class_name, Trait.RECURRENT) and len(args) == 1 and isinstance(args[0], list) and len(args[0]) > 1
 
 
 def told_apart(calls: list[Call], outputs: Any, report: list[str]) -> list[Call]:

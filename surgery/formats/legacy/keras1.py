@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from surgery.core.errors import SurgeryError, printable
 from surgery.formats.legacy.rules import Origin, Rule, drop, renamed
-from surgery.layers.description import RECURRENT, Stored
+from surgery.layers.description import Stored
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 _CLASSES = {
     "Convolution1D": "Conv1D",
@@ -105,7 +107,7 @@ def _sizes(layer: Stored) -> bool:
 
 def keras_1_recurrent_settings(layer: Stored, origin: Origin) -> bool:
     """`forget_bias_init` says whether the forget gate starts open; `consume_less` is how it is computed."""
-    if not RECURRENT.match(layer.class_name):
+    if not has(layer.class_name, Trait.GATED):
         return False
     fired = drop(layer, "consume_less", "cpu", "mem", "gpu")
     if "forget_bias_init" in layer.config:

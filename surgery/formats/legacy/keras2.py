@@ -7,7 +7,9 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError, printable
 from surgery.formats.legacy.rules import Origin, Rule, drop, renamed
-from surgery.layers.description import RECURRENT, Stored
+from surgery.layers.description import Stored
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 
 def input_shape_moved_to_the_input(layer: Stored, origin: Origin) -> bool:
@@ -63,9 +65,7 @@ def cudnn_layer_becomes_a_plain_one(layer: Stored, origin: Origin) -> bool:
 
 def time_major_dropped(layer: Stored, origin: Origin) -> bool:
     """Keras 3 has no time-major sequences."""
-    return bool(RECURRENT.match(layer.class_name) or layer.class_name in ("RNN", "Bidirectional")) and drop(
-        layer, "time_major", False
-    )
+    return has(layer.class_name, Trait.RECURRENT) and drop(layer, "time_major", False)
 
 
 def groups_dropped(layer: Stored, origin: Origin) -> bool:

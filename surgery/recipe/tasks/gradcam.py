@@ -22,6 +22,9 @@ from surgery.graph.preprocessing import Preprocessing
 from surgery.graph.primitives import prune
 from surgery.io import open as open_network
 from surgery.keras_bridge.either import as_graph, build
+from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
 ops: Any = keras.ops
 
@@ -160,7 +163,7 @@ def _ending(graph: Graph, call: Call) -> Graph:
 
 def _squashes(call: Call) -> bool:
     """Whether a call applies nothing but a softmax, a sigmoid, or the identity, to scores."""
-    if call.class_name in ("Softmax", "LogSoftmax", "Sigmoid", "Identity", "Dropout"):
+    if has(kind_of(call), Trait.KEEPS_ORDER):
         return True
     return call.class_name == "Activation" and call.config.get("activation") in (*_SQUASHING, "linear")
 
