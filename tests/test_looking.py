@@ -97,20 +97,44 @@ def test_stages_add_up():
     assert table[-7].split()[:3] == ["1", "input_layer", "conv1_pad"]
 
 
+def test_a_receptive_field_is_asked_for_by_either_name():
+    asked = ["inspect", "tinyvgg", "--format", "csv", "--columns"]
+    short = run(*asked, "call,field", "--sort", "field").stdout
+    assert run(*asked, "call,receptive_field", "--sort", "receptive_field").stdout == short
+    graph = sg.open("tinyvgg")
+    assert sg.select(graph, "[receptive_field>=196]") == sg.select(graph, "[field>=196]")
+
+
+def test_figures_are_found_under_their_former_names(tinyvgg):
+    total = json.loads(text_of(sg.open(tinyvgg), View(format="json")))["total"]
+    assert total["alive"] == total["peak"] > 0
+    from surgery.core.tensors import Tensor
+    from surgery.view.statistics import statistics
+
+    values = json.loads(run("weights", "tinyvgg", "fc1", "--weights", "pretrained", "--format", "json").stdout)
+    assert all(one["values"]["spread"] == one["values"]["std"] > 0 for one in values["tensors"])
+    ones = statistics(Tensor("t", (2,), "float32", lambda: np.array([1, 3], "float32")))
+    with pytest.warns(DeprecationWarning, match="spread of Statistics is deprecated. Use std") as said:
+        assert ones.spread == ones.std == 1
+    assert [one.filename for one in said] == [__file__]
+    with pytest.warns(DeprecationWarning, match=r"sg\.analysis\.most_alive is deprecated"):
+        assert sg.analysis.most_alive is sg.analysis.peak_memory
+
+
 def test_memory_is_that_of_the_outputs_and_grows_with_the_batch(tinyvgg):
     one, many = (json.loads(text_of(sg.open(tinyvgg), View(format="json", batch=batch))) for batch in (1, 8))
     outputs = sg.build(sg.tap(sg.open(tinyvgg), "*"), copy=True)(np.zeros((1, 32, 32, 3), "float32"))
     assert one["total"]["memory"] == sum(np.asarray(value).nbytes for value in outputs.values())
     assert many["total"]["memory"] == 8 * one["total"]["memory"]
-    assert one["total"]["alive"] == 2 * 32 * 32 * 16 * 4  # block1_conv1 and block1_conv2
+    assert one["total"]["peak"] == 2 * 32 * 32 * 16 * 4  # block1_conv1 and block1_conv2
 
 
-def test_most_alive_counts_a_skip_connection():
+def test_peak_memory_counts_a_skip_connection():
     x = keras.Input((10,), name="x")
     y = layers.Dense(20, name="a")(x)
     z = layers.Dense(30, name="b")(y)
     model = keras.Model(x, layers.Concatenate(name="c")([z, x]))
-    assert sg.analysis.most_alive(sg.open(model)) == 4 * max(10 + 20, 10 + 20 + 30, 10 + 30 + 40)
+    assert sg.analysis.peak_memory(sg.open(model)) == 4 * max(10 + 20, 10 + 20 + 30, 10 + 30 + 40)
 
 
 def test_an_open_size_is_asked_for():
@@ -184,7 +208,7 @@ def test_weights_are_described_as_numpy_has_them(tmp_path, tinyvgg):
             assert row["bytes"] == values.size * 4
             known = row["values"]
             assert known["mean"] == pytest.approx(values.mean(), abs=1e-9)
-            assert known["spread"] == pytest.approx(values.std(), rel=1e-6)
+            assert known["std"] == pytest.approx(values.std(), rel=1e-6)
             assert (known["least"], known["most"]) == (values.min(), values.max())
             np.testing.assert_array_equal(known["histogram"], np.histogram(values, 16)[0])
 
@@ -218,7 +242,7 @@ def test_statistics_of_odd_values(values):
     scale = max(1.0, np.abs(exact).max() / 1e100)  # the squares of the largest are no numbers
     small = exact / scale
     assert found.mean / scale == pytest.approx(small.mean(), rel=1e-12, abs=max(1e-12, 1e-15 * np.abs(small).max()))
-    assert found.spread / scale == pytest.approx((small - small.mean()).std(), rel=1e-6, abs=1e-17)
+    assert found.std / scale == pytest.approx((small - small.mean()).std(), rel=1e-6, abs=1e-17)
 
 
 def test_values_whose_squares_are_no_numbers_come_as_json(tmp_path):
@@ -226,7 +250,7 @@ def test_values_whose_squares_are_no_numbers_come_as_json(tmp_path):
     model.set_weights([np.array([[1.7e308, -1.7e308], [1e308, 0], [3, 1e-308]]), np.zeros(2)])
     sg.save(model, tmp_path / "m.keras")
     kernel = json.loads(run("weights", tmp_path / "m.keras", "--format", "json").stdout)["tensors"][0]
-    assert kernel["values"]["spread"] == pytest.approx(1.04e308, rel=0.01) and kernel["values"]["mean"] < 1e308
+    assert kernel["values"]["std"] == pytest.approx(1.04e308, rel=0.01) and kernel["values"]["mean"] < 1e308
 
 
 def test_floats_of_eight_bits_are_read(tmp_path):
@@ -338,7 +362,7 @@ def test_statistics_do_not_depend_on_the_pieces(monkeypatch, tmp_path):
     monkeypatch.setattr(room, "CHUNK", 1000)
     pieces = room.statistics(tensor)
     assert pieces.histogram == whole.histogram
-    assert pieces.mean == pytest.approx(whole.mean) and pieces.spread == pytest.approx(whole.spread)
+    assert pieces.mean == pytest.approx(whole.mean) and pieces.std == pytest.approx(whole.std)
     assert sum(whole.histogram) == 15_000
 
 

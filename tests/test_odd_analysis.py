@@ -36,7 +36,7 @@ def test_what_is_folded_into_the_batch_is_counted_for_the_sample():
     for measure in (analysis.macs, analysis.activations):
         one, other = (list(measure(graph).values()) for graph in counted)
         assert one == other
-    assert analysis.most_alive(counted[0]) == analysis.most_alive(counted[1])
+    assert analysis.peak_memory(counted[0]) == analysis.peak_memory(counted[1])
     assert sum(one or 0 for one in analysis.macs(counted[0]).values()) == 131_072
     batch = analysis.activations(counted[0], 3)
     assert batch == {name: 3 * (size or 0) for name, size in analysis.activations(counted[0]).items()}
@@ -218,7 +218,7 @@ def test_what_works_on_the_last_axis_beside_channels_first_is_unknown():
 def test_what_nobody_takes_is_alive_while_it_is_made():
     x = keras.Input((1000,))
     a, _ = ops.split(x, 2, axis=1)
-    assert analysis.most_alive(sg.open(keras.Model(x, layers.Dense(1)(a)))) == 8_000
+    assert analysis.peak_memory(sg.open(keras.Model(x, layers.Dense(1)(a)))) == 8_000
 
 
 RAW = [
@@ -298,8 +298,8 @@ def test_what_is_alive_inside_a_nested_model_is_alive(kept_in, tmp_path):
     model = network((32, 32, 3), inner)
     model.save(tmp_path / "net.keras")
     graph = sg.open(model if kept_in == "memory" else tmp_path / "net.keras")
-    assert analysis.most_alive(graph) == 4 * (32 * 32 * (3 + 64) + 4 * 4 * 4)
-    assert analysis.most_alive(graph, batch=3) == 3 * analysis.most_alive(graph)
+    assert analysis.peak_memory(graph) == 4 * (32 * 32 * (3 + 64) + 4 * 4 * 4)
+    assert analysis.peak_memory(graph, batch=3) == 3 * analysis.peak_memory(graph)
 
 
 def test_an_open_side_beside_a_side_of_one_is_not_one():

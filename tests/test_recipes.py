@@ -114,7 +114,9 @@ def few_to_learn_from(monkeypatch, request):
     """Gives a recipe every fourth of the digits; the judge of what is drawn learns from all."""
     draw = sg.samples.digits
     if "cyclegan" not in request.node.name:  # which takes 1,400 of them
-        monkeypatch.setattr(sg, "digits", lambda *args, **kwargs: tuple(one[::4] for one in draw(*args, **kwargs)))
+        monkeypatch.setattr(
+            sg.samples, "digits", lambda *args, **kwargs: tuple(one[::4] for one in draw(*args, **kwargs))
+        )
 
 
 @pytest.mark.usefixtures("few_to_learn_from")

@@ -11,18 +11,19 @@ from surgery.analysis.macs import macs
 from surgery.analysis.strides import Stride, each_axis, per_axis, stride_text, strides
 from surgery.analysis.totals import total, total_macs, total_memory
 from surgery.core.lazy import names_of
+from surgery.core.renames import former_names
 from surgery.graph.graph import MEASURES
 
 if TYPE_CHECKING:
     from surgery.analysis.fields import Field, field_text, receptive_fields
     from surgery.analysis.landmarks import feature_levels, narrow
-    from surgery.analysis.memory import activations, most_alive
+    from surgery.analysis.memory import activations, peak_memory
     from surgery.analysis.sizes import at_size, sized
 
 HOMES = {
     "fields": ("Field", "field_text", "receptive_fields"),
     "landmarks": ("feature_levels", "narrow"),
-    "memory": ("activations", "most_alive"),
+    "memory": ("activations", "peak_memory"),
     "sizes": ("at_size", "sized"),
 }
 
@@ -35,8 +36,8 @@ __all__ = [
     "feature_levels",
     "field_text",
     "macs",
-    "most_alive",
     "narrow",
+    "peak_memory",
     "per_axis",
     "receptive_fields",
     "sized",
@@ -46,7 +47,12 @@ __all__ = [
     "total_macs",
     "total_memory",
 ]
-__getattr__ = names_of(__name__, HOMES)
+__getattr__ = former_names(
+    __name__,
+    "sg.analysis",
+    {"most_alive": "peak_memory", "pyramid": "feature_levels"},
+    names_of(__name__, HOMES),
+)
 
 
 def _figure(name: str) -> Callable[[Any], Any]:

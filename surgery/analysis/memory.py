@@ -1,4 +1,4 @@
-"""Memory of activations: the bytes of what every call makes, and the most that is alive at one time."""
+"""Memory of activations: the bytes of what every call makes, and peak memory."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def _walk(graph: Graph, batch: int, entry: Sequence[Rows] | None = None) -> dict
     return found
 
 
-def most_alive(graph: Graph, batch: int = 1) -> int | None:
-    """Returns the most bytes of tensors that are alive at one time when the calls run in their order, at every depth.
+def peak_memory(graph: Graph, batch: int = 1) -> int | None:
+    """Returns the most bytes of tensors that are live at one time when the calls run in their order, at every depth.
 
     A tensor lives from the call that makes it to the last that takes it; what a framework shares or fuses is not known.
     """

@@ -61,9 +61,9 @@ def inspect(
     SOURCE is the name of a network (surgery zoo lists them) or a model file. The table has a line for each call, one
     application of a layer; WHERE selects some of them. No code in a file is run, and no weights are read.
 
-    Columns: call, class, output, dtype, stride (output stride in pixels), field (receptive field in pixels), offset,
-    params, macs (multiply-accumulates of one sample), memory (bytes of the output), trainable, weights (where their
-    values come from), from.
+    Columns: call, class, output, dtype, stride (output stride in pixels), field or receptive_field
+    (in pixels), offset, params, macs (multiply-accumulates of one sample), memory (bytes of the output), trainable,
+    weights (where their values come from), from.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ def former_names(
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         # `from surgery import thaw` asks twice: the import whether the name exists, then the line for its value
         if sys._getframe(1).f_code.co_filename != "<frozen importlib._bootstrap>":
-            _warn(f"{called}.{name}", f"{called}.{renamed[name]}")
+            warn_of_former(f"{called}.{name}", f"{called}.{renamed[name]}")
         return operator.attrgetter(renamed[name])(sys.modules[module])
 
     return __getattr__
@@ -51,7 +51,7 @@ def renamed_arguments(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_
                 name = renamed[former]
                 if name in given:
                     raise TypeError(f"{function.__name__}() got {former}= and {name}=, which is its present name.")
-                _warn(f"{former}= of {function.__name__}()", f"{name}=")
+                warn_of_former(f"{former}= of {function.__name__}()", f"{name}=")
                 given[name] = given.pop(former)
             return function(*args, **kwargs)
 
@@ -61,5 +61,6 @@ def renamed_arguments(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_
     return decorate
 
 
-def _warn(former: str, name: str) -> None:
+def warn_of_former(former: str, name: str) -> None:
+    """Warns of a former name, at the line that calls the caller."""
     warnings.warn(f"{former} is deprecated. Use {name} instead.", category=DeprecationWarning, stacklevel=3)

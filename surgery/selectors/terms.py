@@ -45,7 +45,7 @@ class Scope(Walk):
             return address in self.narrow
         if name in ("macs", "memory"):
             return getattr(self, name)[address]
-        if name == "field":
+        if name in ("field", "receptive_field"):
             field = self.fields[address]
             return max(field.size) if field is not None and field.size and not field.everything else None
         if name in ("params", "trainable"):
@@ -59,7 +59,9 @@ class Scope(Walk):
     def known(self) -> frozenset[str]:
         """The attributes that a call of the network can be asked for."""
         keys = {key for call in self.calls.values() for key in call.config}
-        return frozenset(keys | {"stride", "narrow", "params", "trainable", "macs", "memory", "field"})
+        return frozenset(
+            keys | {"stride", "narrow", "params", "trainable", "macs", "memory", "field", "receptive_field"}
+        )
 
 
 class Selector:

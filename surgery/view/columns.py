@@ -100,19 +100,20 @@ def chosen(asked: str | None) -> tuple[str, ...]:
         return USUAL
     if asked == "all":
         return tuple(COLUMNS)
-    names = [name.strip() for name in asked.removeprefix("+").split(",")]
-    for name in names:
-        _refuse_unknown(name)
+    names = [_known(name.strip()) for name in asked.removeprefix("+").split(",")]
     if asked.startswith("+"):
         return tuple(name for name in COLUMNS if name in (*USUAL, *names))
     return tuple(dict.fromkeys(names))
 
 
-def _refuse_unknown(name: str) -> None:
+def _known(name: str) -> str:
+    """Returns the header of a column that a user names; the table has no room for `receptive_field`."""
+    name = "field" if name == "receptive_field" else name
     if name not in COLUMNS:
         raise SurgeryError(
             f"no column {printable(name)!r}.{nearest(name, COLUMNS)} There are {listing(COLUMNS, len(COLUMNS))}."
         )
+    return name
 
 
 def ordered(rows: list[Row], sort: str | None) -> list[Row]:
@@ -123,8 +124,7 @@ def ordered(rows: list[Row], sort: str | None) -> list[Row]:
     """
     if sort is None:
         return rows
-    name = sort.removeprefix("-")
-    _refuse_unknown(name)
+    name = _known(sort.removeprefix("-"))
     column = COLUMNS[name]
     keys = {id(row): column.key(row[name]) for row in rows}
     known = [row for row in rows if keys[id(row)] is not None]

@@ -1,4 +1,4 @@
-"""An image of how the values of weights are spread."""
+"""Histograms of the values of weights, as an image."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def _tensors(call: Call, values: bool) -> list[dict[str, Any]]:
         finite = known.histogram != ()
         numbers = {
             "mean": f"{known.mean:.3g}" if finite else "-",
-            "spread": f"{known.spread:.3g}" if finite else "-",
+            "std": f"{known.std:.3g}" if finite else "-",
             "zeros": f"{known.zeros:.1%}",
             "odd": known.nan + known.infinite,
             "histogram": list(known.histogram),

@@ -1,4 +1,4 @@
-"""What can be said of a tensor in a line: mean, spread, zeros, what is no number, and how its values are spread."""
+"""Statistics of a tensor in a line: mean, standard deviation, zeros, values that are not numbers, and a histogram."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import sys
 from typing import Any
 
+from surgery.core.renames import warn_of_former
 from surgery.core.tensors import Tensor
 
 CHUNK = 8 * 2**20  # bytes of a tensor that are held at a time
@@ -23,7 +24,7 @@ class Statistics:
     Args:
         size: number of elements.
         mean: arithmetic mean.
-        spread: standard deviation.
+        std: standard deviation.
         least: the smallest value.
         most: the largest value.
         zeros: share of values that are zero, from 0 to 1.
@@ -35,13 +36,19 @@ class Statistics:
 
     size: int
     mean: float
-    spread: float
+    std: float
     least: float
     most: float
     zeros: float
     nan: int
     infinite: int
     histogram: tuple[int, ...]
+
+    @property
+    def spread(self) -> float:
+        """The former name of `std`."""
+        warn_of_former("spread of Statistics", "std")
+        return self.std
 
     @property
     def sparkline(self) -> str:
@@ -68,7 +75,7 @@ def statistics(tensor: Tensor) -> Statistics:
     return Statistics(
         tensor.size,
         tally.mean,
-        tally.spread,
+        tally.std,
         tally.least,
         tally.most,
         tally.zeros / tensor.size,
@@ -124,7 +131,7 @@ class _Tally:
         return (self.pivot * self.scale + self.total / self.size) / self.scale
 
     @property
-    def spread(self) -> float:
+    def std(self) -> float:
         mean = self.total / self.size
         return min(math.sqrt(max(self.squares / self.size - mean * mean, 0.0)) / self.scale, sys.float_info.max)
 

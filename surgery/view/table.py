@@ -211,7 +211,8 @@ def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
 def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
     calls = [{"field" if name == "offset" else name: row[name] for name in names} for row in rows]  # it is in there
     whole = {"schema": SCHEMA, "name": sheet.graph.name, "batch": sheet.batch, "total": totals(sheet)}
-    whole["total"]["alive"] = analysis.most_alive(sheet.graph, sheet.batch)
+    whole["total"]["peak"] = analysis.peak_memory(sheet.graph, sheet.batch)
+    whole["total"]["alive"] = whole["total"]["peak"]  # its former name
     head = json.dumps({**whole, "stages": stages(sheet)}, indent=1).removesuffix("\n}")
     lines = ",".join(f"\n  {json.dumps(call)}" for call in calls)  # one a line: to read, to search, and quick to write
     return f'{head},\n "calls": [{lines}\n ]\n}}'

@@ -132,7 +132,7 @@ def _cells(line: Line) -> list[str]:
     return [
         *head,
         _number(values.mean),
-        _number(values.spread),
+        _number(values.std),
         f"{values.zeros:.1%}" if values.zeros else "0",
         _odd(values),
         values.sparkline,
@@ -169,4 +169,6 @@ def as_json(lines: list[Line]) -> str:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns statistics as JSON has them: `null` where there is no number, and `std` under its former name, too."""
+    values = {**values, "spread": values["std"]}
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}

@@ -50,7 +50,7 @@ function shownValue(value) { return typeof value === "string" ? value : JSON.str
 function tensor(weight) {
   const parts = [element("div", `${weight.name} (${weight.shape.join(", ")}) ${weight.dtype}`)];
   if (weight.histogram) {
-    parts.push(element("div", `mean ${weight.mean}, std ${weight.spread}, zeros ${weight.zeros}`));
+    parts.push(element("div", `mean ${weight.mean}, std ${weight.std}, zeros ${weight.zeros}`));
     if (weight.odd) { const odd = element("div", `${weight.odd} values are no numbers`); odd.className = "odd"; parts.push(odd); }
     const bars = element("div", null), top = Math.max(...weight.histogram);
     bars.className = "bars";
