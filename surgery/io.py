@@ -31,7 +31,7 @@ def open(source: Any, weights: str | os.PathLike[str] | None = None, shapes: boo
 
     Args:
         source: the name of a network (`surgery zoo` lists them), the path of a model file, a live `keras.Model`, or a
-            `Graph`, which is returned as it is.
+            `Graph`, which is returned unchanged.
         weights: for a named network: `None` draws fresh ones, `"pretrained"` takes the published ones (ImageNet for
             `keras.applications`, where `"imagenet"` says the same; shipped for `tinyvgg`), a path takes those of a
             weights file. For an architecture, the JSON of `model.to_json()`: `None` or a path. Any other file, or a

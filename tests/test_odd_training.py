@@ -47,12 +47,12 @@ def headed(*prefix, shape=(4, 6)):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda: L.TimeDistributed(L.Dropout(0.5)), "in training than at rest"),
-        (lambda: L.Bidirectional(L.LSTM(3, dropout=0.5)), "in training than at rest"),
-        (lambda: L.RNN(L.LSTMCell(3, dropout=0.5)), "in training than at rest"),
+        (lambda: L.TimeDistributed(L.Dropout(0.5)), "in training than in inference"),
+        (lambda: L.Bidirectional(L.LSTM(3, dropout=0.5)), "in training than in inference"),
+        (lambda: L.RNN(L.LSTMCell(3, dropout=0.5)), "in training than in inference"),
         (lambda: L.ActivityRegularization(0.1), "adds to the loss"),
-        (lambda: L.Lambda(lambda x: x + keras.random.normal((4, 5))), "in training than at rest"),
-        (HiddenDropout, "in training than at rest"),
+        (lambda: L.Lambda(lambda x: x + keras.random.normal((4, 5))), "in training than in inference"),
+        (HiddenDropout, "in training than in inference"),
         (Penalty, "adds to the loss"),
         (lambda: L.Lambda(lambda x: x - keras.ops.mean(x, axis=0, keepdims=True)), "alone than in a batch"),
     ],

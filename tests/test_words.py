@@ -14,12 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*(ROOT / "surgery").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])
 INSTEAD = {
     r"\bpictures?\b": "image",
-    r"equal to the bit": "bit-identical",
+    r"\bto the bit\b": "bit-identical, bit for bit",
     r"\b(is|are) wanted\b": "expected ...",
     r"\bwants\b": "requires, expects",
     r"\b(tells|is told|be told)\b": "says, reports, distinguishes",
     r"\bbeside\b": "next to, besides, against",
     r"(?<!there )\bis no (?!longer)[a-zA-Z]": "is not a",
+    r"(?<!there )\bare no (?!longer|coarser)[a-z]": "are not",
+    r"\bat rest\b": "in inference mode",
+    r"\bstands in\b": "replaces, takes its place",
     r"\bof its author\b": "custom",
     r"\banew\b": "again, in each epoch",
     r"typing\.|PosixPath\(": "the type or the path as a user types it",

@@ -1,7 +1,7 @@
 """An inception module inside a pretrained network. Szegedy et al. 2015, arXiv:1409.4842, section 4, figure 2b.
 
 The module (1 x 1, 3 x 3, 5 x 5 and pooling, with 1 x 1 reductions) is put behind a feature map, in parallel to the map
-itself and through a projection that starts at zero: before training the network computes what it did, to the bit.
+itself and through a projection that starts at zero: before training the network computes what it did, bit for bit.
 `fit` trains the module alone on digits in noise, which the network has never seen.
 """
 

@@ -1,7 +1,7 @@
 """New skip connections across a pretrained network. He et al. 2015, arXiv:1512.03385, section 3.2.
 
 Each new edge brings an earlier map to a later one through a 1 x 1 projection that starts at zero (Bachlechner et al.
-2020, ReZero, arXiv:2003.04887): before training the network computes what it did, to the bit. `fit` trains the edges
+2020, ReZero, arXiv:2003.04887): before training its outputs are bit-identical. `fit` trains the edges
 alone on digits in noise, which the network has never seen.
 """
 

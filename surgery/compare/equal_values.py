@@ -1,4 +1,4 @@
-"""Whether two layers hold the same values, to the bit; of LoRA, the kernel that it is merged into."""
+"""Whether two layers hold bit-identical values; of LoRA, the kernel that it is merged into."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNK = 8 * 2**20  # bytes that are compared at a time
 
 
 def equal_values(layer: Any, other: Any) -> bool:
-    """Compares the weights of two layers to the bit, and the words they learned; nothing is read where they are one.
+    """Compares the weights of two layers bit for bit, and the words they learned; nothing is read where they are one.
 
     A file holds the kernel of a layer with LoRA as Keras merges it: where one of two layers has LoRA, the kernels that
     they compute with are compared.

@@ -1,4 +1,4 @@
-"""`verify`: proof of what an operation kept, by comparing weights to the bit and tensors on random inputs."""
+"""`verify`: proof of what an operation kept, by comparing weights bit for bit and tensors on random inputs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def digits(classes: Iterable[int] = range(10), size: int = 32) -> tuple[Any, Any
     """
     if not isinstance(classes, Iterable):
         raise SurgeryError(
-            f"classes= is a collection of digits, such as range(5), not {classes!r}; size={size} is apart."
+            f"classes= is a collection of digits, such as range(5), not {classes!r}; size={size} is another argument."
         )
     try:
         from sklearn.datasets import load_digits

@@ -27,7 +27,7 @@ BN_POLICY: dict[str, Flag | None] = {"freeze": False, "stats": "affine", "train"
 
 
 def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "freeze") -> Net:
-    """Freezes the matched layers. On a `Graph`: returns a new graph, marked. On a `keras.Model`: in place, as in Keras.
+    """Freezes the matched layers. On a `Graph`: returns a new graph. On a `keras.Model`: in place, as in Keras.
 
     Args:
         x: `Graph` or `keras.Model`.
@@ -40,8 +40,8 @@ def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "fre
             `"train"` leaves them as they are.
 
     Returns:
-        The marked graph (`build` gives its layers flags of their own, the donor keeps its own), or the same model. A
-        model that was compiled and trained follows its new flags from the next step on; its optimizer keeps its slots.
+        The new graph (`build` sets the flags of its layers, those of the donor stay), or the same model. A model that
+        was compiled and trained follows its new flags from the next step on; its optimizer keeps its slots.
 
     Raises:
         SurgeryError: nothing matches, nothing that matches has weights, or `bn` is none of the three.
@@ -58,7 +58,7 @@ def freeze(x: Net, where: Where = "*", expect: int | None = None, bn: str = "fre
 
 
 def unfreeze(x: Net, where: Where = "*", expect: int | None = None) -> Net:
-    """Makes the matched layers trainable. On a `Graph`: returns a new graph, marked. On a `keras.Model`: in place.
+    """Makes the matched layers trainable. On a `Graph`: returns a new graph. On a `keras.Model`: in place.
 
     Args:
         x: `Graph` or `keras.Model`.
@@ -66,7 +66,8 @@ def unfreeze(x: Net, where: Where = "*", expect: int | None = None) -> Net:
         expect: how many calls must match.
 
     Returns:
-        The marked graph (`build` applies its flags), or the same model, which follows them from the next step on.
+        The new graph (`build` sets the flags of its layers), or the same model, which follows them from the next
+        step on.
 
     Raises:
         SurgeryError: nothing matches, or nothing that matches has weights.
@@ -87,7 +88,7 @@ def frozen(model: Any, where: Where = "*") -> Iterator[Any]:
     ...     loss = combined.train_on_batch(noise, real)
     """
     if isinstance(model, Graph):
-        raise SurgeryError("frozen() is for live models; freeze(graph, where) returns a marked graph.")
+        raise SurgeryError("frozen() is for live models; freeze(graph, where) returns a new graph.")
     from surgery.keras_bridge.train_functions import flags_may_change
     from surgery.keras_bridge.trainable_flags import flag_of, set_flag
 
@@ -157,7 +158,7 @@ def _refuse_what_does_not_hold(address: str, call: Call, flag: bool, bn: Flag | 
     if not flag and bn is not False:
         own = kind.endswith("BatchNormalization") and kind not in ("BatchNormalization", "FixedBatchNormalization")
         if (own and bn == "affine") or (not kind.endswith("BatchNormalization") and _wraps(call, "BatchNormalization")):
-            raise SurgeryError(f"{address!r} ({kind}) keeps its statistics in a way of its own; bn='freeze' holds.")
+            raise SurgeryError(f"{address!r} ({kind}) keeps its statistics in its own way; bn='freeze' holds.")
 
 
 def _wraps(call: Call, kind: str) -> bool:
@@ -195,7 +196,7 @@ def _leaves_below(graph: Graph, chosen: dict[str, Call]) -> dict[str, Call]:
 
 
 def _marked(graph: Graph, flags: dict[str, Flag]) -> Graph:
-    """Returns the graph with marks on the chosen leaves, by address, the same on all calls of a layer."""
+    """Returns the graph with flags on the chosen leaves, by address, the same on all calls of a layer."""
     calls = dict(calls_at_every_depth(graph))
     of_layer = {(calls[address].op, calls[address].layer): flag for address, flag in flags.items()}
     marks: dict[Any, dict[str, Flag]] = {}

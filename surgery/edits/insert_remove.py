@@ -130,7 +130,7 @@ def remove(graph: Graph, where: Where, to: Where = None, adapt: bool = False, ex
     Args:
         graph: `Graph` or `keras.Model`.
         where: which calls.
-        to: for calls that take several tensors, the one that stands in; by default the only one.
+        to: for calls that take several tensors, the one that takes its place; by default the only one.
         adapt: whether an adapter is put in where the shape that was given is not the one that was made.
         expect: how many calls must match.
 
@@ -162,7 +162,9 @@ def _bypassed(graph: Graph, call: Call, stands_in: Ref | None, adapt: bool, chan
     if stands_in is None:
         parents = call.given
         if len(parents) != 1:
-            raise SurgeryError(f"{call.name!r} takes {listing(map(str, parents))}; say to= which of them stands in.")
+            raise SurgeryError(
+                f"{call.name!r} takes {listing(map(str, parents))}; say to= which of them takes its place."
+            )
         stands_in = parents[0]
     elif stands_in not in call.parents:
         raise SurgeryError(f"{call.name!r} takes {listing(map(str, call.parents))}, not {stands_in}.")

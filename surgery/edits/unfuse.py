@@ -31,7 +31,7 @@ def fused_activation(call: Call) -> Any:
 def unfuse(graph: Graph, where: Where = fused_activation, expect: int | None = None) -> Graph:
     """Returns a new graph in which the matched Conv and Dense layers hold no activation; calls of their own apply it.
 
-    The output is the same to the bit, and the tensor before the activation can be tapped: VGG's `block1_conv1` is then
+    The output is bit-identical, and the tensor before the activation can be tapped: VGG's `block1_conv1` is then
     the pre-activation, `block1_conv1_activation` what `block1_conv1` was. An output of the network keeps its name, so
     that `compile(loss={"predictions": ...})` means the same: `predictions` is the softmax, `predictions_logits` the
     Dense before it.

@@ -163,7 +163,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _as_written(part: Any, value: Value, read: Value) -> bool:
-    """Whether two tensors are the same: to the bit, but for new codes of the sum of a quantized kernel and its LoRA."""
+    """Whether two tensors are bit-identical, but for new codes of the sum of a quantized kernel and its LoRA."""
     import numpy as np
 
     one, other = _numpy(value.read()), _numpy(read.read())

@@ -35,12 +35,14 @@ def prove_steady(front: Any, inputs: Any) -> None:
         if any(getattr(one, "_keras_mask", None) is not None for one in keras.tree.flatten(made)):
             raise SurgeryError("a mask leaves the frozen part, and would weight the loss; that is not kept.")
         for _ in range(2):
-            _compare(made, front(rows, training=True), "another thing in training than at rest: it draws, or keeps")
+            _compare(
+                made, front(rows, training=True), "another output in training than in inference: it draws, or keeps"
+            )
         if front.losses:
             raise SurgeryError("the frozen part adds to the loss (an activity regularizer, or add_loss).")
         if not _fixed(front):
             first, one = (keras.tree.map_structure(lambda array: array[:1], both) for both in (made, rows))
-            _compare(first, front(one, training=False), "another thing for a sample alone than in a batch: it keeps")
+            _compare(first, front(one, training=False), "another output for a sample alone than in a batch: it keeps")
 
 
 def _states(front: Any) -> list[Any]:

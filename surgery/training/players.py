@@ -45,7 +45,7 @@ class Players(keras.Model):
     player's loss for the player's variables alone. Statistics of normalization layers move in the steps of the player
     that owns them; the regularizers of what it owns are added to a player's loss, and what a network adds by itself
     (`add_loss`, activity regularizers) is refused. `compile()`, `fit`, callbacks and
-    `save` are those of Keras; `check` proves that each step moves what it should and nothing else. On TensorFlow;
+    `save` are those of Keras; `check` verifies that each step moves what it should and nothing else. On TensorFlow;
     `tf.distribute` strategies pass through.
 
     Args:
@@ -237,7 +237,7 @@ class Players(keras.Model):
     # ---- proof ----
 
     def check(self, data: Any) -> None:
-        """Takes one step of each player on a batch, proves that it moves the player's variables alone, and undoes it.
+        """Takes one step of each player on a batch, verifies that it moves the player's variables alone, and undoes it.
 
         Args:
             data: a batch, as `fit` would hand it over.

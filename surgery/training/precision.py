@@ -39,7 +39,7 @@ def in_precision(graph: Graph, dtype: str) -> Any:
         if isinstance(layer, keras.layers.Layer) and (call.op, call.layer) not in new:
             other = renewed(layer, call.layer, dtype=dtype)
             if lost := lost_in(other, layer, all_of_it=True):
-                raise SurgeryError(f"{layer.name!r} keeps {listing(lost)} in a form of its own, which cannot be cast.")
+                raise SurgeryError(f"{layer.name!r} keeps {listing(lost)} in its own form, which cannot be cast.")
             new[call.op, call.layer] = LiveOp(given(other))  # cast below, where all of them are built
     calls = tuple(dataclasses.replace(call, op=new.get((call.op, call.layer), call.op)) for call in graph)
     model = assemble(dataclasses.replace(graph, calls=calls))

@@ -22,7 +22,7 @@ def accuracy(model: Any, images_bhwc: Any, labels: Any) -> float:
         labels: `(n,)` or `(n, 1)`, or one-hot: `(n, classes)`.
 
     Raises:
-        SurgeryError: the labels are no numbers of classes, or the model has other outputs.
+        SurgeryError: the labels are not numbers of classes, or the model has other outputs.
     """
     outputs, labels = model.predict(images_bhwc, batch_size=256, verbose=0), np.asarray(labels)
     if not isinstance(outputs, np.ndarray) or outputs.size != len(labels) * outputs.shape[-1]:
@@ -47,7 +47,7 @@ def check_classes(model: Any, count: int) -> None:
         if output.shape[-1] != count:
             raise SurgeryError(
                 f"the samples of this fit() have {count} classes, and the network has {output.shape[-1]}: "
-                f"classes={count} trains on them; as it is, it is for samples of your own."
+                f"classes={count} trains on them; this model is for your own samples."
             )
 
 
@@ -64,7 +64,7 @@ def adapt_to_noise(model: Any, epochs: int, seed: int, noise: float = 0.9) -> di
         The accuracy on other images, that before training, and how many images there were.
 
     Raises:
-        SurgeryError: the model does not tell five classes apart, or nothing in it trains.
+        SurgeryError: the model does not distinguish five classes, or nothing in it trains.
     """
     if model.output_shape != (None, 5):
         raise SurgeryError(f"expected probabilities of the digits 0-4, (None, 5), not {model.output_shape}.")

@@ -60,7 +60,7 @@ def gradcam(
         the class.
 
     Raises:
-        SurgeryError: the layer makes no maps, or the network no scores of classes; there is no such class; the images
+        SurgeryError: the layer does not make maps, or the network scores of classes; there is no such class; the images
             are not those that the network takes; or Keras runs on another backend than TensorFlow.
 
     Example:
