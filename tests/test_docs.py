@@ -128,6 +128,17 @@ def test_the_pictures_of_the_pages_are_there():
             assert (DOCS / name).is_file(), name
 
 
+def test_the_page_on_recipes_lists_them_all_by_family():
+    text = (DOCS / "recipes.md").read_text("utf-8")
+    rows = {
+        family.split(",")[0].lower(): names for family, names in re.findall(r"^\| ([\w, ]+) \| (`.+) \|$", text, re.M)
+    }
+    for name, path in cookbook.shipped().items():
+        assert f"`{name}`" in rows[path.parent.name], name
+    for page in (ROOT / "README.md", DOCS / "recipes.md"):
+        assert f"the {len(cookbook.shipped())} that are shipped" in page.read_text("utf-8")
+
+
 def test_the_recipe_of_the_page_is_one_and_learns(tmp_path):
     (text,) = re.findall(r"```python\n(.+?)```", (DOCS / "writing-a-recipe.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "ink.py").write_text(text)
