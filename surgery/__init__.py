@@ -75,7 +75,8 @@ if TYPE_CHECKING:
     from surgery.view.plot import plot as plot
     from surgery.view.show import show as show
 
-    samples, losses = _data, _gan_losses
+    samples = _data
+    losses = _gan_losses
 
 _HOMES = {  # module -> the public names that it defines
     "compare.diff": ("diff",),

@@ -162,9 +162,8 @@ def test_each_public_name_is_taken_from_where_the_type_checker_sees_it():
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     seen = {alias.asname: f"{node.module}.{alias.name}" for node in imports for alias in node.names}
-    (assigned,) = (node for node in block.body if isinstance(node, ast.Assign))
-    for name, value in zip(assigned.targets[0].elts, assigned.value.elts, strict=True):
-        seen[name.id] = seen.pop(value.id)
+    for node in (node for node in block.body if isinstance(node, ast.Assign)):
+        seen[node.targets[0].id] = seen.pop(node.value.id)
     homes = {name: f"surgery.{home}.{name}" for home, names in sg._HOMES.items() for name in names}
     assert seen == homes | {name: f"surgery.{module}" for name, module in sg._MODULES.items()}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.compare.matching import Rename, Target, matched
 from surgery.core.errors import SurgeryError, doing, listing, printable
 from surgery.core.tensors import Source, Tensor
-from surgery.edits.loaded import Loaded, Origin
+from surgery.edits.loaded import Loaded, WeightSource
 from surgery.edits.refit import refitted
 from surgery.formats.weights_file import Piece, gathered, weights_in
 from surgery.graph.graph import Graph
@@ -210,7 +210,7 @@ def _planned(
     from surgery.keras_bridge.assign import Pairs
 
     found = {target.name: (piece, how) for target, piece, how in pairs}
-    origins: list[Origin] = []
+    origins: list[WeightSource] = []
     writes: list[tuple[Any, Any]] = []
     used: set[int] = set()
     changed: dict[int, str] = {}
@@ -243,6 +243,6 @@ def _planned(
     return Loaded(tuple(origins), unused, _of(pieces)), writes
 
 
-def _origin(weight: str, variable: Any, tensor: Tensor | None, how: str, changed: dict[int, str]) -> Origin:
+def _origin(weight: str, variable: Any, tensor: Tensor | None, how: str, changed: dict[int, str]) -> WeightSource:
     name = None if tensor is None else tensor.name
-    return Origin(weight, tuple(variable.shape), name, how + changed.get(id(tensor), ""))
+    return WeightSource(weight, tuple(variable.shape), name, how + changed.get(id(tensor), ""))

@@ -12,7 +12,7 @@ _HEADERS = ("weight", "shape", "from", "how")
 
 
 @dataclasses.dataclass(frozen=True)
-class Origin:
+class WeightSource:
     """Where the values of one weight come from.
 
     Args:
@@ -41,7 +41,7 @@ class Loaded:
         of: what has them: the file, or the name of a network.
     """
 
-    origins: tuple[Origin, ...]
+    origins: tuple[WeightSource, ...]
     unused: tuple[Tensor, ...]
     of: str = "the file"
 
