@@ -139,13 +139,13 @@ def test_dropout_after_the_prefix_draws_as_in_fit():
 def test_the_prefix_runs_once_for_each_sample(monkeypatch):
     model = compiled(sg.freeze(network(), "..norm"))
     seen = []
-    computed = features.computed
+    computed = features.compute_features
 
     def counted(front, prefix, given):
         seen.append(len(next(iter(given.values()))))
         return computed(front, prefix, given)
 
-    monkeypatch.setattr(features, "computed", counted)
+    monkeypatch.setattr(features, "compute_features", counted)
     sg.fit_cached(model, *data(600), epochs=5, verbose=0)
     assert seen == [256, 256, 88]
 
@@ -165,8 +165,8 @@ def test_what_is_on_disk_is_used_again_and_never_when_stale(tmp_path, monkeypatc
     model = compiled(sg.freeze(network(), "..norm"))
     x, y = data()
     count = []
-    computed = features.computed
-    monkeypatch.setattr(features, "computed", lambda *args: count.append(1) or computed(*args))
+    computed = features.compute_features
+    monkeypatch.setattr(features, "compute_features", lambda *args: count.append(1) or computed(*args))
 
     def runs(*given):
         count.clear()
@@ -192,14 +192,14 @@ import test_cached_fit as t, surgery as sg
 from surgery.training import features
 keras.utils.set_random_seed(0)
 model = t.compiled(sg.freeze(t.network(), "..norm"))
-plain, made = features.computed, 0
+plain, made = features.compute_features, 0
 def computed(*args):
     global made
     time.sleep(float(sys.argv[3]))
     made += 1
     print("chunk", flush=True)
     return plain(*args)
-features.computed = computed
+features.compute_features = computed
 history = sg.fit_cached(model, *t.data(2000), epochs=2, verbose=0, shuffle=False, cache=sys.argv[1])
 print("made", made, history.history["loss"])
 """

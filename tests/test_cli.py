@@ -158,7 +158,7 @@ def test_help_shows_the_recipes_own_parameters(recipe):
 def test_help_tells_what_every_parameter_of_a_shipped_recipe_is_for(name):
     text = run("graft", name, "--help").stdout
     loaded = cookbook.load(name)
-    assert set(parameters.documented(loaded)) == set(loaded.parameters)
+    assert set(parameters.describe_parameters(loaded)) == set(loaded.parameters)
     assert all(f"  {parameter}: " in text for parameter in loaded.parameters)
 
 

@@ -25,7 +25,7 @@ from surgery.graph.graph import Graph
 from surgery.graph.ops import StoredOp
 from surgery.view import plot as drawing
 from surgery.view.layout.layout import LETTERS, LINE, laid_out
-from surgery.view.layout.ranks import layered
+from surgery.view.layout.ranks import assign_rows
 from surgery.view.layout.text_width import width_of
 from surgery.view.palette import FILLS
 from surgery.view.provenance import scene_of_changes, scene_of_difference
@@ -180,7 +180,7 @@ def test_comparisons_of_nested_models_are_drawn(change):
 
 
 def test_an_input_that_joins_late_lies_beside_what_it_joins():
-    layers = layered(7, [(0, 1), (1, 2), (2, 3), (3, 4), (5, 6), (6, 4)])
+    layers = assign_rows(7, [(0, 1), (1, 2), (2, 3), (3, 4), (5, 6), (6, 4)])
     assert layers.row_of[:7] == [0, 1, 2, 3, 4, 2, 3]
 
 
@@ -264,7 +264,7 @@ def test_three_thousand_calls_take_seconds(graph, tmp_path):
 
 def test_the_bends_of_long_edges_are_bounded():
     edges = [(a, b) for a in range(300) for b in range(a + 1, 300)]
-    layers = layered(300, edges, bends=2000)
+    layers = assign_rows(300, edges, bends=2000)
     assert len(layers.row_of) <= 2300 and [path[0] for path in layers.paths] == [a for a, _ in edges]
     assert layers.row_of[:300] == list(range(300))
 

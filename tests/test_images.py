@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import surgery as sg
 from surgery.cli.main import main
-from surgery.data.preprocessing import prepared, samples_for
+from surgery.data.preprocessing import preprocess_images, samples_for
 from surgery.graph.preprocessing import MODES, Preprocessing, read
 from surgery.recipe import files as cookbook
 from surgery.zoo.catalogue import NETWORKS
@@ -71,7 +71,7 @@ def expecting(mode="caffe", **options):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_it_is_preprocess_input_of_the_family_as_arithmetic_and_as_layers(name, images_bhwc):
     wanted = stock(name, images_bhwc * 255)
-    np.testing.assert_array_equal(prepared(images_bhwc * 255, NETWORKS[name].preprocessing()), wanted)
+    np.testing.assert_array_equal(preprocess_images(images_bhwc * 255, NETWORKS[name].preprocessing()), wanted)
     x = keras.Input((8, 6, 3))
     front = sg.preprocess(sg.open(keras.Model(x, L.Identity()(x))), expects=name)
     assert front.preprocessing == MODES["unit"]
@@ -87,7 +87,7 @@ def test_every_network_belongs_to_a_family_or_is_of_this_package():
         wanted = (getattr(room, "preprocess_input", None) or importlib.import_module(_room(name)).preprocess_input)(
             images.copy()
         )
-        np.testing.assert_array_equal(prepared(images, NETWORKS[name].preprocessing()), wanted)
+        np.testing.assert_array_equal(preprocess_images(images, NETWORKS[name].preprocessing()), wanted)
     assert {name: found[name] for name in NETWORKS.keys() - of_keras} == {
         "alexnet": "caffe",
         "squeezenet": "caffe",
@@ -112,7 +112,7 @@ def test_without_its_first_layers_a_network_expects_what_they_do(name, first, im
     for layer in layers:
         wanted = layer(wanted)
     np.testing.assert_allclose(
-        prepared(images_bhwc * 255, NETWORKS[name].preprocessing(included=False)), wanted, rtol=1e-5, atol=1e-5
+        preprocess_images(images_bhwc * 255, NETWORKS[name].preprocessing(included=False)), wanted, rtol=1e-5, atol=1e-5
     )
 
 
@@ -317,12 +317,12 @@ def test_where_nothing_is_known_images_go_in_as_they_are_and_it_is_said(folder, 
 
 def test_layers_in_front_make_of_any_pixels_what_is_expected(images_bhwc):
     graph = expecting()
-    plain = sg.build(graph)(prepared(images_bhwc * 255, MODES["caffe"]))
+    plain = sg.build(graph)(preprocess_images(images_bhwc * 255, MODES["caffe"]))
     for takes, mode in MODES.items():
         front = sg.preprocess(graph, takes=takes)
         assert front.preprocessing == mode and front.params == graph.params
         assert (front == graph) == (takes == "caffe")
-        found = sg.build(front)(prepared(images_bhwc * 255, mode))
+        found = sg.build(front)(preprocess_images(images_bhwc * 255, mode))
         np.testing.assert_allclose(found, plain, rtol=1e-4, atol=1e-3)
     other = sg.preprocess(graph, takes="caffe", expects="tf")  # whatever it was known to expect
     assert other.preprocessing == MODES["caffe"] and not other.notes
@@ -345,7 +345,7 @@ def test_channels_that_come_first(images_bhwc):
     model = keras.Model(x, L.Conv2D(2, 3, data_format="channels_first", name="c")(x))
     for name in ("vgg16", "densenet121"):
         front = sg.tap(sg.preprocess(sg.open(model), expects=name), "preprocessing")
-        wanted = np.moveaxis(prepared(images_bhwc * 255, NETWORKS[name].preprocessing()), -1, 1)
+        wanted = np.moveaxis(preprocess_images(images_bhwc * 255, NETWORKS[name].preprocessing()), -1, 1)
         np.testing.assert_allclose(sg.build(front)(images_bchw)["preprocessing"], wanted, rtol=1e-5, atol=1e-4)
 
 

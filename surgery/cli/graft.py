@@ -254,7 +254,7 @@ def _measured(found: Any, account: Words) -> Any:
 
 
 def _parameters(loaded: cookbook.Recipe) -> str:
-    docs = parameters.documented(loaded)
+    docs = parameters.describe_parameters(loaded)
     lines: list[str] = []
     for parameter in loaded.parameters.values():
         default = "" if parameter.default is parameter.empty else f", by default {value_text(parameter.default)}"

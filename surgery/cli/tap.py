@@ -108,10 +108,10 @@ def tap(
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt(_continues(output)) from error
     if files is not None and found.unreadable:
-        from surgery.training.extracted import named
+        from surgery.training.extracted import list_problems
 
         count = len(found.unreadable)
-        click.echo(f"skipped {count:,} image{'s' * (count != 1)}:\n  {named(found.unreadable)}", err=True)
+        click.echo(f"skipped {count:,} image{'s' * (count != 1)}:\n  {list_problems(found.unreadable)}", err=True)
     for note in getattr(found, "notes", ()) if files is not None else ():
         click.echo(f"note: {printable(note)}", err=True)
     if plot is not None:

@@ -64,7 +64,7 @@ def _is_image(file: Path) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
+class ImageFiles:
     """Pictures in batches.
 
     Args:

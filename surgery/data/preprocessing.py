@@ -46,7 +46,7 @@ class Prepared:
         return {"preprocessing": self.text, "preprocessing_said_by": self.said_by, **values}
 
 
-def chosen(asked: Any, graph: Graph) -> Prepared:
+def choose_preprocessing(asked: Any, graph: Graph) -> Prepared:
     """Returns how images are prepared for a network.
 
     Args:
@@ -67,7 +67,7 @@ def chosen(asked: Any, graph: Graph) -> Prepared:
     if not values.fits(graph.spec(entry)):
         raise SurgeryError(f"{graph.name!r} takes {graph.spec(entry)}, which are not images for {values}.")
     said_by = "network" if asked == OWN else "argument"
-    function = None if values == MODES["none"] else lambda images_bhwc: prepared(images_bhwc, values)
+    function = None if values == MODES["none"] else lambda images_bhwc: preprocess_images(images_bhwc, values)
     return Prepared(function, str(values), said_by, values, "" if function is None else repr(values))
 
 
@@ -80,7 +80,7 @@ def hint(graph: Graph) -> str:
     )
 
 
-def prepared(images_bhwc: Any, values: Preprocessing) -> Any:
+def preprocess_images(images_bhwc: Any, values: Preprocessing) -> Any:
     """Returns images of 0 to 255, RGB, as a network expects them, in the same dtype; whole numbers become float32."""
     images_bhwc = np.asarray(images_bhwc)
     if images_bhwc.dtype.kind != "f":
@@ -99,7 +99,7 @@ def samples_for(model: Any, images_bhwc: Any) -> Any:
     values = trace(model).preprocessing if expects_images(model) else None
     if not isinstance(values, Preprocessing) or values == MODES["unit"]:
         return images_bhwc
-    return prepared(images_bhwc * 255.0, values)
+    return preprocess_images(images_bhwc * 255.0, values)
 
 
 def _key(function: Any) -> str:

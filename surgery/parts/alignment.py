@@ -10,7 +10,7 @@ layers: Any = keras.layers
 ops: Any = keras.ops
 
 
-def enlarged(x: Any, step: int, like: Any, name: str) -> Any:
+def upsample_to(x: Any, step: int, like: Any, name: str) -> Any:
     """Returns a map enlarged by `step`, bilinearly, and cropped or padded to the size of `like`.
 
     Args:
@@ -29,10 +29,10 @@ def crop_or_pad_to(x: Any, like: Any, name: str) -> Any:
 
     What is padded mirrors what is there, so that no pixel at the border is a constant.
     """
-    return sized(x, like.shape[1:3], name)
+    return crop_or_pad_to_size(x, like.shape[1:3], name)
 
 
-def sized(x: Any, sides: Any, name: str) -> Any:
+def crop_or_pad_to_size(x: Any, sides: Any, name: str) -> Any:
     """Returns a map cropped or padded, alike on both sides, to `(height, width)`; where one is not known, as it is."""
     over = [0 if None in pair else pair[0] - pair[1] for pair in zip(x.shape[1:3], sides, strict=True)]
     if any(pixels > 0 for pixels in over):

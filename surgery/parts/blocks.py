@@ -9,7 +9,7 @@ import keras
 layers: Any = keras.layers
 
 
-def convolved(x: Any, filters: int, kernel: int, name: str, dilation: int = 1) -> Any:
+def convolve(x: Any, filters: int, kernel: int, name: str, dilation: int = 1) -> Any:
     """Returns a convolution that keeps the size, normalized by the batch (Ioffe & Szegedy 2015), with ReLU."""
     x = layers.Conv2D(filters, kernel, padding="same", dilation_rate=dilation, use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)

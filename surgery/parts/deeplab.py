@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import crop_or_pad_to, enlarged
-from surgery.parts.blocks import convolved
+from surgery.parts.alignment import crop_or_pad_to, upsample_to
+from surgery.parts.blocks import convolve
 from surgery.parts.checks import as_many, positive, steps_between
 
 layers: Any = keras.layers
@@ -29,12 +29,12 @@ def aspp(x: Any, rates: Sequence[int] = (6, 12, 18), filters: int = 256) -> Any:
     """
     sides = [side for side in x.shape[1:3] if side is not None]
     fitting = [rate for rate in rates if not sides or rate < max(sides)]
-    branches = [convolved(x, filters, 1, "aspp1")]
-    branches += [convolved(x, filters, 3, f"aspp{number}", rate) for number, rate in enumerate(fitting, 2)]
+    branches = [convolve(x, filters, 1, "aspp1")]
+    branches += [convolve(x, filters, 3, f"aspp{number}", rate) for number, rate in enumerate(fitting, 2)]
     mean = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_mean")(x)
     mean = layers.Conv2D(filters, 1, activation="relu", name="aspp_mean_conv")(mean)
     branches.append(mean + ops.zeros_like(branches[0]))
-    return convolved(layers.Concatenate(name="aspp")(branches), filters, 1, "aspp")
+    return convolve(layers.Concatenate(name="aspp")(branches), filters, 1, "aspp")
 
 
 def deeplab_decoder(
@@ -60,11 +60,11 @@ def deeplab_decoder(
 
     def decoder(tensors: list[Any]) -> Any:
         picture, (fine, deep) = as_many(tensors, strides, "the decoder of DeepLab")
-        x = enlarged(aspp(deep, rates, filters), step, fine, "decoder")
-        x = layers.Concatenate(name="decoder_concat")([x, crop_or_pad_to(convolved(fine, low, 1, "fine"), x, "fine")])
+        x = upsample_to(aspp(deep, rates, filters), step, fine, "decoder")
+        x = layers.Concatenate(name="decoder_concat")([x, crop_or_pad_to(convolve(fine, low, 1, "fine"), x, "fine")])
         for number in (1, 2):
-            x = convolved(x, filters, 3, f"decoder{number}")
+            x = convolve(x, filters, 3, f"decoder{number}")
         x = layers.Conv2D(classes, 1, name="segmentation")(x)
-        return enlarged(x, strides[0], picture, "segmentation")
+        return upsample_to(x, strides[0], picture, "segmentation")
 
     return decoder

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from surgery.core.errors import SurgeryError
-from surgery.parts.alignment import sized
+from surgery.parts.alignment import crop_or_pad_to_size
 from surgery.parts.checks import as_many, positive, steps_between, whole
 from surgery.parts.fpn import feature_pyramid
 from surgery.training.boxes import box_iou, framed_objects
@@ -45,7 +45,8 @@ def anchor_free_head(classes: int, strides: Iterable[int], filters: int = 48) ->
         }
         found: dict[str, list[Any]] = {"class": [], "box": []}
         for stride, x in zip(strides, feature_pyramid(taps, steps, filters), strict=True):
-            x = sized(x, _sides(picture.shape[1:3], stride), f"places{stride}")  # unpadded convolutions cost places
+            sides = _sides(picture.shape[1:3], stride)  # unpadded convolutions cost places
+            x = crop_or_pad_to_size(x, sides, f"places{stride}")
             for what, steps_of in shared.items():
                 y = x
                 for layer in steps_of:

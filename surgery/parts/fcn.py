@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import enlarged
+from surgery.parts.alignment import upsample_to
 from surgery.parts.checks import as_many, positive, steps_between
 
 layers: Any = keras.layers
@@ -36,9 +36,9 @@ def fcn_decoder(classes: int, strides: Iterable[int]) -> Callable[[list[Any]], A
         x = layers.Conv2D(classes, 1, name=f"score{strides[-1]}")(deepest)
         skips = zip(reversed(taps), reversed(steps), reversed(strides[:-1]), strict=True)
         for tap, step, stride in skips:
-            x = enlarged(x, step, tap, f"score{stride}")
+            x = upsample_to(x, step, tap, f"score{stride}")
             score = layers.Conv2D(classes, 1, kernel_initializer="zeros", name=f"score{stride}")(tap)
             x = layers.Add(name=f"fused{stride}")([x, score])
-        return enlarged(x, strides[0], picture, "segmentation")
+        return upsample_to(x, strides[0], picture, "segmentation")
 
     return decoder

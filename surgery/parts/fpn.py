@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import crop_or_pad_to, enlarged
-from surgery.parts.blocks import convolved
+from surgery.parts.alignment import crop_or_pad_to, upsample_to
+from surgery.parts.blocks import convolve
 from surgery.parts.checks import as_many, positive, steps_between
 
 layers: Any = keras.layers
@@ -57,13 +57,13 @@ def fpn_decoder(classes: int, strides: Iterable[int], filters: int = 64) -> Call
         picture, taps = as_many(tensors, strides, "a feature pyramid")
         merged = []
         for level, x in enumerate(feature_pyramid(taps, steps, filters)):
-            x = convolved(x, filters // 2, 3, f"branch{level + 1}")
+            x = convolve(x, filters // 2, 3, f"branch{level + 1}")
             for below in reversed(range(level)):
-                x = enlarged(x, steps[below], taps[below], f"branch{level + 1}_to{below + 1}")
-                x = convolved(x, filters // 2, 3, f"branch{level + 1}_to{below + 1}") if below else x
+                x = upsample_to(x, steps[below], taps[below], f"branch{level + 1}_to{below + 1}")
+                x = convolve(x, filters // 2, 3, f"branch{level + 1}_to{below + 1}") if below else x
             merged.append(x)
         x = layers.Add(name="merged")(merged)
         x = layers.Conv2D(classes, 1, name="segmentation")(x)
-        return enlarged(x, strides[0], picture, "segmentation")
+        return upsample_to(x, strides[0], picture, "segmentation")
 
     return decoder

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from surgery.parts.alignment import crop_or_pad_to
-from surgery.parts.blocks import convolved
+from surgery.parts.blocks import convolve
 from surgery.parts.checks import as_many, positive, steps_between
 
 layers: Any = keras.layers
@@ -39,7 +39,7 @@ def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> 
             x = layers.Add(name=f"decoder{number}_link")([x, skip])
         if strides[0] > 1:
             x = _block(x, strides[0], picture, filters, "decoder_top")
-        x = convolved(x, filters, 3, "last")
+        x = convolve(x, filters, 3, "last")
         return layers.Conv2D(classes, 1, name="segmentation")(x)
 
     return decoder
@@ -47,8 +47,8 @@ def linknet_decoder(classes: int, strides: Iterable[int], filters: int = 32) -> 
 
 def _block(x: Any, step: int, like: Any, channels: int, name: str) -> Any:
     narrow = max(x.shape[-1] // 4, 1)
-    x = convolved(x, narrow, 1, f"{name}_reduce")
+    x = convolve(x, narrow, 1, f"{name}_reduce")
     x = layers.Conv2DTranspose(narrow, 3 if step < 3 else step, step, "same", use_bias=False, name=f"{name}_up")(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_up_bn")(x)
     x = layers.Activation("relu", name=f"{name}_up_relu")(x)
-    return convolved(crop_or_pad_to(x, like, name), channels, 1, f"{name}_expand")
+    return convolve(crop_or_pad_to(x, like, name), channels, 1, f"{name}_expand")

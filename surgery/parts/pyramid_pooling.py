@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from surgery.core.errors import SurgeryError
-from surgery.parts.alignment import enlarged
-from surgery.parts.blocks import convolved
+from surgery.parts.alignment import upsample_to
+from surgery.parts.blocks import convolve
 from surgery.parts.checks import as_many, positive, whole
 
 layers: Any = keras.layers
@@ -48,9 +48,9 @@ def pyramid_pooling_decoder(
             y = layers.Conv2D(max(x.shape[-1] // len(bins), 1), 1, activation="relu", name=f"psp{side}_conv")(y)
             maps.append(layers.Resizing(height, width, name=f"psp{side}_up")(y))
         x = layers.Concatenate(name="psp")(maps) if fitting else x
-        x = convolved(x, filters, 3, "psp")
+        x = convolve(x, filters, 3, "psp")
         x = layers.Dropout(0.1, name="psp_dropout")(x)
         x = layers.Conv2D(classes, 1, name="segmentation")(x)
-        return enlarged(x, stride, picture, "segmentation")
+        return upsample_to(x, stride, picture, "segmentation")
 
     return decoder

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from surgery.parts.alignment import enlarged
+from surgery.parts.alignment import upsample_to
 from surgery.parts.checks import as_many, positive, steps_between
 
 layers: Any = keras.layers
@@ -41,11 +41,11 @@ def unet_decoder(
         picture, taps = as_many(tensors, strides, "a U-Net")
         x = taps.pop()
         for number, (skip, step) in enumerate(zip(reversed(taps), reversed(steps), strict=True), 1):
-            x = enlarged(x, step, skip, f"decoder{number}")
+            x = upsample_to(x, step, skip, f"decoder{number}")
             x = layers.Concatenate(name=f"decoder{number}_concat")([x, skip])
             x = _double_conv(x, filters[min(number, len(filters)) - 1], f"decoder{number}")
         if strides[0] > 1:
-            x = enlarged(x, strides[0], picture, "decoder_top")
+            x = upsample_to(x, strides[0], picture, "decoder_top")
             x = _double_conv(x, filters[min(len(strides), len(filters)) - 1], "decoder_top")
         return layers.Conv2D(classes, 1, activation=activation, name="segmentation")(x)
 

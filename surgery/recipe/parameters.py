@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError, first_line, nearest
 from surgery.recipe.files import Recipe
-from surgery.recipe.settings import parsed
+from surgery.recipe.settings import parse
 from surgery.recipe.type_names import how, is_choice, type_name, value_text
 
 COMMON = {
@@ -35,7 +35,7 @@ _RENAMED = {"depth": "stride", "other_depth": "other_stride", "pictures": "image
 _ANYWHERE = ("backbone", "classes", "epochs", "freeze", "seed", "weights")  # what these mean, others mean by them too
 
 
-def documented(recipe: Recipe) -> dict[str, str]:
+def describe_parameters(recipe: Recipe) -> dict[str, str]:
     """Returns what each parameter of a recipe is for: from `Args:` in the docstrings of its functions, and for names
     that many recipes share, where they say nothing, from here."""
     known = COMMON if recipe.is_shipped else {name: COMMON[name] for name in _ANYWHERE}
@@ -60,7 +60,7 @@ def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise SurgeryError(f"--set takes key=value, not {text!r}.")
-        key = renamed(recipe, key)
+        key = present_name(recipe, key)
         if key not in recipe.parameters:
             known = ", ".join(recipe.parameters) or "none"
             raise SurgeryError(
@@ -73,7 +73,7 @@ def settings(recipe: Recipe, given: list[str]) -> dict[str, Any]:
     return found
 
 
-def renamed(recipe: Recipe, key: str) -> str:
+def present_name(recipe: Recipe, key: str) -> str:
     """Returns the name of a parameter of a shipped recipe of which the old one is given, with a warning."""
     new = _RENAMED.get(key, key) if recipe.is_shipped and key not in recipe.parameters else key
     if new != key and new in recipe.parameters:
@@ -107,7 +107,7 @@ def _value(parameter: inspect.Parameter, text: str) -> Any:
     kind, default = kind_of(parameter), parameter.default
     free = parameter.annotation is parameter.empty and kind in (str, Any) and default != text
     try:
-        return parsed(kind, text, or_none=free or default is None)
+        return parse(kind, text, or_none=free or default is None)
     except ValueError as error:
         known = "" if default is parameter.empty else f" (default {value_text(default)})"
         why = f" {type(error.__cause__).__name__}: {first_line(error.__cause__)}" if error.__cause__ else ""

@@ -18,7 +18,7 @@ _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 _NOTHING = object()
 
 
-def parsed(kind: Any, text: str, or_none: bool = False) -> Any:
+def parse(kind: Any, text: str, or_none: bool = False) -> Any:
     """Returns a text as a value of a type; a list, a dict or a dataclass is written as Python writes it.
 
     Of a union, what says most is tried first: `int | float` of 3 is 3, and a text is what is nothing else.
@@ -37,7 +37,7 @@ def parsed(kind: Any, text: str, or_none: bool = False) -> Any:
             return known
     exact = [one for one in kinds if not _takes_any_text(one)]
     try:
-        return converted(exact, ast.literal_eval(text))
+        return convert(exact, ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         refused = error.__cause__
     for one in kinds:
@@ -102,7 +102,7 @@ def words_of(kind: Any) -> dict[str, Any]:
     return {}
 
 
-def converted(kind: Any, value: Any) -> Any:
+def convert(kind: Any, value: Any) -> Any:
     """Returns a value as one of a type, or of a list of types: a whole number is a float, too, a list may be a tuple.
 
     Raises:
@@ -160,7 +160,7 @@ def _collection(container: Any, inside: tuple[Any, ...], value: Any) -> Any:
     """Returns a value as a list, tuple, set, deque or dict, or what stands for them, with its entries converted."""
     if isinstance(value, Mapping) and issubclass(container, Mapping):
         of_key, of_value = inside if len(inside) == 2 else (Any, Any)
-        entries: Any = [(converted(of_key, key), converted(of_value, one)) for key, one in value.items()]
+        entries: Any = [(convert(of_key, key), convert(of_value, one)) for key, one in value.items()]
         return dict(entries) if inspect.isabstract(container) else _built(container, entries)
     if not isinstance(value, _LISTS):
         return _refuse(value)
@@ -185,8 +185,8 @@ def _entries(container: Any, kinds: tuple[Any, ...], value: Iterable[Any]) -> li
     if container is tuple and ... not in kinds:
         if len(entries) != len(kinds):
             return _refuse(value)
-        return [converted(kind, one) for kind, one in zip(kinds, entries, strict=True)]
-    return [converted(kinds[0], one) for one in entries]
+        return [convert(kind, one) for kind, one in zip(kinds, entries, strict=True)]
+    return [convert(kinds[0], one) for one in entries]
 
 
 def is_record(kind: Any) -> bool:
@@ -204,7 +204,7 @@ def _record(kind: Any, value: Any) -> Any:
     wanted = getattr(kind, "__required_keys__", ())  # of a `TypedDict`
     if not isinstance(value, Mapping) or not set(wanted) <= value.keys() <= known.keys():
         return _refuse(value)
-    given = {key: converted(known[key], one) for key, one in value.items()}
+    given = {key: convert(known[key], one) for key, one in value.items()}
     try:
         return kind(**given)
     except Exception as error:  # a field without a value, or what the class itself refuses

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from surgery.core.errors import SurgeryError
-from surgery.training.restore import unmoved
+from surgery.training.restore import restore_variables
 
 ROWS = 4
 
@@ -30,7 +30,7 @@ def prove_steady(front: Any, inputs: Any) -> None:
         SurgeryError: what it computes differs, it adds to the loss, or a mask leaves it.
     """
     rows = keras.tree.map_structure(lambda one: one[np.arange(ROWS) % len(one)], inputs)
-    with unmoved(_states(front)):
+    with restore_variables(_states(front)):
         made = front(rows, training=False)
         if any(getattr(one, "_keras_mask", None) is not None for one in keras.tree.flatten(made)):
             raise SurgeryError("a mask leaves the frozen part, and would weight the loss; that is not kept.")

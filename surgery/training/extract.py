@@ -18,8 +18,8 @@ from surgery.core.nested import leaves
 from surgery.core.progress import notice, progress
 from surgery.core.renames import renamed_arguments
 from surgery.core.specs import Spec
-from surgery.data.images import Pictures, files_in
-from surgery.data.preprocessing import OWN, Prepared, chosen, hint
+from surgery.data.images import ImageFiles, files_in
+from surgery.data.preprocessing import OWN, Prepared, choose_preprocessing, hint
 from surgery.edits.resize import resize
 from surgery.edits.tap_cut_split import tap
 from surgery.formats.locks import held, real
@@ -30,7 +30,7 @@ from surgery.keras_bridge.either import as_graph
 from surgery.keras_bridge.standins import keeps_states
 from surgery.selectors.select import Where
 from surgery.training import feature_files
-from surgery.training.extracted import Extracted, named
+from surgery.training.extracted import Extracted, list_problems
 from surgery.training.feature_store import Store, rows_in
 from surgery.training.features import fingerprint
 from surgery.training.precision import in_precision
@@ -88,8 +88,8 @@ def extract_features(
         if target is not None:
             feature_files.refuse_taps(target, graph.outputs)
         entry = graph.spec(leaves(graph.inputs)[0])
-        pictures = Pictures(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
-        return _Run(graph, pictures, chosen(preprocess, graph), dtype, batch_size, strict).into(target)
+        image_files = ImageFiles(files, (entry.sides[1] or 0, entry.sides[2] or 0), entry.sides[3] or 3)
+        return _Run(graph, image_files, choose_preprocessing(preprocess, graph), dtype, batch_size, strict).into(target)
 
 
 def left_behind(out: str | os.PathLike[str]) -> tuple[int, int]:
@@ -137,12 +137,12 @@ class _Run:
     """One run over images: what is computed, batch by batch, and where it is kept."""
 
     def __init__(
-        self, graph: Graph, pictures: Pictures, prepare: Prepared, dtype: str | None, batch: int, strict: bool
+        self, graph: Graph, image_files: ImageFiles, prepare: Prepared, dtype: str | None, batch: int, strict: bool
     ):
         from surgery.keras_bridge.build import assemble
 
         self._names = list(graph.outputs)
-        self._pictures = pictures
+        self._image_files = image_files
         self._prepare = prepare
         self._batch = batch
         self._strict = strict
@@ -162,12 +162,12 @@ class _Run:
     def _into(self, target: Path | None) -> Extracted:
         start = time.perf_counter()
         folder = None if target is None else _partial(target)
-        rows = len(self._pictures.files)
+        rows = len(self._image_files.files)
         flag = Spec((None,), "bool")
         key = "" if folder is None else self._key()
         store = Store([*self._specs, flag], rows, folder, key)
         begun = store.done
-        batches = self._pictures.batches(self._batch, store.done, self._problems)
+        batches = self._image_files.batches(self._batch, store.done, self._problems)
         if begun:
             said = f"continued after {begun:,} of {rows:,} images, which an interrupted run had computed"
             self._notes.append(said)
@@ -183,8 +183,8 @@ class _Run:
         *arrays, readable = store.arrays()
         keep = np.flatnonzero(readable)
         good = set(keep.tolist())
-        names = [str(file) for row, file in enumerate(self._pictures.files) if row in good]
-        skipped = {str(file): "unreadable" for row, file in enumerate(self._pictures.files) if row not in good}
+        names = [str(file) for row, file in enumerate(self._image_files.files) if row in good]
+        skipped = {str(file): "unreadable" for row, file in enumerate(self._image_files.files) if row not in good}
         unreadable = self._problems = {**skipped, **self._problems}
         self._refuse_skipped()
         rate = (rows - begun) / seconds if seconds else 0.0
@@ -198,8 +198,10 @@ class _Run:
     def _refuse_skipped(self) -> None:
         """Refuses images that cannot be read, where none may be skipped."""
         if self._strict and self._problems:
-            count = f"{len(self._problems):,} of {len(self._pictures.files):,} images"
-            raise SurgeryError(f"{count} cannot be read, and none may be skipped (strict):\n  {named(self._problems)}")
+            count = f"{len(self._problems):,} of {len(self._image_files.files):,} images"
+            raise SurgeryError(
+                f"{count} cannot be read, and none may be skipped (strict):\n  {list_problems(self._problems)}"
+            )
 
     def _said(self) -> tuple[str, tuple[str, ...]]:
         """Returns what was done to the images, and what there is to say of it."""
@@ -232,8 +234,8 @@ class _Run:
     def _key(self) -> str:
         """Returns a hash of what the features depend on: files, size, preprocessing, wiring and weights."""
         found = hashlib.blake2b(digest_size=16)
-        found.update(f"{self._pictures.size} {self._prepare.key} {self._dtype} {self._names} {self._specs}".encode())
-        for file in self._pictures.files:
+        found.update(f"{self._image_files.size} {self._prepare.key} {self._dtype} {self._names} {self._specs}".encode())
+        for file in self._image_files.files:
             try:
                 status = file.stat()
             except OSError:

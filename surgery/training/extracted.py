@@ -61,7 +61,7 @@ class Extracted:
         return block(self._counts(), *parts, paragraphs([self._how(), *self.notes]))
 
 
-def named(problems: Mapping[str, str], limit: int = 20) -> str:
+def list_problems(problems: Mapping[str, str], limit: int = 20) -> str:
     """Returns files and why they are skipped, one a line; of more than `limit` how many more there are."""
     lines = [f"{printable(name)}: {printable(why)}" for name, why in list(problems.items())[:limit]]
     more = len(problems) - len(lines)

@@ -56,7 +56,7 @@ def _filled(store: Store, front: Any, prefix: Prefix, data: Samples, expected: s
         if store.done == 0:
             prove_steady(front, rebuilt(lambda ref, given=given: given[ref.call], prefix.graph.inputs))
         seen.update(data.mark(chunk) if expected else b"")
-        store.add(computed(front, prefix, given))
+        store.add(compute_features(front, prefix, given))
     if not data.are_arrays and expected != (data.digest(CHUNK) if resumed else seen.hexdigest()):
         store.discard()
         raise SurgeryError(
@@ -103,7 +103,7 @@ def _flat(inputs: Any, graph: Graph) -> list[Any]:
     return leaves(inputs)
 
 
-def computed(front: Any, prefix: Prefix, given: dict[str, Any]) -> list[Any]:
+def compute_features(front: Any, prefix: Prefix, given: dict[str, Any]) -> list[Any]:
     """Returns the features of one chunk, computed in batches of a size that caches of a processor like."""
     strategy = getattr(front, "distribute_strategy", None)
     if strategy is not None and strategy.num_replicas_in_sync > 1:  # predict_on_batch would give each replica all
@@ -116,7 +116,7 @@ def computed(front: Any, prefix: Prefix, given: dict[str, Any]) -> list[Any]:
         batch = rebuilt(lambda ref, full=full: given[ref.call][full], prefix.graph.inputs)
         made = keras.tree.flatten(front.predict_on_batch(batch))
         parts.append([np.asarray(one)[: rows - first] for one in made])
-    return [joined(*one) for one in zip(*parts, strict=True)]
+    return [concatenate(*one) for one in zip(*parts, strict=True)]
 
 
 def targets_of(data: Samples) -> list[Any]:
@@ -125,12 +125,12 @@ def targets_of(data: Samples) -> list[Any]:
         return list(data.parts[1:])
     chunks = [chunk[1:] for chunk in data.chunks(CHUNK)]
     return [
-        None if chunks[0][part] is None else keras.tree.map_structure(joined, *(chunk[part] for chunk in chunks))
+        None if chunks[0][part] is None else keras.tree.map_structure(concatenate, *(chunk[part] for chunk in chunks))
         for part in (0, 1)
     ]
 
 
-def joined(*arrays: Any) -> Any:
+def concatenate(*arrays: Any) -> Any:
     """Returns arrays of rows as one."""
     return np.concatenate(arrays)
 

@@ -29,7 +29,7 @@ from surgery.training.player import (
     refuse_odd,
     stored_owns,
 )
-from surgery.training.restore import unmoved
+from surgery.training.restore import restore_variables
 
 
 def _moves_kernel(layer: Any) -> bool:
@@ -141,7 +141,7 @@ class Players(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> Tensors:
         """Runs the forward pass; statistics stay."""
-        with unmoved(self._statistics()):
+        with restore_variables(self._statistics()):
             return self._forward(dict(self.networks), inputs)
 
     @property
@@ -157,7 +157,7 @@ class Players(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of all players, without a step."""
-        with unmoved(self._statistics()):
+        with restore_variables(self._statistics()):
             tensors = self._forward(dict(self.networks), as_handed(data))
             for name, player in self.players.items():
                 self._losses_of[name].update_state(player.loss(tensors))
@@ -168,7 +168,7 @@ class Players(keras.Model):
         import tensorflow as tf
 
         player, variables = self.players[name], self.variables_of(name)
-        with unmoved(self._statistics(but=name)):
+        with restore_variables(self._statistics(but=name)):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 for variable in variables:
                     tape.watch(variable.value)
@@ -247,9 +247,9 @@ class Players(keras.Model):
         """
         self._follow_flags()
         weights = {id(one): one for network in self.networks.values() for one in network.weights}
-        seeds = {id(one): one for network in self.networks.values() for one in network.variables}
+        everything = weights | {id(one): one for network in self.networks.values() for one in network.variables}
         slots = [one for player in self.players.values() for one in player.optimizer.variables]
-        with doing(f"checking the players of {self.name!r}"), unmoved([*{**seeds, **weights}.values(), *slots]):
+        with doing(f"checking the players of {self.name!r}"), restore_variables([*everything.values(), *slots]):
             for name in self.players:
                 before = {key: np.array(one) for key, one in weights.items()}
                 self.step(name, data)

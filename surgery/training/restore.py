@@ -10,7 +10,7 @@ import keras
 
 
 @contextlib.contextmanager
-def unmoved(variables: Iterable[Any]) -> Iterator[None]:
+def restore_variables(variables: Iterable[Any]) -> Iterator[None]:
     """Puts the values of variables back at the end of the block, eagerly or in a traced step.
 
     Args:

@@ -32,7 +32,7 @@ _GIVE_WAY = (
 )
 
 
-def fitted(headers: list[str], lines: list[list[str]], width: int) -> list[int]:
+def fit_widths(headers: list[str], lines: list[list[str]], width: int) -> list[int]:
     """Shortens texts in place, and returns the columns that stay, so that a line has at most `width` characters."""
     columns = list(range(len(headers)))
     widths = [width_of(header, [line[column] for line in lines]) for column, header in enumerate(headers)]

@@ -89,7 +89,7 @@ COLUMNS = {
 USUAL = ("call", "class", "output", "stride", "params", "trainable", "from")
 
 
-def chosen(asked: str | None) -> tuple[str, ...]:
+def choose_columns(asked: str | None) -> tuple[str, ...]:
     """Returns the names of the columns that are meant by `call,macs`, by `+macs,field` (the usual ones and these) or
     by `all`.
 
@@ -116,7 +116,7 @@ def _known(name: str) -> str:
     return name
 
 
-def ordered(rows: list[Row], sort: str | None) -> list[Row]:
+def sort_rows(rows: list[Row], sort: str | None) -> list[Row]:
     """Returns the rows sorted by a column: numbers from the largest, texts from A; `-macs` the other way round.
 
     Raises:

@@ -13,7 +13,7 @@ from surgery.view.scene import Node, Scene
 SECONDS = 120  # for the layout
 
 
-def rendered(scene: Scene, format: str) -> bytes:
+def render(scene: Scene, format: str) -> bytes:
     """Returns the image of a scene.
 
     Args:

@@ -21,7 +21,7 @@ _ROUND = 5  # pixels, the corners of a box
 _TIP = (2.6, 6.0)  # pixels, half the width and the length of an arrowhead
 
 
-def printed(sheet: Sheet, format: str) -> bytes:
+def render_sheet(sheet: Sheet, format: str) -> bytes:
     """Returns a sheet as the bytes of a `png` or `pdf` file.
 
     Raises:

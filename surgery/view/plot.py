@@ -15,7 +15,7 @@ from surgery.keras_bridge.either import as_graph
 from surgery.selectors.select import Where, selected
 from surgery.view import figures
 from surgery.view import graphviz as dot
-from surgery.view.matplotlib import printed
+from surgery.view.matplotlib import render_sheet
 from surgery.view.mermaid import mermaid
 from surgery.view.page import page
 from surgery.view.provenance import scene_of_changes, scene_of_difference
@@ -106,9 +106,9 @@ def _bytes_of(scene: Scene, path: Path, graphviz: bool) -> bytes:
         return mermaid(scene).encode()
     refuse_size(scene, path)
     if graphviz:
-        return dot.rendered(scene, path.suffix[1:])
+        return dot.render(scene, path.suffix[1:])
     sheet = sheet_of(scene)
-    return svg(sheet).encode() if path.suffix == ".svg" else printed(sheet, path.suffix[1:])
+    return svg(sheet).encode() if path.suffix == ".svg" else render_sheet(sheet, path.suffix[1:])
 
 
 def refuse(path: Path, graphviz: bool = False) -> None:

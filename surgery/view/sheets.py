@@ -6,7 +6,7 @@ import dataclasses
 
 from surgery.core.errors import printable
 from surgery.view.layout.layout import Layout, laid_out
-from surgery.view.layout.text_width import shortened, width_of
+from surgery.view.layout.text_width import shorten, width_of
 from surgery.view.palette import legend_of
 from surgery.view.scene import Scene
 
@@ -47,7 +47,7 @@ class Sheet:
 def sheet_of(scene: Scene) -> Sheet:
     """Returns the sheet of a scene."""
     layout = laid_out(scene)
-    title = shortened(printable(scene.title), _LONGEST)
+    title = shorten(printable(scene.title), _LONGEST)
     inner = max(layout.width, width_of(title, TITLE), _NARROWEST)
     legend, x, y = [], 0.0, 2.0 * _MARGIN + TITLE
     for role, text in legend_of(scene).items():

@@ -19,8 +19,8 @@ from surgery.graph.calls import Call
 from surgery.graph.file_errors import understood
 from surgery.graph.graph import Graph
 from surgery.graph.traversal import tree, undescribed
-from surgery.view.column_widths import fitted, width_of
-from surgery.view.columns import COLUMNS, USUAL, chosen, metric, ordered, size
+from surgery.view.column_widths import fit_widths, width_of
+from surgery.view.columns import COLUMNS, USUAL, choose_columns, metric, size, sort_rows
 from surgery.view.rows import Row, Sheet
 from surgery.view.totals import params_of, stages, totals
 
@@ -67,11 +67,11 @@ def text_of(graph: Graph, view: View) -> str:
 
 
 def _text_of(graph: Graph, view: View) -> str:
-    names = tuple(COLUMNS) if view.format == "json" and view.columns is None else chosen(view.columns)
+    names = tuple(COLUMNS) if view.format == "json" and view.columns is None else choose_columns(view.columns)
     sheet, picked = Sheet(graph, view.batch), _picked(graph, view)
     wanted = [*names, *([view.sort.removeprefix("-")] if view.sort else [])]
     rows = [sheet.row(address, call, [name for name in wanted if name in COLUMNS]) for address, call in picked.items()]
-    rows = ordered(rows, view.sort)
+    rows = sort_rows(rows, view.sort)
     writers: dict[str, Callable[[], str]] = {
         "json": lambda: _json(sheet, names, rows),
         "csv": lambda: _csv(names, rows),
@@ -131,7 +131,7 @@ def plain(lines: list[list[str]], headers: Sequence[str], right: Sequence[str], 
         right: headers of the columns that are aligned to the right.
         width: columns of the terminal, for which texts are shortened and columns left out; `None` leaves out nothing.
     """
-    kept = range(len(headers)) if width is None else fitted(list(headers), lines, width)
+    kept = range(len(headers)) if width is None else fit_widths(list(headers), lines, width)
     columns = []
     for column in kept:
         header, cells = headers[column], [line[column] for line in lines]

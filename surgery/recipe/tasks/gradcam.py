@@ -12,7 +12,7 @@ import numpy as np
 
 from surgery.core.errors import SurgeryError, doing
 from surgery.core.nested import leaves
-from surgery.data.preprocessing import OWN, chosen
+from surgery.data.preprocessing import OWN, choose_preprocessing
 from surgery.edits.inline import inline
 from surgery.edits.tap_cut_split import tap
 from surgery.edits.unfuse import unfuse
@@ -109,7 +109,7 @@ def _preparation(graph: Graph, images_bhwc: Any, preprocess: Any) -> Callable[[A
     if len(entries) != 1 or len(wanted) != 4 or any(a not in (None, b) for a, b in zip(wanted, shape, strict=True)):
         takes = ", ".join(str(graph.spec(ref)) for ref in entries)
         raise SurgeryError(f"the network takes {takes}, not images {shape}.")
-    prepared = chosen(preprocess, graph)
+    prepared = choose_preprocessing(preprocess, graph)
     if prepared.said_by == "network" and images_bhwc.dtype.kind == "f" and images_bhwc.size:
         least, most = float(images_bhwc.min()), float(images_bhwc.max())
         if least < 0 or 0 < most <= 1:

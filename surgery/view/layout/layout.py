@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from surgery.core.errors import printable
 from surgery.view.layout.levels import Level, Point, Port, Size
 from surgery.view.layout.ranks import BENDS
-from surgery.view.layout.text_width import shortened, width_of
+from surgery.view.layout.text_width import shorten, width_of
 from surgery.view.scene import Node, Scene
 
 LETTERS = 10  # pixels, their size
@@ -166,7 +166,7 @@ def _port(key: str | Port) -> Port:
 def _lines(node: Node, is_open: bool) -> tuple[str, ...]:
     """Returns what is written on a node."""
     texts = [node.name] if is_open else [node.name, f"{node.kind} {node.texts['output']}", node.note[:60]]
-    return tuple(shortened(printable(text), LONGEST) for text in texts if text)
+    return tuple(shorten(printable(text), LONGEST) for text in texts if text)
 
 
 def _size(lines: tuple[str, ...]) -> Size:

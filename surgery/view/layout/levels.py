@@ -7,7 +7,7 @@ import math
 from collections.abc import Container, Mapping
 
 from surgery.view.layout.coordinates import coordinates
-from surgery.view.layout.ranks import layered
+from surgery.view.layout.ranks import assign_rows
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -54,7 +54,7 @@ class Level:
         ports = {number: key[1] for key, number in self._numbers.items() if isinstance(key, tuple)}
         edges = [(self._numbers[a], self._numbers[b]) for a, b in self._edges]
         entries, exits = ([one for one, enters in ports.items() if enters is way] for way in (True, False))
-        layers = layered(len(self._numbers), edges, entries, exits, bends)
+        layers = assign_rows(len(self._numbers), edges, entries, exits, bends)
         known = [sizes[key] if isinstance(key, str) else (PORT, 0.0) for key in self._numbers]
         known += [(PORT, 0.0)] * (len(layers.row_of) - len(known))
         middles = coordinates(layers, [width for width, _ in known])

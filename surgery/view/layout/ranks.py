@@ -41,7 +41,7 @@ class Layers:
     paths: list[list[int]]
 
 
-def layered(
+def assign_rows(
     count: int, edges: Sequence[Edge], first: Sequence[int] = (), last: Sequence[int] = (), bends: int = BENDS
 ) -> Layers:
     """Returns the vertices of a graph in rows and in order.

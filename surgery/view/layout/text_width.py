@@ -13,7 +13,7 @@ def width_of(text: str, size: float) -> float:
     return size * sum(map(_share, text))
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Returns a text of so many letters at most: the beginning and the end of a longer one."""
     half = (most - 1) // 2
     return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[-half:]}"
