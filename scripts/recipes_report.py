@@ -16,6 +16,7 @@ import numpy as np
 
 import surgery as sg
 from surgery.recipe import files as cookbook
+from surgery.recipe.source import summary
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# The recipes, measured
@@ -59,7 +60,7 @@ def write(results: dict[str, list[dict]]) -> None:
     text = HEAD.format(seeds=max(map(len, results.values()))) + "\n".join(row(name, results[name]) for name in order)
     for name in order:
         if (DOCS / "recipes" / f"{name}.png").exists():
-            text += f"\n\n## {name}\n\n{cookbook.summary(cookbook.shipped()[name])}\n\n![{name}](recipes/{name}.png)"
+            text += f"\n\n## {name}\n\n{summary(cookbook.shipped()[name])}\n\n![{name}](recipes/{name}.png)"
     (DOCS / "recipe-measures.md").write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from surgery.cli.output import refuse_output
 from surgery.core.errors import SurgeryError
 from surgery.formats.atomic import written_whole
 from surgery.recipe import files as cookbook
+from surgery.recipe.source import parameter_names, summary, text_of
 
 SCHEMA = 1
 
@@ -42,11 +43,11 @@ def recipes(name: str | None, target: Path | None, format: str, force: bool) -> 
             raise SurgeryError("which recipe? surgery recipes NAME --copy FILE.py")
         refuse_output(target, force, (".py",))
         with written_whole(target) as draft:
-            draft.write_text(cookbook.text_of(cookbook.find(name)), encoding="utf-8")
+            draft.write_text(text_of(cookbook.find(name)), encoding="utf-8")
         click.echo(f"wrote {target}: surgery graft {target}")
         return
     if name is not None:
-        click.echo(cookbook.text_of(cookbook.find(name)), nl=False)
+        click.echo(text_of(cookbook.find(name)), nl=False)
         return
     shipped = sorted(cookbook.shipped().items(), key=lambda entry: (entry[1].parent.name, entry[0]))
     if format == "json":
@@ -63,5 +64,5 @@ def recipes(name: str | None, target: Path | None, format: str, force: bool) -> 
 
 
 def _described(path: Path) -> dict[str, Any]:
-    what, _, source = cookbook.summary(path).partition(". ")
-    return {"what": what, "source": source.rstrip("."), "parameters": list(cookbook.parameter_names(path))}
+    what, _, source = summary(path).partition(". ")
+    return {"what": what, "source": source.rstrip("."), "parameters": list(parameter_names(path))}

@@ -3,7 +3,6 @@ name."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib.abc
 import importlib.machinery
@@ -19,6 +18,7 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError, first_line, nearest, printable, reason
 from surgery.formats.paths import exists, refuse_url
+from surgery.recipe.source import imported_modules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,36 +133,6 @@ def whole(models: dict[str, Any]) -> Any:
     return models.get("", models)
 
 
-def text_of(path: Path) -> str:
-    """Returns the text of a recipe.
-
-    Raises:
-        SurgeryError: the file is none.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SurgeryError(f"{printable(path.name)!r} is not a Python file: {first_line(error)}.") from error
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(text_of(path))
-
-
-def summary(path: Path) -> str:
-    """Returns the first line of a recipe's docstring, without running it."""
-    return (ast.get_docstring(_tree(path)) or "").partition("\n")[0]
-
-
-def parameter_names(path: Path) -> list[str]:
-    """Returns the names of the parameters of a recipe's `recipe()` and `fit()`, without running it."""
-    found: dict[str, None] = {}
-    for node in _tree(path).body:
-        if isinstance(node, ast.FunctionDef) and node.name in ("recipe", "fit"):
-            found.update((one.arg, None) for one in node.args.args[node.name == "fit" :])
-    return list(found)
-
-
 def find(name: str) -> Path:
     """Returns the file of a recipe: a path, or the name of a shipped one."""
     path = Path(name)
@@ -191,7 +161,7 @@ class _Beside(importlib.abc.MetaPathFinder):
 
     def __init__(self, path: Path):
         self._folder = str(path.parent)
-        self._names = _imported(path)
+        self._names = imported_modules(path)
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if path is not None or fullname not in self._names:
@@ -200,19 +170,8 @@ class _Beside(importlib.abc.MetaPathFinder):
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
             inside = Path(spec.origin).parent if spec.submodule_search_locations else None
             for file in inside.rglob("*.py") if inside else [Path(spec.origin)]:
-                self._names |= _imported(file)
+                self._names |= imported_modules(file)
         return spec
-
-
-def _imported(path: Path) -> set[str]:
-    """Returns the names of the modules that a file imports, up to their first dot."""
-    try:
-        found = list(ast.walk(_tree(path)))
-    except (SurgeryError, SyntaxError, ValueError):
-        return set()  # whoever runs it says what is wrong with it
-    names = [alias.name for node in found if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module for node in found if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    return {name.partition(".")[0] for name in names}
 
 
 def load(name: str) -> Recipe:
