@@ -327,7 +327,7 @@ def test_what_cannot_be_drawn_of_a_tap_is_said_before_it_is_computed(tmp_path, m
     x = keras.Input((8, 8, 3), name="x")
     sg.save(keras.Model(x, keras.layers.Reshape((2, 2, 4, 12), name="five")(x)), tmp_path / "net.keras")
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.setattr("surgery.training.extract._Run", None)
+    monkeypatch.setattr("surgery.training.extract.ExtractionRun", None)
     done = run("tap", tmp_path / "net.keras", "five", "--image", tmp_path / "a.png", "--plot", tmp_path / "b.png")
     assert done.exit_code == 1 and "no image can be drawn of five (None, 2, 2, 4, 12)" in done.stderr
     assert run("weights", "tinyvgg", "--list", "--plot", tmp_path / "b.png").exit_code == 2

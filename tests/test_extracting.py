@@ -105,12 +105,12 @@ CHILD = """
 import os, sys, time, surgery as sg
 import surgery.training.extract
 extracting = sys.modules["surgery.training.extract"]
-plain = extracting._Run._computed
+plain = extracting.ExtractionRun._computed
 def computed(self, images):
     time.sleep(float(sys.argv[3]))
     print("batch", flush=True)
     return plain(self, images)
-extracting._Run._computed = computed
+extracting.ExtractionRun._computed = computed
 graph = sg.open("tinyvgg", weights="pretrained")
 print(sg.extract_features(graph, "block3_pool", sys.argv[1], sys.argv[2], preprocess="unit", batch_size=2))
 """

@@ -82,7 +82,7 @@ def test_whole_numbers_stay_whole(photos):
     ],
 )
 def test_what_another_run_left_is_used_for_the_same_computation_alone(one, two, photos, tmp_path, monkeypatch):
-    out, plain, done = tmp_path / "f.h5", extracting._Run._computed, []
+    out, plain, done = tmp_path / "f.h5", extracting.ExtractionRun._computed, []
 
     def dies(self, images_bhwc):
         done.append(1)
@@ -90,11 +90,11 @@ def test_what_another_run_left_is_used_for_the_same_computation_alone(one, two, 
             raise KeyboardInterrupt
         return plain(self, images_bhwc)
 
-    monkeypatch.setattr(extracting._Run, "_computed", dies)
+    monkeypatch.setattr(extracting.ExtractionRun, "_computed", dies)
     model, where, options = one()
     with pytest.raises(KeyboardInterrupt):
         sg.extract_features(model, where, photos, out, batch_size=2, **options)
-    monkeypatch.setattr(extracting._Run, "_computed", plain)
+    monkeypatch.setattr(extracting.ExtractionRun, "_computed", plain)
     model, where, options = two()
     sg.extract_features(model, where, photos, out, batch_size=2, **options)
     whole = sg.extract_features(model, where, photos, batch_size=2, **options).features
