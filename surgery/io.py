@@ -19,8 +19,8 @@ from surgery.core.renames import renamed_arguments
 from surgery.formats.output_counts import may_make_more
 from surgery.formats.paths import SUFFIXES, exists
 from surgery.graph.graph import Graph
+from surgery.graph.input_preprocessing import by_name
 from surgery.graph.masks import dropped
-from surgery.graph.preprocessing import by_name
 from surgery.keras_bridge.either import _of_model, as_graph, build
 
 _watch: ContextVar[list[Graph] | None] = ContextVar("opened", default=None)

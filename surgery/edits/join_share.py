@@ -17,7 +17,7 @@ from surgery.edits.tap_cut_split import refuse_input_names
 from surgery.graph.calls import Call
 from surgery.graph.free_names import next_call
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import met, stamped
+from surgery.graph.input_preprocessing import met, stamped
 from surgery.graph.primitives import check, ordered, prune, rename
 from surgery.graph.traversal import calls_at_every_depth
 from surgery.keras_bridge.either import as_graph, build, edit

@@ -19,7 +19,7 @@ from surgery.edits.compatibility import advice, fits
 from surgery.graph.calls import Call, Op
 from surgery.graph.free_names import next_call
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import met, stamped
+from surgery.graph.input_preprocessing import met, stamped
 from surgery.graph.primitives import extend
 
 

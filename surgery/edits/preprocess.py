@@ -10,7 +10,8 @@ from surgery.core.specs import Ref, Spec
 from surgery.edits.compatibility import channels_come_first
 from surgery.edits.parts import attach, part_graph
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import Preprocessing, of_input, stamped
+from surgery.graph.input_preprocessing import of_input, stamped
+from surgery.graph.preprocessing import Preprocessing
 from surgery.graph.primitives import ordered, rename, substitute
 from surgery.keras_bridge.either import as_graph, build
 from surgery.zoo.catalogue import published

@@ -11,7 +11,8 @@ from typing import Any
 from surgery.core.errors import SurgeryError, first_line, printable
 from surgery.formats.zip import Archive
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import Preprocessing, read, stamped
+from surgery.graph.input_preprocessing import stamped
+from surgery.graph.preprocessing import Preprocessing, read
 
 MEMBER = "preprocessing.json"
 SIZE = 2**16  # bytes

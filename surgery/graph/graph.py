@@ -18,7 +18,7 @@ from surgery.core.nested import plain
 from surgery.core.reprs import ends, line
 from surgery.core.specs import Ref, Spec, Weight, megabytes
 from surgery.graph.calls import Call, Op, flags_below
-from surgery.graph.preprocessing import of_graph
+from surgery.graph.input_preprocessing import of_graph
 from surgery.layers.sameness import same_structure
 
 __all__ = ["MEASURES", "Call", "Graph", "Op", "flags_below", "leaf_layers", "owner_below", "placed"]

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from surgery.core.errors import SurgeryError
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import carried, stamped
+from surgery.graph.input_preprocessing import carried, stamped
 from surgery.graph.primitives import held_still
 
 

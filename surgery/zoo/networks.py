@@ -16,7 +16,7 @@ from surgery.core.errors import SurgeryError, doing, first_line, listing, printa
 from surgery.core.nested import leaves
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
-from surgery.graph.preprocessing import stamped
+from surgery.graph.input_preprocessing import stamped
 from surgery.graph.primitives import rename
 from surgery.graph.traversal import calls_at_every_depth
 from surgery.zoo.catalogue import Network, find
