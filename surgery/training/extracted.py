@@ -1,4 +1,4 @@
-"""What `extract` returns: features of images, and what was skipped."""
+"""What `extract_features` returns: features of images, and what was skipped."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def feature_maps(features: Mapping[str, Any], path: str | os.PathLike[str], chan
 
     Args:
         features: tap -> features of one image, `(height, width, channels)`, `(steps, features)` or `(features,)`: a
-            row of what `extract` returns.
+            row of what `extract_features` returns.
         path: ends in `.png`, `.svg` or `.pdf`; replaced when the new one is whole.
         channels: tiles of each tap.
 
