@@ -1,4 +1,4 @@
-"""Pictures from files, decoded in parallel: unreadable ones are named, not fatal, and none larger than it may be.
+"""Images from files, decoded in parallel: unreadable ones are named, not fatal, and none larger than it may be.
 
 The size in a file's header is looked at before anything is decoded: a small file can claim billions of pixels.
 """
@@ -65,7 +65,7 @@ def _is_image(file: Path) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFiles:
-    """Pictures in batches.
+    """Images in batches.
 
     Args:
         files: the files, in order.

@@ -1,4 +1,4 @@
-"""Pictures of results: rows of tiles, and a chart."""
+"""Images of results: a grid of tiles, and a bar chart."""
 
 from __future__ import annotations
 

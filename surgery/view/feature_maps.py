@@ -1,4 +1,4 @@
-"""Pictures of what a network sees: the channels of feature maps that vary most, tap by tap."""
+"""Images of what a network sees: the channels of feature maps that vary most, tap by tap."""
 
 from __future__ import annotations
 
