@@ -12,15 +12,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import difflib
-import re
 from collections.abc import Callable, Hashable
 
-from surgery.core.names import snake_case
 from surgery.core.nested import leaves, rebuilt
 from surgery.core.specs import Ref
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
-from surgery.layers.classes import ALIASES, kind_of, numbered_input
+from surgery.layers.classes import is_auto_named, kind_of
 from surgery.layers.sameness import digest, signature
 
 _MANY = 3_000  # calls among which a longest common sequence is still looked for
@@ -44,8 +42,7 @@ class Aligned:
 
 def numbered(call: Call) -> bool:
     """Whether Keras gave the name of a layer, by its class and a number."""
-    kinds = [call.class_name, *(kind for kind, written in ALIASES.items() if written == call.class_name)]
-    return numbered_input(call) or bool(re.fullmatch(rf"({'|'.join(map(snake_case, kinds))})(_\d+)?", call.layer))
+    return is_auto_named(call.layer, call.class_name)
 
 
 def aligned(a: Graph, b: Graph, content: Callable[[Call], Hashable] | None = None) -> Aligned:

@@ -17,7 +17,7 @@ from surgery.compare.layer_pairs import LayerPairs, may_replace
 from surgery.core.nested import leaves
 from surgery.core.specs import Ref, shapes_agree
 from surgery.graph.graph import Graph
-from surgery.layers.classes import numbered_input
+from surgery.layers.classes import is_auto_named
 from surgery.layers.sameness import Sameness, arguments
 
 
@@ -104,7 +104,9 @@ def _inputs(ours: Flat, theirs: Flat) -> dict[str, Ref]:
     apart = [[ref for ref in sides[0] if ref.call not in found], [ref for ref in sides[1] if ref.call not in taken]]
     if len(sides[0]) == len(sides[1]) and len(apart[0]) == len(apart[1]):
         pairs = list(zip(*apart, strict=True))
-        numbered = [numbered_input(ours.graph[one]) and numbered_input(theirs.graph[other]) for one, other in pairs]
+        numbered = [
+            is_auto_named(one.call, "InputLayer") and is_auto_named(other.call, "InputLayer") for one, other in pairs
+        ]
         if all(numbered) and all(_may_be(ours, one, theirs, other) for one, other in pairs):
             found.update((one.call, other) for one, other in pairs)
     return found

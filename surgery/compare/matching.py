@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from surgery.core.errors import SurgeryError, printable
-from surgery.core.names import snake_case
+from surgery.core.names import unnumbered
 from surgery.formats.weights_file import Piece
 from surgery.keras_bridge.variables import shapes_written
-from surgery.layers.classes import kind_of_weights
+from surgery.layers.classes import auto_names, kind_of_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Target:
     @property
     def numbered(self) -> bool:
         """Whether Keras gave the name."""
-        return any(re.fullmatch(rf"{stem}(_\d+)?", _last(self.name)) for stem in self.stems)
+        return unnumbered(_last(self.name)) in self.stems
 
     @property
     def stems(self) -> set[str]:
         """The names that Keras gives such a layer, without the number."""
-        return {snake_case(self.class_name), snake_case(self.kind)}
+        return auto_names(self.class_name) | auto_names(self.kind)
 
 
 Rename = Mapping[str, str] | Callable[[str], str] | None
@@ -192,7 +192,7 @@ def _of_one_class(target: Target, piece: Piece, name: str) -> bool:
     """Whether nothing says that a layer of the file is of another class than a target."""
     if piece.class_name:
         return kind_of_weights(piece.class_name) == target.kind
-    return piece.sure or re.sub(r"_\d+$", "", _last(name)) in target.stems
+    return piece.sure or unnumbered(_last(name)) in target.stems
 
 
 def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]) -> list[tuple[Target, Piece, str]]:

@@ -19,6 +19,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def unnumbered(name: str) -> str:
+    """Returns a name, or each part of a path, without the number that Keras gave it: `conv2d` of `conv2d_7`."""
+    return re.sub(r"_\d+(?=[./]|$)", "", name)
+
+
 def own_name(name: str) -> str:
     """Returns the name of a tensor below its layer: `kernel` of `block1_conv1/kernel:0`."""
     return name.split(":")[0].rpartition("/")[2]

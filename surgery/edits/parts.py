@@ -21,6 +21,7 @@ from surgery.graph.free_names import next_call
 from surgery.graph.graph import Graph
 from surgery.graph.input_preprocessing import met, stamped
 from surgery.graph.primitives import extend
+from surgery.layers.classes import is_auto_named
 
 
 def part_graph(part: Any, specs: Any) -> Graph:
@@ -185,7 +186,7 @@ def _free(call: Call, taken: set[str], graph: Graph) -> str:
     if call.layer not in taken:
         return call.layer
     stem = snake_case(call.class_name)
-    if not re.fullmatch(rf"{re.escape(stem)}(_\d+)?", call.layer):
+    if not is_auto_named(call.layer, call.class_name):
         raise SurgeryError(
             f"the part has a layer named {call.layer!r}, and so has {graph.name!r}. Give it another name: "
             f"name='new_{call.layer}'."

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from surgery.core.errors import SurgeryError, listing, printable
-from surgery.core.names import natural, snake_case
+from surgery.core.names import natural, snake_case, unnumbered
 from surgery.core.tensors import Source, Tensor
 from surgery.formats.hdf5_file import Hdf5, joined
 from surgery.formats.path_index import Below, Steps
@@ -109,7 +109,7 @@ class Tree:
         self._by_stem: dict[str, list[str]] = {}
         for path in self._groups:
             last = path.rpartition("/")[2]
-            for stem in {last, re.sub(r"_\d+$", "", last)}:
+            for stem in {last, unnumbered(last)}:
                 self._by_stem.setdefault(stem, []).append(path)
         return self
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from surgery.core.errors import SurgeryError, printable
-from surgery.core.names import natural
+from surgery.core.names import natural, unnumbered
 from surgery.core.tensors import Source, Tensor
 from surgery.formats.byte_ranges import Descriptor, Window
 from surgery.formats.hdf5_file import Hdf5, read_hdf5
@@ -222,7 +222,7 @@ def gathered(pieces: Sequence[Piece], wanted: Mapping[str, Sequence[tuple[int, .
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"_\d+$", "", name.rpartition("/")[2])
+    return unnumbered(name.rpartition("/")[2])
 
 
 def _of_safetensors(window: Window, what: str) -> list[Piece]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 
 from surgery.core.errors import SurgeryError, listing, printable
-from surgery.core.names import natural, snake_case
+from surgery.core.names import natural, snake_case, unnumbered
 from surgery.core.tensors import Source, Tensor
 from surgery.keras_bridge.variables import names_of_variables
 
@@ -116,12 +115,12 @@ def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:
     own = names_of_variables(layer)
     if set(own) >= set(named):
         return [(own[name], tensor) for name, tensor in named.items()]
-    bare_own, bare_named = (list(map(_unnumbered, names)) for names in (own, named))
+    bare_own, bare_named = (list(map(unnumbered, names)) for names in (own, named))
     mine, theirs = (sorted(names, key=natural) for names in (own, named))  # of one name: in the order of the numbers
     if sorted(bare_own) == sorted(bare_named):
-        mine, theirs = (sorted(names, key=_unnumbered) for names in (mine, theirs))
+        mine, theirs = (sorted(names, key=unnumbered) for names in (mine, theirs))
         return [(own[name], named[other]) for name, other in zip(mine, theirs, strict=True)]
-    for form in (str, _unnumbered):
+    for form in (str, unnumbered):
         found = [(own[name], [other for other in named if _one_ends_as(form(name), form(other))]) for name in own]
         if all(len(others) == 1 for _, others in found) and len({others[0] for _, others in found}) == len(named):
             return [(variable, named[others[0]]) for variable, others in found]
@@ -131,10 +130,6 @@ def _of_names(layer: Any, named: dict[str, Tensor]) -> list[tuple[Any, Tensor]]:
 def _one_ends_as(name: str, other: str) -> bool:
     """Whether two paths may be of one variable: around a part that was built alone there are no names."""
     return f".{name}".endswith(f".{other}") or f".{other}".endswith(f".{name}")
-
-
-def _unnumbered(name: str) -> str:
-    return re.sub(r"_\d+(?=\.|$)", "", name)
 
 
 def _of_row(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
@@ -159,10 +154,10 @@ def _of_row(layer: Any, source: Source, name: str) -> list[tuple[Any, Tensor]]:
 
 def _by_tail(own: dict[str, Any], row: Iterable[Tensor]) -> list[tuple[Any, Tensor]]:
     """Pairs where each variable's name, `forward_lstm.lstm_cell.kernel`, is how one name of the list ends."""
-    tails = {f".{_unnumbered(tensor.name.split(':')[0].replace('/', '.'))}": tensor for tensor in row}
+    tails = {f".{unnumbered(tensor.name.split(':')[0].replace('/', '.'))}": tensor for tensor in row}
     found: list[tuple[Any, Tensor]] = []
     for name, variable in own.items():
-        ending = [tensor for tail, tensor in tails.items() if tail.endswith(f".{_unnumbered(name)}")]
+        ending = [tensor for tail, tensor in tails.items() if tail.endswith(f".{unnumbered(name)}")]
         if len(ending) != 1:
             return []
         found.append((variable, ending[0]))

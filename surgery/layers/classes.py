@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from surgery.core.names import snake_case, unnumbered
+
 ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}  # as it is written to files
 
 
@@ -66,9 +68,16 @@ def is_of_keras(kind: str) -> bool:
     return not re.search(r"[.>]", kind)
 
 
-def numbered_input(call: Applied) -> bool:
-    """Whether a call is an input that Keras named and numbered: `input_layer_3`, of a clone `keras_tensor_7`."""
-    return call.op is None and bool(re.fullmatch(r"(input|input_layer|keras_tensor)(_\d+)?", call.name))
+def auto_names(kind: str) -> set[str]:
+    """Returns the names that Keras gives layers of a class, without their numbers; inputs of a clone have another."""
+    if kind == "InputLayer":
+        return {"input", "input_layer", "keras_tensor"}
+    return {snake_case(one) for one in (kind, *(name for name, written in ALIASES.items() if written == kind))}
+
+
+def is_auto_named(name: str, kind: str) -> bool:
+    """Whether Keras named a layer, by its class and a number: `conv2d_7`, `input_layer_3`."""
+    return unnumbered(name) in auto_names(kind)
 
 
 def _registered_name(cls: type) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.core.errors import SurgeryError, doing, first_line, listing, printable
+from surgery.core.names import unnumbered
 from surgery.core.nested import leaves
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
@@ -186,4 +187,4 @@ def _side_by_side(graph: Graph, card_graph: Graph) -> Iterator[tuple[Call, Call 
 
 
 def _unnumbered(name: str) -> str:
-    return re.sub(r"(_\d+)?(@\d+)?$", "", name)
+    return unnumbered(name.partition("@")[0])
