@@ -10,6 +10,7 @@ import sabotages
 from networks import random_network, siamese_network
 
 import surgery as sg
+from surgery.graph.traversal import calls_at_every_depth
 
 
 @pytest.mark.parametrize("seed", range(7))
@@ -24,6 +25,19 @@ def test_a_sabotaged_network_is_found(seed, tmp_path):
 def test_an_untouched_network_is_exact(seed, tmp_path):
     donor, graph, what = sabotages.untouched(seed, tmp_path)
     assert sg.verify(graph, donor).exact, what
+
+
+@pytest.mark.parametrize("seed", range(20, 28))
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_diff_and_verify_take_a_layer_for_the_same_one(seed, tmp_path):
+    """Each asks its own question, and finds layers that the other does not; none says of a layer that it is another."""
+    donor, graph, what = (sabotages.untouched if seed % 2 else sabotages.sabotaged)(seed, tmp_path)
+    by_diff = {mine: theirs for theirs, mine in sg.diff(donor, graph).pairs.items()}
+    by_verify = sg.verify(graph, donor).pairs
+    weighted = {address for address, call in calls_at_every_depth(sg.open(graph)) if call.weights}
+    for address in by_diff.keys() & by_verify.keys():
+        if address in weighted:
+            assert by_diff[address].partition("@")[0] == by_verify[address].partition("@")[0], (what, address)
 
 
 def cloned(model, **changed):
