@@ -207,7 +207,7 @@ def test_rules_of_other_rooms_are_keyed_by_classes_that_the_table_knows(rules):
 
 ROOT = Path(surgery.__file__).parent
 # rules that are one for each class: of multiply-accumulates, and of what old files mean
-RULES = re.compile(r"analysis/(mac_rules|kernel_extents)\.py|formats/legacy/\w+\.py|layers/\w+\.py")
+RULES = re.compile(r"analysis/(mac_rules(_products)?|kernel_extents)\.py|formats/legacy/\w+\.py|layers/\w+\.py")
 
 
 def listed_classes(path):

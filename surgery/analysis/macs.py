@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from surgery.analysis.batch_folding import Rows, rows, scaled
-from surgery.analysis.mac_rules import PRODUCTS, Open, count
+from surgery.analysis.mac_rules import count
+from surgery.analysis.mac_rules_products import PRODUCTS, Open
 from surgery.analysis.sizes import at_each_step, inside
 from surgery.analysis.totals import total
 from surgery.core.nested import leaves
