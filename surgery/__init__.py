@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from surgery.core.progress import progress as progress
     from surgery.core.specs import Ref as Ref
     from surgery.core.specs import Spec as Spec
+    from surgery.edits.crossing import crossing_tensors as crossing_tensors
     from surgery.edits.dilate import dilate as dilate
     from surgery.edits.feature_levels import feature_levels as feature_levels
     from surgery.edits.freeze import freeze as freeze
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from surgery.edits.replace import replace as replace
     from surgery.edits.resize import resize as resize
     from surgery.edits.rewire import rewire as rewire
-    from surgery.edits.tap_cut_split import crossing_tensors as crossing_tensors
     from surgery.edits.tap_cut_split import cut as cut
     from surgery.edits.tap_cut_split import split as split
     from surgery.edits.tap_cut_split import tap as tap
@@ -84,6 +84,7 @@ _HOMES = {  # module -> the public names that it defines
     "core.errors": ("SurgeryError", "SurgeryWarning"),
     "core.progress": ("progress",),
     "core.specs": ("Ref", "Spec"),
+    "edits.crossing": ("crossing_tensors",),
     "edits.dilate": ("dilate",),
     "edits.feature_levels": ("feature_levels",),
     "edits.freeze": ("freeze", "frozen", "unfreeze"),
@@ -98,7 +99,7 @@ _HOMES = {  # module -> the public names that it defines
     "edits.replace": ("replace",),
     "edits.resize": ("resize",),
     "edits.rewire": ("rewire",),
-    "edits.tap_cut_split": ("crossing_tensors", "cut", "split", "tap"),
+    "edits.tap_cut_split": ("cut", "split", "tap"),
     "edits.unfuse": ("unfuse",),
     "graph.calls": ("Call",),
     "graph.graph": ("Graph",),

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from surgery.core.errors import SurgeryError, doing, listing
 from surgery.core.nested import leaves, packed, rebuilt
 from surgery.core.specs import Ref
+from surgery.edits.crossing import refuse_lost_masks, refuse_open_cut
 from surgery.edits.inline import reached
 from surgery.formats.output_counts import may_make_more
 from surgery.graph.calls import Call
 from surgery.graph.graph import Graph
-from surgery.graph.masks import taken_unnamed
 from surgery.graph.primitives import before, ordered, prune, substitute
 from surgery.keras_bridge.either import as_graph, build, edit
 from surgery.selectors.select import Where, tensors
@@ -120,23 +120,6 @@ def split(x: Net, at: Any, expect: int | None = None) -> tuple[Net, Net]:
     return (front, back) if isinstance(x, Graph) else (build(front), build(back))  # type: ignore
 
 
-def crossing_tensors(x: Any, at: Where, expect: int | None = None) -> list[Ref]:
-    """Returns every tensor that crosses a cut at the given tensors, themselves included, in order.
-
-    The front of the cut is all that the given tensors depend on. `cut(x, inputs=...)` with the tensors returned is
-    closed.
-
-    Args:
-        x: `Graph` or `keras.Model`.
-        at: which tensors.
-        expect: how many tensors `at` must match.
-    """
-    graph = as_graph(x)
-    with doing(f"looking for what crosses {at!r} in {graph.name!r}"):
-        graph, refs = reached(graph, tensors(graph, at, expect))
-        return _crossing(prune(graph), refs)
-
-
 # ---- how ----
 
 
@@ -199,10 +182,10 @@ def _idle_notes(graph: Graph, idle: set[Ref]) -> list[str]:
 def _entered(graph: Graph, entry: Any) -> Graph:
     """Returns the graph with the tensors of `entry` as inputs, and those inputs that do not lie before the cut."""
     refs = leaves(entry)
-    _refuse_open_cut(graph, refs)
+    refuse_open_cut(graph, refs)
     front = before(graph, [ref.call for ref in refs])
     kept = [call for call in graph if call.name not in front]
-    _refuse_lost_masks(graph, refs, {call.name for call in kept})
+    refuse_lost_masks(graph, refs, {call.name for call in kept})
     layers = {call.layer for call in kept}
     names = entry if isinstance(entry, dict) else _input_names(refs, layers)
     refuse_input_names(names)
@@ -253,42 +236,3 @@ def _stub(graph: Graph, name: str, ref: Ref) -> Call:
     if graph[ref].op is None:
         return dataclasses.replace(graph[ref], name=name)
     return Call(name, None, (), {}, graph.spec(ref))
-
-
-def _crossing(graph: Graph, refs: list[Ref]) -> list[Ref]:
-    front = before(graph, [ref.call for ref in refs])
-    needed = {ref for call in graph if call.name not in front for ref in call.parents} | set(leaves(graph.outputs))
-    return [ref for call in graph if call.name in front for ref in call.refs if ref in needed]
-
-
-def _refuse_open_cut(graph: Graph, refs: list[Ref]) -> None:
-    crossing = _crossing(graph, refs)
-    missed = [ref for ref in crossing if ref not in refs]
-    if missed:
-        lines = "\n".join(f"  {ref}  {graph.spec(ref)}  {_need(graph, ref, refs)}" for ref in missed)
-        count = f"{len(missed)} more tensor{'s' if len(missed) > 1 else ''}"
-        closing = ", ".join(map(graph.address, crossing))
-        raise SurgeryError(
-            f"entering at {', '.join(map(str, refs))} leaves {count} crossing the cut:\n{lines}\nThe cut is closed by "
-            f"inputs={closing!r}."
-        )
-    idle = [graph.address(ref) if ref.call in graph else str(ref) for ref in refs if ref not in crossing]
-    if idle:
-        raise SurgeryError(f"nothing beyond the cut needs {', '.join(idle)}: leave it out of inputs=.")
-
-
-def _refuse_lost_masks(graph: Graph, refs: list[Ref], behind: set[str]) -> None:
-    taken = taken_unnamed(graph, refs, behind)
-    if taken:
-        name, ref = next(iter(taken.items()))
-        raise SurgeryError(
-            f"{graph.address(ref)!r} carries a mask that {name!r} ({graph[name].class_name}) takes without naming it, "
-            "and an input carries none: the back would compute something else. Cut before what makes the mask, or give "
-            "it by name where the network is made (mask=, query_mask=, value_mask=)."
-        )
-
-
-def _need(graph: Graph, ref: Ref, refs: list[Ref]) -> str:
-    front = before(graph, [one.call for one in refs])
-    users = [name for name in graph.consumers.get(ref, ()) if name not in front]
-    return f"needed by {', '.join(users[:3])}" if users else "an output of the network"
