@@ -13,6 +13,7 @@ import surgery as sg
 from surgery.formats.budget import Budget
 from surgery.formats.hdf5 import index
 from surgery.formats.hdf5 import library as walking
+from surgery.formats.hdf5.datatypes import Unusual
 from surgery.formats.hdf5.subprocess import Place, Range
 
 
@@ -23,7 +24,7 @@ def both(path):
         theirs = json.loads(json.dumps(walking.content(Range(place), "it", Budget(place.size)), default=str))
         try:
             ours = index.content(Range(place).part, Budget(place.size))
-        except index.Unusual:
+        except Unusual:
             return None, theirs
         return json.loads(json.dumps(ours)), theirs
 

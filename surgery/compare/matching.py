@@ -6,64 +6,15 @@ a layer comes or goes; so among layers of the same shapes they are believed only
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from surgery.compare.targets import Target, last_name
 from surgery.core.errors import SurgeryError, printable
 from surgery.core.names import unnumbered
-from surgery.formats.weights_file import Piece
-from surgery.keras_bridge.variables import shapes_written
-from surgery.layers.classes import auto_names, kind_of_weights
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """A layer that wants weights.
-
-    Args:
-        name: its address.
-        class_name: its class.
-        shapes: those of its weights, in order.
-        layer: the live layer.
-        path: the place at which Keras 3 would write it, where it is known.
-        order: its place in the order in which Keras writes layers, where it is known.
-    """
-
-    name: str
-    class_name: str
-    shapes: tuple[tuple[int, ...], ...]
-    layer: Any
-    path: str = ""
-    order: int = 0
-
-    @functools.cached_property
-    def written(self) -> list[tuple[int, ...]]:
-        """The shapes of the tensors that Keras 3 writes for it into a tree, by size."""
-        return shapes_written(self.layer)
-
-    def has_shapes_of(self, piece: Piece) -> bool:
-        """Whether a layer of a file has tensors of the shapes of its weights, or of what Keras writes for it."""
-        found = sorted(tensor.shape for tensor in piece.tensors)
-        return found == sorted(self.shapes) or (bool(piece.source.tree) and found == self.written)
-
-    @property
-    def kind(self) -> str:
-        """The class whose weights it has."""
-        return kind_of_weights(self.class_name)
-
-    @property
-    def numbered(self) -> bool:
-        """Whether Keras gave the name."""
-        return unnumbered(_last(self.name)) in self.stems
-
-    @property
-    def stems(self) -> set[str]:
-        """The names that Keras gives such a layer, without the number."""
-        return auto_names(self.class_name) | auto_names(self.kind)
-
+from surgery.formats.weight_pieces import Piece
+from surgery.layers.classes import kind_of_weights
 
 Rename = Mapping[str, str] | Callable[[str], str] | None
 
@@ -128,7 +79,7 @@ def _by_name(
 ) -> list[tuple[Target, Piece, str]]:
     """Pairs by the whole address, then by the last part where it is unique on both sides; `/` in old names is `_`."""
     found: list[tuple[Target, Piece, str]] = []
-    for key in (_flat, _last):
+    for key in (_flat, last_name):
         taken, having = _taken(found)
         wanted = _unique({target.name: key(target.name) for target in targets if target.name not in having})
         offered = _unique({id(piece): key(new[id(piece)]) for piece in pieces if id(piece) not in taken})
@@ -140,10 +91,6 @@ def _by_name(
 
 def _flat(name: str) -> str:
     return re.sub(r"[/.]", "_", name)
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]
 
 
 def _unique(names: dict[Any, str]) -> dict[str, Any]:
@@ -192,7 +139,7 @@ def _of_one_class(target: Target, piece: Piece, name: str) -> bool:
     """Whether nothing says that a layer of the file is of another class than a target."""
     if piece.class_name:
         return kind_of_weights(piece.class_name) == target.kind
-    return piece.sure or unnumbered(_last(name)) in target.stems
+    return piece.sure or unnumbered(last_name(name)) in target.stems
 
 
 def _by_position(targets: list[Target], pieces: list[Piece], new: dict[int, str]) -> list[tuple[Target, Piece, str]]:
@@ -265,7 +212,7 @@ def _made_in_one_order(targets: list[Target], pieces: list[Piece], new: dict[int
 
 def _ranks(names: list[str]) -> list[int] | None:
     """Returns for each name the rank of its number, `[0, 2, 1]`; `None` where one has none, or two have the same."""
-    found = [re.fullmatch(r"(.*?)(?:_(\d+))?", _last(name)) for name in names]
+    found = [re.fullmatch(r"(.*?)(?:_(\d+))?", last_name(name)) for name in names]
     stems, numbers = {one[1] for one in found if one}, [int(one[2] or 0) for one in found if one]
     if len(stems) > 1 or len(set(numbers)) < len(numbers):
         return None

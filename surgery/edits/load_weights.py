@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from surgery.compare.matching import Rename, Target, matched
+from surgery.compare.matching import Rename, matched
+from surgery.compare.targets import Target
 from surgery.core.errors import SurgeryError, doing, listing, printable
 from surgery.core.tensors import Source, Tensor
 from surgery.edits.loaded import Loaded, WeightSource
 from surgery.edits.refit import refitted
-from surgery.formats.weights_file import Piece, gathered, weights_in
+from surgery.formats.weight_pieces import Piece, gathered
+from surgery.formats.weights_file import weights_in
 from surgery.graph.graph import Graph
 from surgery.graph.traversal import calls_at_every_depth
 from surgery.keras_bridge.either import as_graph, build

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from surgery.core.errors import SurgeryError, printable
-from surgery.core.names import natural
 from surgery.core.nested import leaves
-from surgery.core.specs import Ref, Weight
+from surgery.core.specs import Ref
 from surgery.core.tensors import Source
 from surgery.formats.budget import Budget
 from surgery.formats.expected_variables import with_expected
+from surgery.formats.layer_config import input_call, stored_weights
 from surgery.formats.layer_entries import Entry, list_in, origin_of, read_entry, text_in, with_own_names
 from surgery.formats.legacy import keras1, keras2
 from surgery.formats.legacy.arrays import converted
@@ -25,7 +25,7 @@ from surgery.formats.legacy.connections import (
     told_apart,
 )
 from surgery.formats.legacy.rules import Origin, mended
-from surgery.formats.model_shapes import first_spec, input_spec, with_specs
+from surgery.formats.model_shapes import first_spec, with_specs
 from surgery.formats.registered import opened_as
 from surgery.formats.weight_layout import NoPlaces, Places
 from surgery.graph.calls import Call
@@ -38,7 +38,6 @@ from surgery.layers.configurations import digest
 from surgery.layers.description import Stored, is_layer
 from surgery.layers.facts import Trait
 from surgery.layers.table import has
-from surgery.layers.variables import merged_lora, variable_names, written_twice
 from surgery.layers.wrappers import held_by, names_inside
 
 MODELS = ("Functional", "Model", "Sequential")
@@ -127,7 +126,7 @@ class Reader:
 
     def _calls(self, entry: Entry, op: StoredOp | None, wires: Connections) -> list[Call]:
         if op is None:
-            return [_input(entry)]
+            return [input_call(entry)]
         calls = []
         for number, node in enumerate(entry.nodes):
             args, kwargs = wires.arguments(node, entry.name)
@@ -150,7 +149,7 @@ class Reader:
             raise SurgeryError("the Sequential in the file has no layers.")
         ops = self._ops(entries, places)
         if ops[entries[0].name] is None:
-            stem, entries = _input(entries[0]), entries[1:]
+            stem, entries = input_call(entries[0]), entries[1:]
         else:
             stem = self._stem(entries, ops[entries[0].name], config)
         calls = [stem]
@@ -216,7 +215,7 @@ class Reader:
         build = entry.whole.get("build_config")
         if isinstance(build, dict) and not self._old:
             stored["build_config"] = build
-        op = StoredOp(stored, _weights(new, source), None, source, self._wrapped(new))
+        op = StoredOp(stored, stored_weights(new, source), None, source, self._wrapped(new))
         self._held.update(held_by(entry.config))
         return self._tied(entry, op) or op
 
@@ -245,23 +244,3 @@ class Reader:
 
 
 # ---- small readers ----
-
-
-def _input(entry: Entry) -> Call:
-    further = {key: True for key in ("optional", "sparse", "ragged") if entry.config.get(key)}
-    return Call(temporary(entry.name, 0), None, (), further, input_spec(entry.name, entry.config))
-
-
-def _weights(layer: Stored, source: Source) -> tuple[Weight, ...]:
-    if not source.tensors or source.absent:
-        return ()
-    names = variable_names(layer, source)
-    described = [
-        Weight(f"{layer.name}/{name}", tensor.shape, tensor.dtype, trains)
-        for tensor, (name, trains) in zip(source.tensors, names, strict=True)
-    ]
-    twice = written_twice(layer, source)
-    if twice:
-        places = sorted(source.tree, key=natural)
-        described = [one for place, one in zip(places, described, strict=True) if place not in twice]
-    return (*described, *merged_lora(layer, source))

@@ -16,7 +16,7 @@ from surgery.core.names import natural, own_name
 from surgery.core.progress import progress
 from surgery.core.specs import Weight, megabytes
 from surgery.core.tensors import Tensor
-from surgery.formats.weights_file import Piece
+from surgery.formats.weight_pieces import Piece
 from surgery.graph.graph import Graph
 from surgery.graph.traversal import calls_at_every_depth
 from surgery.selectors.select import selected

@@ -110,7 +110,8 @@ def _reason(error: BaseException) -> str:
 
 def _from_file(graph: Graph, path: str | os.PathLike[str]) -> Graph:
     """Returns the graph of a card whose layers take their weights from a file when they are built; none is read now."""
-    from surgery.compare.matching import Target, matched
+    from surgery.compare.matching import matched
+    from surgery.compare.targets import Target
     from surgery.formats.architecture_alone import with_absent
     from surgery.formats.paths import exists, refuse_url
     from surgery.formats.weights_file import weights_in

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from surgery.formats.weights_file import Piece
+from surgery.formats.weight_pieces import Piece
 
 SHAPES = Path(__file__).with_name("shapes.json.gz")
 LEAST = 0.5  # of the tensors, on the side that has more; below that, the file is of something else

@@ -14,6 +14,7 @@ from typing import Any
 
 from surgery.core.errors import SurgeryError
 from surgery.formats.budget import Budget
+from surgery.formats.hdf5.datatypes import LETTERS, Unusual, nested, number_at, shape_of, type_of
 from surgery.formats.hdf5.heaps import TEXT
 
 OBJECTS = 1_000_000
@@ -25,13 +26,8 @@ _ELEMENT = 64  # of an element of an attribute
 _UNDEFINED = 2**64 - 1
 _DATASPACE, _DATATYPE, _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOLS = 0x1, 0x3, 0x8, 0xC, 0x10, 0x11
 _HARMLESS = {0x0, 0x4, 0x5, 0xD, 0xE, 0x12, 0x13}  # nothing, fill values, a comment, times, what B-trees are like
-_FLOATS = {2: (10, 5, 0, 10, 15), 4: (23, 8, 0, 23, 127), 8: (52, 11, 0, 52, 1023)}
 
 Read = Callable[[int, int], bytes]  # (offset, size) -> bytes; fewer at the end of the file
-
-
-class Unusual(Exception):
-    """The file is not as Keras writes it by default, or it is broken."""
 
 
 def content(read: Read, budget: Budget) -> dict[str, Any]:
@@ -71,7 +67,7 @@ class _Index:
         if head[:9] != b"\x89HDF\r\n\x1a\n\x00" or head[13:15] != b"\x08\x08" or any(head[24:32]):
             raise Unusual("another superblock")
         found: dict[str, Any] = {"groups": {}, "tensors": {}}
-        waiting = [("", _number(head, 64))]
+        waiting = [("", number_at(head, 64))]
         seen: set[int] = set()
         while waiting:
             path, address = waiting.pop()
@@ -81,7 +77,7 @@ class _Index:
             messages = list(self.messages(address))
             found["groups"][path] = dict(self.attribute(data) for kind, data in messages if kind == _ATTRIBUTE)
             (table,) = (data for kind, data in messages if kind == _SYMBOLS)
-            for name, below in self.symbols(_number(table, 0), _number(table, 8)):
+            for name, below in self.symbols(number_at(table, 0), number_at(table, 8)):
                 inner = f"{path}/{name}" if path else name
                 self._budget.take(OBJECT + 2 * len(inner), "the index of the HDF5")
                 parts = dict(self.messages(below))
@@ -109,7 +105,7 @@ class _Index:
                 if flags & 2 or len(data) != length or blocks_seen > 1000:
                     raise Unusual("a message that is shared or cut off")
                 if kind == _CONTINUATION:
-                    blocks.append((_number(data, 0), _number(data, 8)))
+                    blocks.append((number_at(data, 0), number_at(data, 8)))
                 elif kind in (_DATASPACE, _DATATYPE, _LAYOUT, _ATTRIBUTE, _SYMBOLS):
                     yield kind, data
                 elif kind not in _HARMLESS:
@@ -141,16 +137,16 @@ class _Index:
             raise Unusual("no group B-tree")
         children = self.bytes(node + 24, 16 * count + 8)
         for at in range(8, 16 * count, 16):
-            child = _number(children, at)
+            child = number_at(children, at)
             yield from self.leaves(child, depth + 1) if level else (child,)
 
     def tensor(self, parts: dict[int, bytes]) -> list[Any]:
         """Returns `[shape, dtype, offset]`. Section IV.A.2.i: contiguous layout, version 3."""
-        layout, shape = parts.get(_LAYOUT, b""), _shape(parts.get(_DATASPACE, b""))
+        layout, shape = parts.get(_LAYOUT, b""), shape_of(parts.get(_DATASPACE, b""))
         if layout[:2] != b"\x03\x01" or shape is None:
             raise Unusual("no contiguous tensor")
-        kind, dtype, _ = _type(parts.get(_DATATYPE, b""))
-        offset = _number(layout, 2)
+        kind, dtype, _ = type_of(parts.get(_DATATYPE, b""))
+        offset = number_at(layout, 2)
         if kind != "number" or offset == _UNDEFINED:
             raise Unusual("no numbers")
         return [shape, dtype, offset]
@@ -167,23 +163,23 @@ class _Index:
         for size in (name_size, type_size, space_size):
             pieces.append(data[at : at + size])
             at += -(-size // 8) * 8 if version == 1 else size
-        shape = _shape(pieces[2])
+        shape = shape_of(pieces[2])
         if shape is None:
             raise Unusual("an empty attribute")
         count = 1
         for side in shape:
             count *= side
-        kind, dtype, size = _type(pieces[1])
+        kind, dtype, size = type_of(pieces[1])
         if count > NAMES or len(data) < at + count * size:
             raise Unusual("a large attribute")
         self._budget.take(_ELEMENT * count + len(data), "an attribute of the HDF5")
         raw = [data[at + size * number : at + size * (number + 1)] for number in range(count)]
         values = [self.value(kind, dtype, one) for one in raw]
-        return pieces[0].split(b"\0")[0].decode(), _shaped(values, shape)
+        return pieces[0].split(b"\0")[0].decode(), nested(values, shape)
 
     def value(self, kind: str, dtype: str, raw: bytes) -> Any:
         if kind == "number":
-            return struct.unpack("<" + _LETTERS[dtype], raw)[0]
+            return struct.unpack("<" + LETTERS[dtype], raw)[0]
         if kind == "text":
             return raw.rstrip(b"\0").decode("utf-8", "replace")
         length, address, number = struct.unpack("<IQI", raw)  # section IV.B: an object in a global heap
@@ -213,49 +209,3 @@ class _Index:
                 at += 16 + -(-length // 8) * 8
             self._heaps[address] = found
         return self._heaps[address]
-
-
-_LETTERS = {
-    **{f"int{8 * size}": letter for size, letter in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))},
-    **{f"uint{8 * size}": letter for size, letter in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))},
-    "float16": "e",
-    "float32": "f",
-    "float64": "d",
-}
-
-
-def _number(data: bytes, at: int) -> int:
-    return struct.unpack_from("<Q", data, at)[0]
-
-
-def _shape(data: bytes) -> list[int] | None:
-    """Returns the sides; nothing for a dataspace that is empty. Section IV.A.2.b."""
-    version, rank, _, kind = struct.unpack_from("<BBBB", data, 0)
-    if version not in (1, 2) or (version == 2 and kind > 1) or rank > 32:
-        return None
-    return list(struct.unpack_from(f"<{rank}Q", data, 8 if version == 1 else 4))
-
-
-def _type(data: bytes) -> tuple[str, str, int]:
-    """Returns ("number", "text" or "heap", dtype, bytes of one element). Section IV.A.2.d."""
-    kind, bits, size = data[0] & 15, data[1:4], struct.unpack_from("<I", data, 4)[0]
-    if kind == 0 and size in (1, 2, 4, 8) and not bits[0] & 1:
-        if struct.unpack_from("<HH", data, 8) == (0, 8 * size):
-            return "number", f"{'' if bits[0] & 8 else 'u'}int{8 * size}", size
-    elif kind == 1 and size in _FLOATS and not bits[0] & 0x41:
-        offset, precision, *layout, bias = struct.unpack_from("<HHBBBBI", data, 8)
-        if (offset, precision, (*layout, bias), bits[1]) == (0, 8 * size, _FLOATS[size], 8 * size - 1):
-            return "number", f"float{8 * size}", size
-    elif kind == 3 and bits[0] & 15 < 2:
-        return "text", "", size
-    elif kind == 9 and bits[0] & 15 == 1 and size == 16:
-        return "heap", "", size
-    raise Unusual(f"a datatype of class {kind}")
-
-
-def _shaped(values: list[Any], shape: list[int]) -> Any:
-    if not shape:
-        return values[0]
-    for side in reversed(shape[1:]):
-        values = [values[at : at + side] for at in range(0, len(values), side)] if side else []
-    return values

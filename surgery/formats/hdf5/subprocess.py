@@ -22,6 +22,7 @@ from surgery.core.errors import SurgeryError
 from surgery.core.isolation import isolated
 from surgery.formats.budget import Budget
 from surgery.formats.hdf5 import index
+from surgery.formats.hdf5.datatypes import Unusual
 
 SECONDS = 60  # for one request
 MEMORY = 6 * 2**30
@@ -46,7 +47,7 @@ def content_of(place: Place, what: str, budget: Budget) -> dict[str, Any]:
     """
     try:
         return index.content(Range(place).part, budget)
-    except index.Unusual:
+    except Unusual:
         text = bytes(_asked({"what": what}, place, budget))
     budget.read_json(text, f"the index of {what}")
     return json.loads(text)
