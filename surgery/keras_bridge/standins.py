@@ -20,18 +20,17 @@ from typing import Any
 
 import keras
 
-from surgery.core.errors import SurgeryError, SurgeryWarning, first_line, listing, printable
-from surgery.core.tensors import Source
+from surgery.core.errors import SurgeryError, SurgeryWarning, listing, printable
 from surgery.graph.calls import Call, Op, flags_below
 from surgery.graph.graph import Graph
 from surgery.graph.ops import Standin, StoredOp
 from surgery.graph.traversal import calls_at_every_depth
-from surgery.keras_bridge.allowlist import admitted
 from surgery.keras_bridge.copy import give_weights, owing, renewed
+from surgery.keras_bridge.deserialize import deserialize, teach
 from surgery.keras_bridge.fill import Filling
-from surgery.keras_bridge.lookups import RARITY, WORDS, Learned, give, is_lookup
+from surgery.keras_bridge.flags_at import agrees, apply_flags, stored_flags
+from surgery.keras_bridge.lookups import is_lookup
 from surgery.keras_bridge.trace import functional_class, is_graph, trace
-from surgery.keras_bridge.trainable_flags import obeys, set_flag
 
 
 class Copies:
@@ -99,7 +98,7 @@ class Copies:
         source = op.standins[0].layer
         if not self.fresh or not has_variables(source):
             for standin in reversed(op.standins):
-                if standin.name == name and _agrees(standin, flags, first=standin is op.standins[0]):
+                if standin.name == name and agrees(standin, flags, first=standin is op.standins[0]):
                     self._shared.append(standin.layer)
                     return standin
         whole = self._whole(op, name, flags) if self._is_composed(op, name) else renewed(source, name)
@@ -108,8 +107,8 @@ class Copies:
         self._filling.follow(layer)
         standin = Standin(layer, name, {})
         if isinstance(op, StoredOp) and op.standins[0].flags and not composed:  # its flags are those of another graph
-            _apply(layer, _stored_flags(op))
-        standin.flags = _apply(layer, flags)
+            apply_flags(layer, stored_flags(op))
+        standin.flags = apply_flags(layer, flags)
         self._pending.append((op, standin, None if composed else source))
         return standin
 
@@ -119,7 +118,7 @@ class Copies:
         layer = self._composed(op, name, flags) if composed else self._from_stored(op, name)
         standin = Standin(layer, name, flags)
         if op.source is None:
-            _apply(layer, flags)  # else once it is filled: in which order a file lists tensors goes by its own flags
+            apply_flags(layer, flags)  # else once it is filled: a file lists tensors in the order of its own flags
         self._new.append((op, standin))
         self._filling.follow(layer)
         if not self.fresh:
@@ -158,9 +157,9 @@ class Copies:
         return self._nested(dataclasses.replace(op.inner, calls=calls), name, self)  # pyright: ignore[reportOptionalCall]
 
     def _from_stored(self, op: StoredOp, name: str) -> Any:
-        layer = _deserialized(op, name, self._custom_objects)
+        layer = deserialize(op, name, self._custom_objects)
         if is_lookup(layer) and op.source is not None and op.source.assets:
-            _teach(layer, op.source)
+            teach(layer, op.source)
         return layer
 
     def _fill(self) -> None:
@@ -169,14 +168,14 @@ class Copies:
             source = None if op.source is None or op.source.fresh else op.source
             if source is not None and has_variables(standin.layer) and not is_lookup(standin.layer):
                 self._given.update(self._filling.fill(standin.layer, source, standin.name))
-            _apply(standin.layer, standin.flags)
+            apply_flags(standin.layer, standin.flags)
 
     def _finish(self) -> None:
         """Gives the copies, now built, the weights of their sources, and remembers them."""
         for op, standin, source in self._pending:
             if source is not None:  # else its layers were copied one by one
                 give_weights(standin.layer, source)
-                _apply(standin.layer, standin.flags)  # a mark goes before the flags of the source's variables
+                apply_flags(standin.layer, standin.flags)  # a mark goes before the flags of the source's variables
                 self._given.update(map(id, getattr(standin.layer, "weights", ())))
             if not self.fresh:
                 op.standins.append(standin)
@@ -237,54 +236,3 @@ def has_variables(layer: Any) -> bool:
     """Whether an operation holds state: weights, the seed of a dropout, or words that it learned."""
     parts = getattr(layer, "_flatten_layers", list)()
     return bool(getattr(layer, "variables", ())) or any(map(is_lookup, parts))
-
-
-def leaf_at(layer: Any, path: str) -> Any:
-    """Returns the layer at a path inside a model: `""` is the layer itself, `encoder/conv1` lies two models deep."""
-    for name in filter(None, path.split("/")):
-        layer = layer.get_layer(name)
-    return layer
-
-
-def _agrees(standin: Standin, flags: Mapping[str, bool | str], first: bool) -> bool:
-    """Whether a layer that is there can stand for a call with marks: one made for the same, or the first as it is."""
-    if set(standin.flags) != set(flags) and not (first and not standin.flags):
-        return False
-    return all(obeys(leaf_at(standin.layer, path), flag) for path, flag in flags.items())
-
-
-def _apply(layer: Any, flags: Mapping[str, bool | str]) -> dict[str, bool | str]:
-    for path, flag in flags.items():
-        set_flag(leaf_at(layer, path), flag)
-    return dict(flags)
-
-
-def _stored_flags(op: StoredOp) -> dict[str, bool | str]:
-    if op.inner is None:
-        return {"": bool(op.config.get("trainable", True))} if op.weights else {}
-    below = ((call.layer, _stored_flags(call.op)) for call in op.inner if isinstance(call.op, StoredOp))
-    return {f"{name}/{path}".rstrip("/"): flag for name, flags in below for path, flag in flags.items()}
-
-
-def _teach(layer: Any, source: Source) -> None:
-    """Gives a lookup layer the words of a file, before it is called: they decide how wide its output is.
-
-    Raises:
-        SurgeryError: they are none for such a layer.
-    """
-    rare = [tensor for place, tensor in source.tree.items() if place.endswith(RARITY)]
-    try:
-        give(layer, Learned.of_text(source.assets[WORDS](), rare[0].load() if rare else ()))
-    except Exception as error:  # TensorFlow's and Keras' own, of any kind
-        raise SurgeryError(f"the vocabulary of {layer.name!r} is broken: {first_line(error)}") from error
-
-
-def _deserialized(op: StoredOp, name: str, custom_objects: Mapping[str, Any]) -> Any:
-    """Makes the layer that a stored op describes, with fresh weights. Only classes that Keras knows; no code is run."""
-    try:
-        stored = admitted({**op.stored, "config": {**op.config, "name": name}}, custom_objects)
-        layer = keras.saving.deserialize_keras_object(stored, custom_objects=dict(custom_objects), safe_mode=True)
-        layer.name = name  # a layer may make a name of its own of the one that it is given
-        return layer
-    except Exception as error:
-        raise SurgeryError(f"{name!r} ({op.class_name}) cannot be made: {first_line(error)}") from error
