@@ -21,32 +21,11 @@ import numpy as np
 
 from surgery.core.errors import SurgeryError, SurgeryWarning, printable
 from surgery.core.specs import Spec, megabytes
+from surgery.training.stored_rows import as_bits, as_dtype, numpy_spec
 
 FORMAT = 2  # of what is kept on disk; a new number makes the old unread
 SKIPPED = 64  # rows that are skipped at a time
 PART = 2**24  # bytes that are read at a time, for their checksum
-
-
-def numpy_spec(spec: Spec) -> tuple[tuple[int, ...], np.dtype]:
-    """Returns the shape of one row and the type that keeps its values; bfloat16 is kept as its 16 bits.
-
-    Raises:
-        SurgeryError: a side of the tensor varies from row to row.
-    """
-    if spec.shape is None or None in spec.shape[1:]:
-        raise SurgeryError(f"rows of {spec} differ in size; give the network inputs of one size: sg.resize.")
-    dtype = np.dtype("uint16" if spec.dtype == "bfloat16" else spec.dtype)
-    return tuple(int(side) for side in spec.shape[1:] if side is not None), dtype
-
-
-def as_bits(array: Any) -> Any:
-    """Returns an array as it is kept: bfloat16, which `.npy` does not know, as its 16 bits."""
-    return array.view("uint16") if array.dtype.name == "bfloat16" else array
-
-
-def row_bytes(specs: Sequence[Spec]) -> int:
-    """Returns the size of one row of all tensors."""
-    return sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in map(numpy_spec, specs))
 
 
 def made(folder: Path) -> Path:
@@ -139,7 +118,7 @@ class Store:
             found = self._arrays
         else:
             found = [np.load(self._path(number), mmap_mode="r") for number in range(len(self._shapes))]
-        return [_as_dtype(array, dtype) for array, dtype in zip(found, self._dtypes, strict=True)]
+        return [as_dtype(array, dtype) for array, dtype in zip(found, self._dtypes, strict=True)]
 
     def discard(self) -> None:
         """Removes what is on disk: it is not what its key says."""
@@ -241,14 +220,6 @@ class Store:
 
 def _checksum() -> Any:
     return hashlib.blake2b(digest_size=16)
-
-
-def _as_dtype(array: Any, dtype: str) -> Any:
-    if dtype != "bfloat16":
-        return array
-    import ml_dtypes
-
-    return array.view(ml_dtypes.bfloat16)
 
 
 @contextlib.contextmanager

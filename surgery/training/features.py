@@ -20,8 +20,9 @@ from surgery.graph.graph import Graph
 from surgery.layers.sameness import outline
 from surgery.training.batches import Samples
 from surgery.training.determinism import prove_steady
-from surgery.training.feature_store import Store, made, row_bytes
+from surgery.training.feature_store import Store, made
 from surgery.training.frozen_prefix import Prefix
+from surgery.training.stored_rows import row_bytes
 
 CHUNK = 256  # samples that are kept, and lost by a kill, at a time
 BATCH = 32  # samples in a forward pass

@@ -13,10 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from surgery.core.errors import SurgeryError, doing, listing, nearest
-from surgery.edits.freeze import flags_for
-from surgery.graph.traversal import calls_at_every_depth
-from surgery.keras_bridge.either import as_graph
+from surgery.core.errors import SurgeryError, doing, listing
 from surgery.keras_bridge.optimizer_slots import extend
 from surgery.keras_bridge.train_functions import scope_of, state_of
 from surgery.training.player import (
@@ -29,12 +26,8 @@ from surgery.training.player import (
     refuse_odd,
     stored_owns,
 )
+from surgery.training.player_ownership import moving_statistics, owned_variables, refuse_moved, refuse_shared
 from surgery.training.restore import restore_variables
-
-
-def _moves_kernel(layer: Any) -> bool:
-    """Whether a layer divides its kernel by its norm in every forward pass of training."""
-    return isinstance(layer, keras.layers.SpectralNormalization) and layer.built
 
 
 @keras.saving.register_keras_serializable(package="surgery")
@@ -84,44 +77,14 @@ class Players(keras.Model):
         }
         self._forward = forward
         with doing(f"making the players of {name!r}"):
-            self._owned = {name: self._owned_by(player) for name, player in self.players.items()}
-            self._refuse_shared()
+            self._owned = {name: owned_variables(player, self.networks) for name, player in self.players.items()}
+            refuse_shared(self._owned)
         self._losses_of = {name: keras.metrics.Mean(name=f"{name}_loss") for name in self.players}
         self._optimizers = [player.optimizer for player in self.players.values()]  # a list is what Keras saves
         for name, player in self.players.items():
             player.optimizer.build(self.variables_of(name))
         self.built = True
         self._flags = state_of(self)
-
-    # ---- who owns what ----
-
-    def _owned_by(self, player: Player) -> list[Any]:
-        """Returns the weights of a player, statistics included."""
-        parts = player.owns if isinstance(player.owns, list) else [player.owns]
-        found: dict[int, Any] = {}
-        for part in parts:
-            if not isinstance(part, str) and not (isinstance(part, tuple) and len(part) == 2):
-                raise SurgeryError(
-                    f"a player owns the name of a network, (name, where), or a list of these: not {part!r}."
-                )
-            name, where = (part, "**") if isinstance(part, str) else part
-            if name not in self.networks:
-                known = listing(self.networks)
-                raise SurgeryError(f"no network {name!r}; there are {known}.{nearest(name, self.networks)}")
-            graph = as_graph(self.networks[name])
-            calls: dict[str, Any] = dict(calls_at_every_depth(graph))
-            for address in flags_for(graph, where, True, True):
-                found.update((id(variable), variable) for variable in calls[address].op.layer.weights)
-        if not any(variable.trainable for variable in found.values()):
-            raise SurgeryError(f"{player.owns!r} has nothing that trains.")
-        return list(found.values())
-
-    def _refuse_shared(self) -> None:
-        owner: dict[int, str] = {}
-        for name, variables in self._owned.items():
-            for variable in variables:
-                if owner.setdefault(id(variable), name) != name:
-                    raise SurgeryError(f"{variable.path} belongs to both {owner[id(variable)]!r} and {name!r}.")
 
     def variables_of(self, name: str) -> list[Any]:
         """Returns the variables that a player's steps train."""
@@ -228,11 +191,7 @@ class Players(keras.Model):
 
     def _statistics(self, but: str | None = None) -> list[Any]:
         """Returns what a forward pass moves in training mode, in all networks, `but` for what a player owns."""
-        mine = {id(variable) for variable in self._owned.get(but or "", [])}
-        networks = self.networks.values()
-        kernels = {id(one.kernel) for network in networks for one in network._flatten_layers() if _moves_kernel(one)}
-        weights = {id(one): one for network in networks for one in network.weights if id(one) not in mine}
-        return [one for key, one in weights.items() if not one.trainable or key in kernels]
+        return moving_statistics(self.networks.values(), self._owned.get(but or "", []))
 
     # ---- proof ----
 
@@ -254,15 +213,7 @@ class Players(keras.Model):
                 before = {key: np.array(one) for key, one in weights.items()}
                 self.step(name, data)
                 moved = [one for key, one in weights.items() if not np.array_equal(before[key], one)]
-                self._refuse_moved(name, moved)
-
-    def _refuse_moved(self, name: str, moved: list[Any]) -> None:
-        own = {id(variable) for variable in self._owned[name]}
-        foreign = [variable.path for variable in moved if id(variable) not in own]
-        if foreign:
-            raise SurgeryError(f"a step of {name!r} moved {listing(foreign)}, which it does not own.")
-        if not moved:
-            raise SurgeryError(f"a step of {name!r} moved nothing: its loss does not depend on its variables.")
+                refuse_moved(name, self._owned[name], moved)
 
     # ---- saving ----
 
