@@ -139,6 +139,7 @@ __version__ = "0.1.0"
 __all__ = sorted([*_MODULES, *(name for names in _HOMES.values() for name in names)])  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__ = _former_names(__name__, "sg", _FORMER, _names_of(__name__, _HOMES, _MODULES))
 
+__path__.append(f"{__path__[0]}/names")  # `from surgery.samples import digits`
 _register_with_keras()
 
 

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import operator
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -170,3 +172,17 @@ def test_each_public_name_is_taken_from_where_the_type_checker_sees_it():
 
 def test_public_names_are_listed_in_order():
     assert sg.__all__ == sorted(sg.__all__) == dir(sg)
+
+
+@pytest.mark.parametrize("name", ["samples", "tasks", "losses", "parts"])
+def test_a_public_module_can_be_imported_by_the_name_that_users_type(name):
+    code = f"import surgery.{name}\nimport surgery as sg\nprint(surgery.{name} is sg.{name}, bool(dir(sg.{name})))"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert run.stdout == "True True\n", run.stderr
+
+
+def test_a_former_module_is_imported_with_a_warning():
+    code = "from surgery.wiring import unet_decoder\nprint(unet_decoder.__module__)"
+    run = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True)
+    assert run.stdout == "surgery.parts.unet\n"
+    assert "<string>:1: DeprecationWarning: surgery.wiring is deprecated. Use surgery.parts instead." in run.stderr

@@ -28,6 +28,7 @@ ROOMS = (  # in order: a file imports from its own room and from those before it
     "parts",
     "recipe",
     "cli",
+    "names",
     "__main__",
     "__init__",
 )

@@ -1,0 +1,6 @@
+"""`surgery.data`, as users call it."""
+
+import importlib
+import sys
+
+sys.modules[__name__] = importlib.import_module("surgery.data")
