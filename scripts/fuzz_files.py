@@ -129,9 +129,13 @@ def main() -> int:
         import keras
 
         keras.backend.backend()
-    import surgery.compare
-    import surgery.view
-    import surgery.zoo  # noqa: F401  imported once, before the forks
+    import surgery.compare.diff
+    import surgery.compare.verify
+    import surgery.formats.open_file
+    import surgery.keras_bridge.save
+    import surgery.view.plot
+    import surgery.view.table
+    import surgery.zoo.cards  # noqa: F401  imported once, before the forks
 
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
