@@ -27,6 +27,7 @@ GROUPS = {  # heading -> the packages whose names are below it
     "Edit": ("edits",),
     "Look and compare": ("view", "compare"),
     "Train": ("training",),
+    "Predict": ("data",),
     "Values": ("graph", "core"),
 }
 MODULES = ("parts", "losses", "samples", "tasks")

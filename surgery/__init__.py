@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from surgery.core.progress import progress as progress
     from surgery.core.specs import Ref as Ref
     from surgery.core.specs import Spec as Spec
+    from surgery.data.predict import predict as predict
     from surgery.edits.crossing import crossing_tensors as crossing_tensors
     from surgery.edits.dilate import dilate as dilate
     from surgery.edits.feature_levels import feature_levels as feature_levels
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from surgery.edits.tap_cut_split import split as split
     from surgery.edits.tap_cut_split import tap as tap
     from surgery.edits.unfuse import unfuse as unfuse
+    from surgery.graph.about import About as About
     from surgery.graph.calls import Call as Call
     from surgery.graph.graph import Graph as Graph
     from surgery.io import open as open
@@ -84,6 +86,7 @@ _HOMES = {  # module -> the public names that it defines
     "core.errors": ("SurgeryError", "SurgeryWarning"),
     "core.progress": ("progress",),
     "core.specs": ("Ref", "Spec"),
+    "data.predict": ("predict",),
     "edits.crossing": ("crossing_tensors",),
     "edits.dilate": ("dilate",),
     "edits.feature_levels": ("feature_levels",),
@@ -101,6 +104,7 @@ _HOMES = {  # module -> the public names that it defines
     "edits.rewire": ("rewire",),
     "edits.tap_cut_split": ("cut", "split", "tap"),
     "edits.unfuse": ("unfuse",),
+    "graph.about": ("About",),
     "graph.calls": ("Call",),
     "graph.graph": ("Graph",),
     "io": ("open", "save"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from surgery import zoo
-from surgery.core.errors import SurgeryError, first_line, listing, printable
+from surgery.core.errors import SurgeryError, doing, first_line, listing, printable
 from surgery.core.renames import renamed_arguments
 from surgery.formats.output_counts import may_make_more
 from surgery.formats.paths import SUFFIXES, exists
+from surgery.graph.about import About, with_about
 from surgery.graph.graph import Graph
 from surgery.graph.input_preprocessing import by_name
 from surgery.graph.masks import dropped
@@ -155,19 +157,23 @@ def watch() -> Iterator[list[Graph]]:
 
 
 @renamed_arguments(prove="verify")
-def save(x: Any, path: str | os.PathLike[str], verify: bool = True) -> Path:
+def save(x: Any, path: str | os.PathLike[str], verify: bool = True, about: About | None = None) -> Path:
     """Writes a model or a graph to a `.keras` file that stock Keras opens; returns the path.
 
     The file is written next to its place and moved there when it is whole, so a kill at any moment leaves the old file
-    or the new one. It also says what the network expects of its images (`graph.preprocessing`), which Keras ignores.
+    or the new one. It also says what the network expects of its images (`graph.preprocessing`) and what it is for
+    (`graph.about`), which Keras ignores.
 
     Args:
         x: `Graph` or `keras.Model`.
         path: ends in `.keras`; an existing file is replaced.
         verify: whether the file is opened again and all weights are compared first.
+        about: what the model is for: names of its classes, measures; by default what is known of a graph
+            (`graph.about`), and of a live model nothing.
 
     Raises:
-        SurgeryError: the path cannot be written, or what was written is not the same model.
+        SurgeryError: the path cannot be written, what was written is not the same model, or `about` names another
+            number of classes than it has outputs.
     """
     import keras
 
@@ -175,8 +181,25 @@ def save(x: Any, path: str | os.PathLike[str], verify: bool = True) -> Path:
 
     if not isinstance(x, (Graph, keras.Model)):
         raise SurgeryError(f"a Graph or a keras.Model is saved, not {x!r}.")
-    if isinstance(x, Graph):
-        return save_model(build(x), path, verify, by_name(x))
     from surgery.keras_bridge.trace import expects_images
 
-    return save_model(x, path, verify, by_name(as_graph(x)) if expects_images(x) else {})
+    graph = as_graph(x) if isinstance(x, Graph) or about is not None or expects_images(x) else None
+    about = _checked(graph, path, about)
+    model = build(x) if isinstance(x, Graph) else x
+    return save_model(model, path, verify, {} if graph is None else by_name(graph), about)
+
+
+def _checked(graph: Graph | None, path: str | os.PathLike[str], about: About | None) -> About | None:
+    """Returns what the file is to say of the model, with the versions that write it."""
+    import keras
+
+    if about is None:
+        return None if graph is None else graph.about
+    if not isinstance(about, About):
+        raise SurgeryError(f"about= is an sg.About, not {about!r}.")
+    if Path(path).suffix == ".safetensors":
+        raise SurgeryError(f"about=: {printable(path)!r} holds weights alone; a .keras file says what a model is for.")
+    with doing("writing about="):
+        with_about(graph, about)
+    versions = {"surgery": importlib.import_module("surgery").__version__, "keras": keras.__version__}
+    return about if about.versions else dataclasses.replace(about, versions=versions)

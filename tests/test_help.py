@@ -17,7 +17,20 @@ from surgery.core.errors import SurgeryError
 from surgery.recipe import files as cookbook
 from surgery.recipe import parameters
 
-NAMES = ("inspect", "diff", "tap", "cut", "freeze", "graft", "verify", "convert", "weights", "recipes", "zoo")
+NAMES = (
+    "inspect",
+    "diff",
+    "tap",
+    "cut",
+    "freeze",
+    "graft",
+    "verify",
+    "convert",
+    "weights",
+    "recipes",
+    "zoo",
+    "predict",
+)
 WIDTHS = (40, 80, 200)
 INTERNAL = ("typing.", "PosixPath(", "WindowsPath(", "<class ", "<function ", "<enum ", "NoneType", " object at 0x")
 

@@ -104,6 +104,7 @@ COMMANDS = """
     freeze model.keras first -o frozen.keras
     verify model.keras model.keras
     convert model.h5 new.keras
+    inspect model.keras --about
     graft transfer --dry-run
     graft mine.py --set classes=3 --dry-run
 """

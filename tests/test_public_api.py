@@ -64,7 +64,9 @@ FORMER_ARGUMENTS = {
     ("sg.tasks.segment", "pictures"),
 }
 NEW_NAMES = {f"sg.FreezeCheck.{name}" for name in ("check", "on_epoch_end", "on_train_batch_end", "on_train_begin")}
-NEW_PARAMETERS = set()
+NEW_NAMES |= {"sg.About", "sg.Graph.about", "sg.predict"}
+NEW_NAMES |= {f"sg.About.{name}" for name in ("classes", "command", "described", "donor", "task")}
+NEW_PARAMETERS = {"sg.Graph(_about=None)", "sg.save(about=None)"}
 
 
 def present(path):

@@ -38,6 +38,7 @@ from surgery.view.table import FORMATS, View, text_of
 )
 @click.option("--graphviz", is_flag=True, help="Use Graphviz (must be installed) for svg, png or pdf.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--about", is_flag=True, help="Print the model card: classes, measures, where it comes from.")
 @click.option("--shapes", is_flag=True, help="Have Keras compute shapes that the file does not hold.")
 def inspect(
     source: str,
@@ -54,6 +55,7 @@ def inspect(
     plot: Path | None,
     graphviz: bool,
     force: bool,
+    about: bool,
     shapes: bool,
 ) -> None:
     """Show the layers of a network.
@@ -72,6 +74,7 @@ def inspect(
       surgery inspect mobilenetv2 --columns +macs,field --sort macs
       surgery inspect model.keras --nested --stages
       surgery inspect resnet50 --plot resnet50.html
+      surgery inspect model.keras --about --format markdown
     """
     if where and also:
         raise click.UsageError("WHERE is given twice.")
@@ -86,6 +89,7 @@ def inspect(
             if (
                 format != "table"
                 or plot is not None
+                or about
                 or columns
                 or sort
                 or not _shown_all_the_same(error, source, where or also)
@@ -100,6 +104,11 @@ def inspect(
         from surgery.analysis.sizes import at_size
 
         graph = at_size(graph, size)
+    if about:
+        from surgery.view.model_card import card_of
+
+        click.echo(card_of(graph, format))
+        return
     if plot is not None:
         click.echo(graph)
         from surgery.view.plot import plot as draw_network

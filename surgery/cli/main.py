@@ -24,6 +24,7 @@ COMMANDS = {  # each in a module of its name; the short help is the first senten
     "freeze": "Write a network with frozen layers.",
     "graft": "Run a recipe on a pretrained network.",
     "inspect": "Show the layers of a network.",
+    "predict": "Say what images show.",
     "recipes": "List, print or copy shipped recipes.",
     "tap": "Write a feature extractor, or run it.",
     "verify": "Compare a network with its donor.",

@@ -20,4 +20,7 @@ def written(graph: Graph, donor: Graph, output: Path) -> None:
 
         save(graph, output)
         found = verify(open_network(output), donor)
+    if donor.about is not None and graph.about != donor.about:
+        lost = "what the model is for" if graph.about is None else "its measures"
+        click.echo(f"not kept: {lost}, which the file of the donor says (surgery inspect --about)", err=True)
     click.echo(f"{graph}\n\n{found}\n\nwrote {output} ({megabytes(output.stat().st_size)}), reopened and compared")

@@ -18,11 +18,11 @@ from surgery.formats.architecture_alone import alone, filled, with_absent
 from surgery.formats.budget import Budget
 from surgery.formats.byte_ranges import Descriptor, Window
 from surgery.formats.hdf5_file import MAGIC, Hdf5, read_hdf5
-from surgery.formats.image_member import with_preprocessing
 from surgery.formats.json_text import TEXT, is_json, is_list_of_shards, parsed, read_json
 from surgery.formats.legacy.rules import Origin
 from surgery.formats.model_config import Reader
 from surgery.formats.other_files import TFJS, CutOff, architecture_in, refuse_folder, topology_of
+from surgery.formats.own_members import with_members
 from surgery.formats.paths import SUFFIXES, exists, refuse_url
 from surgery.formats.registered import NoArchitecture, WeightsAlone
 from surgery.formats.safetensors import is_safetensors
@@ -96,7 +96,7 @@ def _opened(source: Descriptor, kind: str, what: str, report: list[str], weights
         if archive is None:
             return with_absent(graph)
         with_fixed(graph, archive, report)
-        return with_preprocessing(graph, archive)
+        return with_members(graph, archive)
     except SurgeryError as error:
         text = str(error)
         stored = [error.stored] if isinstance(error, NoArchitecture) else []

@@ -17,6 +17,8 @@ from surgery.core.errors import SurgeryError, nearest, printable
 from surgery.core.nested import plain
 from surgery.core.reprs import ends, line
 from surgery.core.specs import Ref, Spec, Weight, megabytes
+from surgery.graph.about import Bound
+from surgery.graph.about import of_graph as about_of
 from surgery.graph.calls import Call, Op, flags_below
 from surgery.graph.input_preprocessing import of_graph
 from surgery.layers.sameness import same_structure
@@ -40,7 +42,9 @@ class Graph:
     inputs: Any
     outputs: Any
     notes: tuple[str, ...] = ()
+    _about: Bound | None = None
 
+    about = property(about_of)
     preprocessing = property(of_graph)
 
     def __post_init__(self) -> None:

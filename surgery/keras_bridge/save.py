@@ -13,8 +13,9 @@ from surgery.core.errors import SurgeryError, SurgeryWarning, first_line, listin
 from surgery.core.recursion import room_for
 from surgery.formats import safetensors
 from surgery.formats.atomic import written_whole
-from surgery.formats.image_member import add_preprocessing
+from surgery.formats.own_members import add_members
 from surgery.formats.stock_classes import add_fixed, as_ordinary, ours_in
+from surgery.graph.about import About
 from surgery.graph.preprocessing import Preprocessing
 from surgery.keras_bridge.effective_values import Value, lora_of, own_variables, parts_of, quantized, values_of
 from surgery.keras_bridge.variables import layers_of, named_weights
@@ -23,7 +24,11 @@ AGAIN = "Freeze again after opening it."
 
 
 def save_model(
-    model: Any, path: str | os.PathLike[str], verify: bool = True, expected: Mapping[str, Preprocessing] | None = None
+    model: Any,
+    path: str | os.PathLike[str],
+    verify: bool = True,
+    expected: Mapping[str, Preprocessing] | None = None,
+    about: About | None = None,
 ) -> Path:
     """Writes a Keras model to a `.keras` file, or its weights to a `.safetensors` file, atomically.
 
@@ -32,6 +37,7 @@ def save_model(
         path: where to; an existing file is replaced only by a finished one.
         verify: whether the file is opened again and its weights are compared, bit for bit, before it takes its place.
         expected: what the inputs of these names expect of their images, which a `.keras` file says.
+        about: what the model is for, which it says too.
 
     Raises:
         SurgeryError: the path ends in neither or cannot be written, or the file does not hold the same model.
@@ -45,7 +51,7 @@ def save_model(
         with as_ordinary(model) if path.suffix == ".keras" else contextlib.nullcontext({}) as fixed:
             write(model, draft)
             if path.suffix == ".keras":
-                add_preprocessing(draft, expected or {})
+                add_members(draft, expected or {}, about)
                 add_fixed(draft, fixed)
                 _say_ours(path, ours_in(draft))
             lost = compare(model, draft, path) if verify else []

@@ -11,7 +11,7 @@ from surgery.core.nested import leaves
 from surgery.core.renames import renamed_arguments
 from surgery.data.images import ImageFiles, files_in
 from surgery.data.preprocessing import OWN, choose_preprocessing
-from surgery.edits.resize import resize
+from surgery.data.sized import of_size
 from surgery.edits.tap_cut_split import tap
 from surgery.graph.graph import Graph
 from surgery.graph.preprocessing import Preprocessing
@@ -69,7 +69,7 @@ def extract_features(
         target = None if path is None else feature_files.target(path)
         files = files_in(images)
         _refuse_numbers(size, batch_size)
-        graph = _of_size(tap(graph, where), size)
+        graph = of_size(tap(graph, where), size)
         _refuse_states(graph)
         if target is not None:
             feature_files.refuse_taps(target, graph.outputs)
@@ -91,18 +91,6 @@ def _refuse_numbers(size: Any, batch_size: Any) -> None:
     sides = size if isinstance(size, (tuple, list)) else [0]
     if size is not None and (len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides)):
         raise SurgeryError(f"size= is (height, width) in pixels, not {size!r}.")
-
-
-def _of_size(graph: Graph, size: tuple[int, int] | None) -> Graph:
-    entries = leaves(graph.inputs)
-    sides = graph.spec(entries[0]).sides
-    if len(entries) != 1 or len(sides) != 4 or sides[3] not in (1, 3):
-        found = ", ".join(str(graph.spec(ref)) for ref in entries)
-        raise SurgeryError(f"expected one image (batch, height, width, 1 or 3) as the input, not {found}.")
-    wanted = size or sides[1:3]
-    if None in wanted:
-        raise SurgeryError("the network takes images of any size; say size=(height, width).")
-    return graph if tuple(wanted) == sides[1:3] else resize(graph, (*wanted, sides[3]))
 
 
 def _refuse_states(graph: Graph) -> None:

@@ -179,16 +179,17 @@ def _totals(sheet: Sheet, picked: dict[str, Call]) -> str:
 
 def _markdown(sheet: Sheet, names: tuple[str, ...], rows: list[Row], view: View) -> str:
     aligned = tuple("right" if COLUMNS[name].number else "left" for name in names)
-    cells = [[_in_markdown(cell) for cell in _cells(names, row)] for row in rows]
+    cells = [[in_markdown(cell) for cell in _cells(names, row)] for row in rows]
     text = tabulate(cells, names, tablefmt="pipe", colalign=aligned if rows else None, disable_numparse=True)
     return f"{text}\n\n{table_of_stages(sheet, 'pipe')}" if view.stages else text
 
 
-def _in_markdown(cell: str) -> str:
+def in_markdown(cell: str) -> str:
+    """Returns text that a reader of Markdown shows as it is."""
     return re.sub(r"([\\|\[\]`])", r"\\\1", cell).replace("<", "&lt;")
 
 
-def _is_formula(cell: str, text: bool) -> bool:
+def is_formula(cell: str, text: bool) -> bool:
     """Whether a spreadsheet would compute a cell."""
     return cell[:1] in tuple("=+@") or (text and len(cell) > 1 and cell[:1] == "-")
 
@@ -204,7 +205,7 @@ def _csv(names: tuple[str, ...], rows: list[Row]) -> str:
             if isinstance(row[name], int) and not isinstance(row[name], bool):
                 cells[place] = str(row[name])
         texts = {place for place, name in enumerate(names) if name in ("call", "class", "weights", "from")}
-        writer.writerow([f"'{cell}" if _is_formula(cell, at in texts) else cell for at, cell in enumerate(cells)])
+        writer.writerow([f"'{cell}" if is_formula(cell, at in texts) else cell for at, cell in enumerate(cells)])
     return out.getvalue().rstrip("\n")
 
 
@@ -218,4 +219,4 @@ def _json(sheet: Sheet, names: tuple[str, ...], rows: list[Row]) -> str:
     return f'{head},\n "calls": [{lines}\n ]\n}}'
 
 
-__all__ = ["FORMATS", "USUAL", "View", "plain", "table", "text_of"]
+__all__ = ["FORMATS", "USUAL", "View", "in_markdown", "is_formula", "plain", "table", "text_of"]
