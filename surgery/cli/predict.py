@@ -17,7 +17,7 @@ NAMES = 32 * 2**20  # bytes of a file of names
 
 @click.command()
 @click.argument("source")
-@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE [IMAGE ...]")
 @click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="Classes for each image."
 )
@@ -50,8 +50,8 @@ def predict(
 ) -> None:
     """Say what images show.
 
-    SOURCE is a model file or the name of a network, whose output is one vector of scores for each image. IMAGES are
-    files and folders. Each image gets the class with the highest score, and the confidence of the network in it.
+    SOURCE is a model file or the name of a network, whose output is one vector of scores for each image. Each
+    IMAGE is a file or a folder. An image gets the class with the highest score, and the confidence of the network in it.
 
     What was done is said on stderr: the preprocessing, and whether softmax was applied. Images that cannot be read are
     named there and skipped; the exit status is then 1. The names of the classes are those that the file says (surgery
