@@ -51,7 +51,7 @@ def predict(
     """Say what images show.
 
     SOURCE is a model file or the name of a network, whose output is one vector of scores for each image. Each
-    IMAGE is a file or a folder. An image gets the class with the highest score, and the confidence of the network in it.
+    IMAGE is a file or a folder. An image gets the class with the highest score, and the network's confidence in it.
 
     What was done is said on stderr: the preprocessing, and whether softmax was applied. Images that cannot be read are
     named there and skipped; the exit status is then 1. The names of the classes are those that the file says (surgery
