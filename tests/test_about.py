@@ -240,6 +240,7 @@ def test_the_model_card_says_what_is_known(path):
         assert word in text
     assert keras.__version__ in text and f"{sg.open(path).params:,}" in text
     assert "| task | classification |" in run("inspect", "--about", path, "--format", "markdown").stdout
+    assert run("inspect", "--about", path, "conv").exit_code == 2
     assert "as csv" in run("inspect", "--about", path, "--format", "csv").output
     assert "What it is for is not known" in run("inspect", "--about", "tinyvgg").stdout
 

@@ -78,6 +78,8 @@ def inspect(
     """
     if where and also:
         raise click.UsageError("WHERE is given twice.")
+    if about and (where or also or plot or columns or sort or nested or stages):
+        raise click.UsageError("--about prints the model card, which has no calls: leave the other options out.")
     refuse_picture(plot, force, graphviz)
     with quiet() if shapes or weights == "pretrained" else contextlib.nullcontext():  # the others need no Keras
         try:
