@@ -42,7 +42,7 @@ def segment(model: Any, epochs: int, images: int, seed: int, test: int = 200, ra
     if len(made) != 4 or made[1:3] != shape[1:3] or shape[1] != shape[2] or made[3] != 2:
         raise SurgeryError(
             f"the images of this fit() are square and have two classes, background and digit: {shape} -> {made} is "
-            "for images of your own."
+            "for your own images."
         )
     images_bhwc, masks_bhw, _ = digit_segmentation(shape[1], seed, images + test)
     given_bhwc = samples_for(model, images_bhwc)
