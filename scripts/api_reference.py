@@ -30,7 +30,7 @@ GROUPS = {  # heading -> the packages whose names are below it
     "Predict": ("data",),
     "Values": ("graph", "core"),
 }
-MODULES = ("parts", "losses", "samples", "tasks")
+MODULES = ("parts", "losses", "data", "tasks")  # sg.samples is sg.data
 
 
 def markdown(docstring: str) -> str:
@@ -111,7 +111,7 @@ def entries_of(module: types.ModuleType) -> list[str]:
 
 
 def page() -> str:
-    names = [name for name in sg.__all__ if name not in MODULES]
+    names = [name for name in sg.__all__ if not isinstance(getattr(sg, name), types.ModuleType)]
     homes = {name: getattr(sg, name).__module__.split(".")[1] for name in names}
     parts = [HEAD.strip()]
     for heading, packages in GROUPS.items():

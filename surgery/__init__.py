@@ -24,6 +24,7 @@ from surgery.keras_bridge.registration import register_with_keras as _register_w
 
 if TYPE_CHECKING:
     from surgery import data as _data
+    from surgery import data as data
     from surgery import parts as parts
     from surgery.compare.diff import diff as diff
     from surgery.compare.verify import verify as verify
@@ -121,6 +122,7 @@ _HOMES = {  # module -> the public names that it defines
     "view.show": ("show",),
 }
 _MODULES = {  # modules whose own names are used
+    "data": "data",
     "losses": "training.gan_losses",
     "parts": "parts",
     "samples": "data",

@@ -9,7 +9,7 @@ import types
 
 import surgery as sg
 
-MODULES = ("losses", "parts", "samples", "tasks")
+MODULES = ("data", "losses", "parts", "samples", "tasks")
 
 
 def names_in(module):

@@ -21,7 +21,7 @@ from surgery.selectors.grammar import parse
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
-PYTHON_IS_RUN = {"README.md", "replacing.md", "writing-a-recipe.md"}  # by test_readme and the tests below
+PYTHON_IS_RUN = {"README.md", "data.md", "replacing.md", "writing-a-recipe.md"}  # by test_readme, test_data and below
 EXAMPLES = re.findall(r"^(tinyvgg|siamese)  (.+?) +=> (.+)$", (DOCS / "selectors.md").read_text("utf-8"), re.MULTILINE)
 
 

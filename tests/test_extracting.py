@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import surgery as sg
 from surgery.cli.main import main
-from surgery.data.images import header_size
+from surgery.data.image_files import header_size
 from surgery.zoo.tinyvgg import pretrained
 
 

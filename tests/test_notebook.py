@@ -42,6 +42,18 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Images of many classes with odd names, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for number in range(LAYERS):
+        for name in "abc":
+            (folder / NAME.format(number)).mkdir(exist_ok=True)
+            keras.utils.save_img(folder / NAME.format(number) / f"{name}.png", np.zeros((4, 4, 3)))
+    (folder / NAME.format(0) / "a.png").write_text("not an image")
+    return sg.data.images(folder, split=(0.5, 0.5, 0))
+
+
 def cached():
     """What `fit_cached` says; TensorFlow traces no network of odd names, so that its tensors get theirs here."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="trunk"), keras.layers.Dense(2)])
@@ -52,7 +64,7 @@ def cached():
 
 
 @pytest.fixture(scope="module")
-def results(pictures, tinyvgg):
+def results(pictures, labelled, tinyvgg):
     """What public functions return, of networks with many layers and odd names."""
     one, other, shaken, named = chain(), chain("tanh"), chain(), sg.open("tinyvgg")
     graph, ends = sg.open(one), sg.tap(one, "**")
@@ -77,7 +89,7 @@ def results(pictures, tinyvgg):
         graph.spec(graph.outputs),
         sg.feature_levels(tinyvgg),
     ]
-    return [*found, sg.FreezeCheck(tinyvgg, "fc1"), sg.layerwise_learning_rates("adam", one)]
+    return [*found, labelled, sg.FreezeCheck(tinyvgg, "fc1"), sg.layerwise_learning_rates("adam", one)]
 
 
 def test_each_result_is_short_text(results):

@@ -67,6 +67,11 @@ NEW_NAMES = {f"sg.FreezeCheck.{name}" for name in ("check", "on_epoch_end", "on_
 NEW_NAMES |= {"sg.About", "sg.Graph.about", "sg.predict"}
 NEW_NAMES |= {f"sg.About.{name}" for name in ("classes", "command", "described", "donor", "task")}
 NEW_PARAMETERS = {"sg.Graph(_about=None)", "sg.save(about=None)"}
+NEW_NAMES |= {
+    f"sg.{module}.ImageData{member}"
+    for module in ("data", "samples")
+    for member in ("", ".files", ".labels", ".problems", ".test", ".train", ".validation")
+}
 
 
 def present(path):
@@ -176,7 +181,7 @@ def test_public_names_are_listed_in_order():
     assert sg.__all__ == sorted(sg.__all__) == dir(sg)
 
 
-@pytest.mark.parametrize("name", ["samples", "tasks", "losses", "parts"])
+@pytest.mark.parametrize("name", ["data", "samples", "tasks", "losses", "parts"])
 def test_a_public_module_can_be_imported_by_the_name_that_users_type(name):
     code = f"import surgery.{name}\nimport surgery as sg\nprint(surgery.{name} is sg.{name}, bool(dir(sg.{name})))"
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)

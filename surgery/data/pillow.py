@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +37,58 @@ def as_png(file: Path, kind: str, pixels: int) -> bytes:
     Raises:
         SurgeryError: Pillow is not installed or cannot decode it, or it is too large.
     """
+    with _opened(file, kind, _FORMATS) as image:
+        _refuse_large(image, pixels)
+        return _encoded(_of_bytes(image))
+
+
+@contextlib.contextmanager
+def _opened(file: Path, kind: str, formats: tuple[str, ...]) -> Iterator[Any]:
+    """Opens an image, which is not decoded yet; what Pillow cannot do with it becomes a SurgeryError."""
     try:
         from PIL import Image
     except ImportError as error:
         raise SurgeryError(f"it is a {kind} image, which Pillow decodes: pip install pillow") from error
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            width, height = image.size
-            if width * height > pixels:
-                raise SurgeryError(f"it claims {width:,} x {height:,} pixels; at most {pixels:,} are decoded")
-            if image.mode in _WIDE:
-                raise SurgeryError(f"its pixels are 32-bit numbers (mode {image.mode}); save it with 8 or 16 bits")
-            return _encoded(_of_bytes(image))
+        with Image.open(file, formats=formats) as image:
+            yield image
     except SurgeryError:
         raise
     except Exception as error:
         raise SurgeryError(f"Pillow cannot decode it as {kind}: {error}") from error
+
+
+def _refuse_large(image: Any, pixels: int) -> None:
+    width, height = image.size
+    if width * height > pixels:
+        raise SurgeryError(f"it claims {width:,} x {height:,} pixels; at most {pixels:,} are decoded")
+    if image.mode in _WIDE:
+        raise SurgeryError(f"its pixels are 32-bit numbers (mode {image.mode}); save it with 8 or 16 bits")
+
+
+def size_of(file: Path, kind: str, pixels: int) -> tuple[int, int]:
+    """Returns (width, height) in pixels of the first image in a file, which is not decoded.
+
+    Raises:
+        SurgeryError: as `as_png`.
+    """
+    with _opened(file, kind, _FORMATS) as image:
+        _refuse_large(image, pixels)
+        return image.size
+
+
+def refuse_broken(file: Path) -> None:
+    """Refuses a PNG, JPEG, GIF or BMP that cannot be decoded to its end; without Pillow it is not known.
+
+    Raises:
+        SurgeryError: it is cut off.
+    """
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        return
+    with _opened(file, "image", ("PNG", "JPEG", "GIF", "BMP")) as image:
+        image.load()
 
 
 def _of_bytes(image: Any) -> Any:

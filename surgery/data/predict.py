@@ -12,7 +12,7 @@ import numpy as np
 from surgery.core.errors import SurgeryError, doing, printable
 from surgery.core.nested import leaves
 from surgery.core.progress import progress
-from surgery.data.images import ImageFiles, files_in
+from surgery.data.image_files import ImageFiles, files_in
 from surgery.data.predictions import Prediction, Predictions, Score
 from surgery.data.preprocessing import OWN, Prepared, choose_preprocessing
 from surgery.data.scores import Scores, scores_of

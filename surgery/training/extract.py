@@ -9,7 +9,7 @@ from typing import Any
 from surgery.core.errors import SurgeryError, doing, listing
 from surgery.core.nested import leaves
 from surgery.core.renames import renamed_arguments
-from surgery.data.images import ImageFiles, files_in
+from surgery.data.image_files import ImageFiles, files_in
 from surgery.data.preprocessing import OWN, choose_preprocessing
 from surgery.data.sized import of_size
 from surgery.edits.tap_cut_split import tap

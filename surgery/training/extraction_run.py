@@ -17,7 +17,7 @@ from surgery.core.errors import SurgeryError, first_line
 from surgery.core.nested import leaves
 from surgery.core.progress import notice, progress
 from surgery.core.specs import Spec
-from surgery.data.images import ImageFiles
+from surgery.data.image_files import ImageFiles
 from surgery.data.preprocessing import Prepared, hint
 from surgery.formats.locks import held, real
 from surgery.graph.graph import Graph

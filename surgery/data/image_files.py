@@ -43,13 +43,14 @@ def files_in(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
         raise SurgeryError(f"{printable(folder)!r} is not a folder.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise SurgeryError(f"{printable(folder)!r} cannot be read.")
-    found = sorted(file for file in folder.rglob("*") if file.is_file() and _is_image(file))
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and is_image(file))
     if not found:
         raise SurgeryError(f"{printable(folder)!r} holds no images ({', '.join(SUFFIXES)}).")
     return found
 
 
-def _is_image(file: Path) -> bool:
+def is_image(file: Path) -> bool:
+    """Whether a file has the suffix of an image, also of a format that is not decoded, or begins as one does."""
     if file.suffix.lower() in (*SUFFIXES, *_NOT_DECODED):
         return True
     try:
@@ -98,7 +99,7 @@ class ImageFiles:
 
         def load(row: Any, file: Any, content: Any) -> tuple[Any, Any]:
             whole = tf.cond(tf.equal(content, ""), lambda: tf.io.read_file(file), lambda: content)
-            return self._decoded(whole), row
+            return self.decoded(whole), row
 
         text = tf.TensorSpec((), tf.string)
         entries = tf.data.Dataset.from_generator(screened, output_signature=(tf.TensorSpec((), tf.int64), text, text))
@@ -112,7 +113,8 @@ class ImageFiles:
             yield images_bhwc, rows.numpy()
         self._say_why(range(due, len(self.files)), set(), problems)
 
-    def _decoded(self, content: Any) -> Any:
+    def decoded(self, content: Any) -> Any:
+        """Returns the image in the content of a file, float32 of 0 to 255, enlarged or shrunk."""
         import tensorflow as tf
 
         def decoded(channels: int) -> Any:
@@ -135,7 +137,7 @@ class ImageFiles:
             if row in found or str(file) in problems:
                 continue
             try:
-                self._decoded(file.read_bytes())
+                self.decoded(file.read_bytes())
                 problems[str(file)] = "it could not be read a moment ago"
             except (OSError, ValueError, tf.errors.OpError) as error:
                 problems[str(file)] = first_line(error, 300)
@@ -151,6 +153,29 @@ def screen(file: Path) -> bytes:
         OSError: it cannot be read.
         SurgeryError: it is too large, or not an image that can be decoded.
     """
+    kind = _header(file)[0]
+    return pillow.as_png(file, kind, PIXELS) if kind else b""
+
+
+def measured(file: Path) -> tuple[int, int, bool]:
+    """Returns width and height in pixels by the header of a file, and whether Pillow has to decode it.
+
+    One that seems cut off is decoded, to see whether it is.
+
+    Raises:
+        OSError: it cannot be read.
+        SurgeryError: it is too large, cut off, or not an image that can be decoded.
+    """
+    kind, sides, whole = _header(file)
+    if sides is None:
+        sides = pillow.size_of(file, kind, PIXELS)
+    elif not whole:
+        pillow.refuse_broken(file)
+    return (*sides, bool(kind))
+
+
+def _header(file: Path) -> tuple[str, tuple[int, int] | None, bool]:
+    """Returns what Pillow has to decode, (width, height) but of TIFF and WebP, and whether the end is there."""
     with file.open("rb") as opened:
         size = os.fstat(opened.fileno()).st_size
         if size > BYTES:
@@ -158,7 +183,7 @@ def screen(file: Path) -> bytes:
         content = opened.read(HEAD)
         kind, suffix = pillow.kind_of(content), file.suffix.lower()
         if kind in ("TIFF", "WebP") and suffix not in _NOT_DECODED:  # many raw images are a TIFF with a small preview
-            return pillow.as_png(file, kind, PIXELS)
+            return kind, None, True
         try:
             sides = header_size(content)
         except SurgeryError:
@@ -167,9 +192,27 @@ def screen(file: Path) -> bytes:
             if size <= HEAD:
                 raise
             sides = header_size(content + opened.read())
+        opened.seek(max(0, size - 16))
+        end = opened.read(16)
     if sides[0] * sides[1] > PIXELS:
         raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels; at most {PIXELS:,} are decoded")
-    return pillow.as_png(file, kind, PIXELS) if kind else b""
+    if min(sides) < 1:
+        raise SurgeryError(f"it claims {sides[0]:,} x {sides[1]:,} pixels")
+    return kind, sides, _ends(content, end, size)
+
+
+def _ends(head: bytes, end: bytes, size: int) -> bool:
+    """Whether a file ends as its format does. One with bytes after its end seems cut off too: it has to be decoded."""
+    if head[:2] == b"BM":
+        return size >= int.from_bytes(head[2:6], "little")
+    return end.endswith({b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}.get(head[:2], b";"))
+
+
+def why(error: Exception) -> str:
+    """Returns why a file cannot be read, without its name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return first_line(error)
 
 
 def header_size(content: bytes) -> tuple[int, int]:
