@@ -119,6 +119,6 @@ def refuse_broken(problems: Mapping[str, str], total: int) -> None:
     first = "\n".join(f"  {printable(file)}: {printable(said)}" for file, said in list(problems.items())[:NAMED])
     more = f"\n  and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
     raise SurgeryError(
-        f"{len(problems):,} of {total:,} images cannot be read; up to {BROKEN:.0%} are skipped. Mend or remove them "
-        f"(surgery data lists all):\n{first}{more}"
+        f"{len(problems):,} of {total:,} images cannot be read; up to {BROKEN:.0%} are skipped. Mend or remove "
+        f"them:\n{first}{more}"
     )
