@@ -134,6 +134,13 @@ def test_what_keeps_the_order_of_scores_keeps_it(name):
     np.testing.assert_array_equal(np.argsort(made), np.argsort(values))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if has(name, Trait.SAME_VALUES)])
+def test_what_keeps_the_values_keeps_them(name):
+    _, inputs, outputs = made_by(name)
+    values = np.random.default_rng(5).normal(size=(3, *inputs[0].shape[1:])).astype("float32")
+    np.testing.assert_array_equal(np.asarray(keras.Model(inputs, outputs)([values])).ravel(), values.ravel())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_configuration_reads_as_it_did_after_a_round_trip(name):
     layer, _, _ = made_by(name)

@@ -81,6 +81,8 @@ def results(pictures, labelled, tinyvgg):
         cached(),
         sg.extract_features(tinyvgg, "block*_pool, fc1", pictures),
     ]
+    predicted = sg.predict(tinyvgg, pictures)
+    found += [predicted, predicted[0], sg.About(classes=[NAME.format(one) for one in range(1_000)], task="<b>")]
     found += [*sg.parts.gan_players(sg.losses.hinge, names=("<b>d", "<b>g")).values(), sg.losses.hinge]
     found += [
         named.preprocessing,

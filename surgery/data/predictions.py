@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 from surgery.core.errors import SurgeryError, printable
+from surgery.core.reprs import block, line, table
 from surgery.view.model_card import as_json
 from surgery.view.table import is_formula, plain
 
@@ -53,6 +54,9 @@ class Prediction:
         """The score of that class."""
         return self.top[0].confidence
 
+    def __repr__(self) -> str:
+        return line(self, f"{self.image[-60:]}: {self.name[:60]} {self.confidence:.4f}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictions(Sequence[Prediction]):
@@ -87,6 +91,17 @@ class Predictions(Sequence[Prediction]):
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return line(self, self._said())
+
+    def _repr_html_(self) -> str:
+        rows = [(one.image, one.name, f"{one.confidence:.4f}") for one in self]
+        return block(self._said(), table(("image", "class", "confidence"), rows, ("confidence",)))
+
+    def _said(self) -> str:
+        bad = f", {len(self.unreadable):,} unreadable" if self.unreadable else ""
+        return f"{self.network}: {len(self):,} image{'s' if len(self) != 1 else ''}{bad}"
 
     def text(self, format: str = "text") -> str:
         """Returns all predictions as `"text"`, `"json"` or `"csv"`.

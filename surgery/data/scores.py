@@ -12,8 +12,10 @@ from surgery.core.errors import SurgeryError, printable
 from surgery.core.nested import leaves
 from surgery.graph.about import last_calls
 from surgery.graph.graph import Graph
+from surgery.layers.classes import kind_of
+from surgery.layers.facts import Trait
+from surgery.layers.table import has
 
-_PASSED = ("Reshape", "Flatten", "Dropout", "Identity")  # they leave numbers as they are
 _AVERAGED = "GlobalAveragePooling"  # probabilities stay probabilities, and sums of products stay such sums
 
 
@@ -86,7 +88,11 @@ def last_activation(graph: Graph) -> str:
             activation = activation.get("class_name")
         if isinstance(activation, str) and activation != "linear":
             return activation.lower() if activation in ("Softmax", "Sigmoid") else activation
-        if call.class_name == "Activation" or call.class_name in _PASSED or call.class_name.startswith(_AVERAGED):
+        if (
+            call.class_name == "Activation"
+            or has(kind_of(call), Trait.SAME_VALUES)
+            or call.class_name.startswith(_AVERAGED)
+        ):
             continue
         return "linear" if "activation" in call.config and call.weights else call.class_name
     return "none"

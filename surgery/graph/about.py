@@ -11,15 +11,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from surgery.core.errors import SurgeryError, printable
+from surgery.core.errors import SurgeryError, listing, printable
 from surgery.core.nested import leaves
+from surgery.core.reprs import block, line, table
 from surgery.core.specs import Ref
 
 CLASSES = 100_000
 NAME = 300  # characters of the name of a class, of a measure
 TEXT = 10_000  # characters of a command
 ENTRIES = 1_000  # of measures, of data, of versions
-_ACTIVATIONS = ("Activation", "Softmax", "Dropout")  # after them, a unit still is the unit of the same class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,18 @@ class About:
     donor: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     command: str = ""
+
+    def __repr__(self) -> str:
+        return line(self, self._said())
+
+    def _repr_html_(self) -> str:
+        rows = [(str(number), printable(name)) for number, name in enumerate(self.classes)]
+        return block(self._said(), table(("output", "class"), rows) if rows else "")
+
+    def _said(self) -> str:
+        names = [f"{len(self.classes):,} classes: {listing(self.classes)}"] if self.classes else []
+        measures = [f"{name} {value:.4g}" for name, value in self.measures.items()][:3]
+        return " · ".join([one[:80] for one in (self.task, *names, *measures, self.donor) if one]) or "nothing"
 
     def __post_init__(self) -> None:
         if isinstance(self.classes, (str, bytes)) or not isinstance(self.classes, Sequence):
@@ -108,7 +120,7 @@ def _entry(value: Any, what: str, kinds: tuple[type, ...]) -> Any:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Bound:
+class _Bound:
     """What is said of a graph, with the graph of which it was said."""
 
     about: About
@@ -152,7 +164,7 @@ def with_about(graph: Any, about: About | None) -> Any:
         raise SurgeryError(
             f"it names {len(about.classes):,} classes, and {printable(graph.name)!r} has {units:,} outputs."
         )
-    return dataclasses.replace(graph, _about=Bound(about, dataclasses.replace(graph, _about=None)))
+    return dataclasses.replace(graph, _about=_Bound(about, dataclasses.replace(graph, _about=None)))
 
 
 def width(graph: Any) -> int | None:
@@ -164,10 +176,14 @@ def width(graph: Any) -> int | None:
 
 def made_by(graph: Any) -> tuple[Any, int] | None:
     """Returns the operation that makes the one output of a graph, before activations, and which of its outputs."""
+    from surgery.layers.classes import kind_of
+    from surgery.layers.facts import Trait
+    from surgery.layers.table import has
+
     found = None
     for call, ref in last_calls(graph):
-        found = call.op, ref.index
-        if call.class_name not in _ACTIVATIONS:
+        found, kind = (call.op, ref.index), kind_of(call)
+        if not (kind == "Activation" or has(kind, Trait.KEEPS_ORDER)):
             break
     return found
 

@@ -17,7 +17,7 @@ from surgery.core.errors import SurgeryError, nearest, printable
 from surgery.core.nested import plain
 from surgery.core.reprs import ends, line
 from surgery.core.specs import Ref, Spec, Weight, megabytes
-from surgery.graph.about import Bound
+from surgery.graph.about import _Bound
 from surgery.graph.about import of_graph as about_of
 from surgery.graph.calls import Call, Op, flags_below
 from surgery.graph.input_preprocessing import of_graph
@@ -42,7 +42,7 @@ class Graph:
     inputs: Any
     outputs: Any
     notes: tuple[str, ...] = ()
-    _about: Bound | None = None
+    _about: _Bound | None = None
 
     about = property(about_of)
     preprocessing = property(of_graph)

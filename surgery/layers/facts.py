@@ -70,6 +70,8 @@ class Trait(enum.Flag):
     """What it makes has no mask."""
     KEEPS_ORDER = enum.auto()
     """Given scores of classes it makes scores in the same order, or with ties."""
+    SAME_VALUES = enum.auto()
+    """In inference it makes the numbers that it is given, in the same order; their shape may be another."""
     LOOKUP = enum.auto()
     """It has a vocabulary, which its configuration may name as a file."""
     CODE = enum.auto()

@@ -15,6 +15,7 @@ from surgery.layers.operations import OPERATIONS
 T = Trait
 _CHEAP = T.NO_PRODUCTS
 _EACH = T.ELEMENTWISE | _CHEAP
+_SAME = _EACH | T.SAME_VALUES | T.KEEPS_ORDER
 _HEADS = (
     "query/kernel query/bias?use_bias key/kernel key/bias?use_bias value/kernel value/bias?use_bias "
     "attention_output/kernel attention_output/bias?use_bias"
@@ -78,12 +79,12 @@ LAYERS = rows(
         "Activation ELU LeakyReLU ReLU ThresholdedReLU": Facts(_EACH | T.PASSES_MASK, shapes.same, variables=""),
         "PReLU": Facts(_EACH | T.PASSES_MASK, shapes.same, variables="alpha", sizes=sizes.slopes),
         "ActivityRegularization AlphaDropout GaussianDropout SpatialDropout1D SpatialDropout3D": Facts(
-            _EACH | T.PASSES_MASK | T.KEEPS_ORDER, shapes.same, variables=""
+            _SAME | T.PASSES_MASK, shapes.same, variables=""
         ),
         "Dropout GaussianNoise SpatialDropout2D": Facts(
-            _EACH | T.PASSES_MASK | T.IMAGE_TO_IMAGE | T.KEEPS_ORDER, shapes.same, variables=""
+            _SAME | T.PASSES_MASK | T.IMAGE_TO_IMAGE, shapes.same, variables=""
         ),
-        "Identity": Facts(_EACH | T.SAME_DTYPE | T.IMAGE_TO_IMAGE | T.KEEPS_ORDER, shapes.same, variables=""),
+        "Identity": Facts(_SAME | T.SAME_DTYPE | T.IMAGE_TO_IMAGE, shapes.same, variables=""),
         "Masking": Facts(T.ALONG_AXIS | _CHEAP, shapes.same, variables=""),
         "Rescaling": Facts(_EACH | T.ENDS_MASK, shapes.same, variables=""),
         "LayerScale StochasticDepth": Facts(_EACH),
@@ -131,8 +132,8 @@ LAYERS = rows(
         # ---- the order of numbers ----
         "Concatenate": Facts(T.ALONG_AXIS | T.MERGES_MASKS | _CHEAP, shapes.concatenate, variables=""),
         "Dot": Facts(T.ENDS_MASK, shapes.dot, variables=""),
-        "Flatten": Facts(T.MIXING | T.SAME_DTYPE | T.ENDS_MASK | _CHEAP, shapes.flatten, variables=""),
-        "Reshape": Facts(T.SAME_DTYPE | T.ENDS_MASK | _CHEAP, shapes.reshape, variables=""),
+        "Flatten": Facts(T.MIXING | T.SAME_DTYPE | T.SAME_VALUES | T.ENDS_MASK | _CHEAP, shapes.flatten, variables=""),
+        "Reshape": Facts(T.SAME_DTYPE | T.SAME_VALUES | T.ENDS_MASK | _CHEAP, shapes.reshape, variables=""),
         "Permute": Facts(T.MOVING | T.SAME_DTYPE | T.ENDS_MASK | _CHEAP, shapes.permute, variables=""),
         "RepeatVector": Facts(T.SAME_DTYPE | T.ENDS_MASK | _CHEAP, shapes.repeat_vector, variables=""),
         "Cropping1D Cropping3D ZeroPadding1D ZeroPadding3D": Facts(
