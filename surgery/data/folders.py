@@ -86,7 +86,7 @@ def _splits_of(path: Path, folders: list[str]) -> dict[str, str]:
     shown = printable(path)
     if others:
         raise SurgeryError(
-            f"{shown!r} holds {listing(map(printable, splits))}, which are splits, beside "
+            f"{shown!r} holds {listing(map(printable, splits))}, which are splits, next to "
             f"{listing(map(printable, others))}. Move the splits or the others out of it."
         )
     for split, count in Counter(splits.values()).items():
