@@ -232,7 +232,7 @@ def test_each_kind_of_bad_folder_ends_in_one_message(tmp_path):
     refused(folder_of(tmp_path / "few", {"a": 9, "b\n\x1b[31m": 2}), "in train there is no image of")
     folder_of(tmp_path / "splits", {"a": 5, "b": 5}, "train")
     refused(folder_of(tmp_path / "splits", {"a": 5}, "test"), "in test there is no image of 'b'")
-    refused(folder_of(tmp_path / "splits", {"a": 5}), "are splits, beside a")
+    refused(folder_of(tmp_path / "splits", {"a": 5}), "are splits, next to a")
 
 
 @pytest.mark.parametrize(
