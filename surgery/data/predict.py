@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgery.core.errors import SurgeryError, doing, printable
-from surgery.core.nested import leaves
+from surgery.core.nested import leaves, packed
 from surgery.core.progress import progress
 from surgery.data.image_files import ImageFiles, files_in
 from surgery.data.predictions import Prediction, Predictions, Score
@@ -123,18 +123,11 @@ def _run(
     items: list[Prediction] = []
     for images_bhwc, rows in progress(images.batches(count, 0, problems), "images", -(-len(files) // count)):
         prepared = images_bhwc if prepare.function is None else prepare.function(np.asarray(images_bhwc))
-        made = leaves(model.predict_on_batch(_as(structure, prepared)))[0]
+        made = leaves(model.predict_on_batch(packed(structure, [prepared])))[0]
         scores_bn = scores.of(np.asarray(made).astype("float32"))
         for row, scores_n in zip(rows, scores_bn, strict=True):
             items.append(Prediction(str(files[row]), _highest(scores_n, names, top)))
     return items, problems
-
-
-def _as(structure: Any, tensor: Any) -> Any:
-    """Returns the one input in the structure that the model takes."""
-    if isinstance(structure, dict):
-        return {name: _as(one, tensor) for name, one in structure.items()}
-    return [_as(structure[0], tensor)] if isinstance(structure, (list, tuple)) else tensor
 
 
 def _highest(scores_n: Any, names: tuple[str, ...], top: int) -> tuple[Score, ...]:

@@ -53,8 +53,7 @@ _ROWS = rows(
         "Einsum Inner Matmul Tensordot": Facts(),
         "GaussianBlur": Facts(output=same),
         # ---- several tensors: a complex number is two ----
-        "CTCDecode Eig Eigh FFT FFT2 Histogram IFFT2 LuFactor RFFT STFT Slogdet TopK": Facts(count=2),
-        "Qr": Facts(count=2),
+        "CTCDecode Eig Eigh FFT FFT2 Histogram IFFT2 LuFactor Qr RFFT STFT Slogdet TopK": Facts(count=2),
         "SVD": Facts(count=counts.of_svd),
         # ---- not known here, on purpose: rare in networks, or no rule holds for all their arguments ----
         "AffineTransform AllClose Angle Append Arange Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh "

@@ -22,6 +22,8 @@ _HEADS = (
 )
 _IN_IMAGES = T.RANDOM | T.ON_GRID | T.IMAGE_TO_IMAGE | _CHEAP
 _SEQUENCE = T.RECURRENT | T.MIXING | T.ON_GRID | T.TAKES_MASK
+_CONVOLUTION = T.CONVOLUTION | T.WINDOWED | T.FUSES_ACTIVATION | T.ENDS_MASK
+_ATTENTION = T.ATTENTION | T.MIXING | T.ON_GRID | T.TAKES_MASK
 _MERGE = _EACH | T.MERGES_MASKS
 
 LAYERS = rows(
@@ -37,7 +39,7 @@ LAYERS = rows(
         ),
         "EinsumDense": Facts(T.FUSES_ACTIVATION, shapes.einsum, variables="kernel bias?bias_axes"),
         "Conv1D Conv2D Conv3D": Facts(
-            T.CONVOLUTION | T.WINDOWED | T.FUSES_ACTIVATION | T.ENDS_MASK,
+            _CONVOLUTION,
             shapes.convolution,
             variables="kernel bias?use_bias",
             sizes=sizes.convolution,
@@ -45,14 +47,14 @@ LAYERS = rows(
             outputs={"kernel": -1, "bias": -1},
         ),
         "DepthwiseConv1D DepthwiseConv2D": Facts(
-            T.CONVOLUTION | T.WINDOWED | T.FUSES_ACTIVATION | T.ENDS_MASK,
+            _CONVOLUTION,
             shapes.convolution,
             variables="kernel bias?use_bias",
             sizes=sizes.depthwise,
             kernel="depthwise convolution",
         ),
         "SeparableConv1D SeparableConv2D": Facts(
-            T.CONVOLUTION | T.WINDOWED | T.FUSES_ACTIVATION | T.ENDS_MASK,
+            _CONVOLUTION,
             shapes.convolution,
             variables="depthwise_kernel pointwise_kernel bias?use_bias",
             sizes=sizes.separable,
@@ -88,8 +90,7 @@ LAYERS = rows(
         "Masking": Facts(T.ALONG_AXIS | _CHEAP, shapes.same, variables=""),
         "Rescaling": Facts(_EACH | T.ENDS_MASK, shapes.same, variables=""),
         "LayerScale StochasticDepth": Facts(_EACH),
-        "Add Multiply Subtract": Facts(_MERGE, shapes.broadcast, variables=""),
-        "Maximum Minimum": Facts(_MERGE, shapes.broadcast, variables=""),
+        "Add Maximum Minimum Multiply Subtract": Facts(_MERGE, shapes.broadcast, variables=""),
         "Average": Facts(_MERGE, shapes.average, variables=""),
         # ---- statistics ----
         "BatchNormalization FixedBatchNormalization": Facts(
@@ -168,17 +169,15 @@ LAYERS = rows(
         "RNN": Facts(_SEQUENCE, count=counts.of_cells),
         "Bidirectional": Facts(_SEQUENCE | T.PARTS_IN_ORDER, shapes.bidirectional),
         "TimeDistributed": Facts(T.PARTS_IN_ORDER | T.PASSES_MASK),  # its shape is that of what it wraps, at each step
-        "Attention AdditiveAttention": Facts(
-            T.ATTENTION | T.MIXING | T.ON_GRID | T.TAKES_MASK, shapes.attention, variables="scale?use_scale"
-        ),
+        "Attention AdditiveAttention": Facts(_ATTENTION, shapes.attention, variables="scale?use_scale"),
         "MultiHeadAttention": Facts(
-            T.ATTENTION | T.MIXING | T.ON_GRID | T.TAKES_MASK | T.PASSES_MASK | T.PARTS_IN_ORDER,
+            _ATTENTION | T.PASSES_MASK | T.PARTS_IN_ORDER,
             shapes.multi_head,
             variables=_HEADS,
             sizes=sizes.heads,
         ),
         "GroupQueryAttention": Facts(
-            T.ATTENTION | T.MIXING | T.ON_GRID | T.TAKES_MASK | T.PASSES_MASK | T.PARTS_IN_ORDER,
+            _ATTENTION | T.PASSES_MASK | T.PARTS_IN_ORDER,
             shapes.same,
             variables=_HEADS,
             sizes=sizes.grouped_heads,
